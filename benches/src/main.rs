@@ -1,0 +1,2 @@
+//! Started below.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Dolmen: a SQL and dataframe query engine.

@@ -1,0 +1,1 @@
+//! Tables: SQL, the catalog and DataFusion planning.

@@ -1,0 +1,1 @@
+//! Storage: the only crate that opens a URL, and the owner of the memory budget.
