@@ -1,1 +1,59 @@
-//! Dolmen: a SQL and dataframe query engine.
+//! Dolmen: a SQL and dataframe query engine on Apache DataFusion and Arrow.
+//!
+//! ```text
+//!   SQL text ── Session::sql ──> Query ── collect / stream / rows / show ──> Arrow record batches, Rust values
+//!                  │
+//!                  ├─ catalog: tables in memory, files, views, functions
+//!                  └─ limits: memory, threads, temporary files, access to files and URLs
+//! ```
+//!
+//! ```
+//! use dolmen::prelude::*;
+//!
+//! #[derive(Debug, serde::Deserialize, serde::Serialize, PartialEq)]
+//! struct City {
+//!     name: String,
+//!     people: i64,
+//! }
+//!
+//! # fn main() -> dolmen::Result<()> {
+//! let session = Session::builder().threads(2).build()?;
+//! let cities = [("Brest", 139_000), ("Vannes", 54_000)];
+//! let cities = cities.map(|(name, people)| City { name: name.to_owned(), people });
+//! session.register_rows("cities", &cities)?;
+//! let query = session.sql("SELECT * FROM cities WHERE people > $1").bind(100_000_i64);
+//! let large: Vec<City> = query.rows_blocking()?;
+//! assert_eq!(large, [City { name: "Brest".into(), people: 139_000 }]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Invariants
+//! - **No global state**: everything belongs to a [`Session`]; several with different limits live in one process.
+//! - **No panic on user input**: whatever a statement says, the answer is a result or an [`Error`], and the session
+//!   goes on.
+//! - **What is dropped stops**: dropping a future or a stream of a query cancels it.
+
+mod block_on;
+pub mod functions;
+pub mod output;
+mod query;
+mod session;
+
+pub use datafusion::scalar::ScalarValue;
+pub use dolmen_frame::{
+    Completeness, CsvConflict, Error, OptionValue, Position, Result, TableError, changed_rows, completeness,
+};
+pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
+pub use query::{BatchStream, BlockingBatches, Query};
+pub use session::{Prepared, Session, SessionBuilder};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::{BatchStream, Error, ExternalAccess, OptionValue, Query, Result, ScalarValue, Session};
+}
+
+/// The programs of docs/embedding.md, run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Embedding;

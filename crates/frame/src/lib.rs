@@ -1,1 +1,42 @@
-//! Tables: SQL, the catalog and DataFusion planning.
+//! Tables: SQL, the catalog and the only home of DataFusion planning.
+//!
+//! ```text
+//!   text ─ parse ─> statement ─ reject_unsupported ─ rewrite_relations ─> SqlToRel ─> logical plan ─> rules ─> stream
+//!                                       │                  │
+//!                     (what DataFusion would ignore)   Scope: one snapshot of every relation, files opened
+//! ```
+//!
+//! # Invariants
+//! - **One snapshot a statement**: every place of a statement that names a table sees the same rows.
+//! - **Nothing is parsed and then ignored**: a clause that the engine does not honour is an error.
+//! - **No overflow wraps**, in constants, in rows and in sums; see [`guard`].
+//! - **No location is opened but through [`dolmen_storage::Stores`]**, which asks the session's policy.
+
+mod catalog;
+mod context;
+mod error;
+mod files;
+pub mod functions;
+pub mod guard;
+mod memory;
+pub mod plan;
+mod runtime;
+mod settings;
+mod sql;
+mod sql_type;
+mod state;
+mod statement;
+mod summarize;
+pub mod table;
+
+pub use context::{ContextOptions, SqlContext};
+pub use error::{Error, Position, Result};
+pub use files::{CsvConflict, FileRequest, OptionValue};
+pub use memory::memory_pool;
+pub use runtime::{Runtime, RuntimeOptions, build_runtime};
+pub use sql::plan::shift_position;
+pub use sql::split::{Completeness, SplitError, StatementText, completeness, split_statements};
+pub use sql::translate::panic_message;
+pub use sql_type::sql_type_name;
+pub use statement::{Diagnosis, Outcome, Parameters, changed_rows};
+pub use table::{StoredTable, TableDefinition, TableError};

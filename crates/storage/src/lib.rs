@@ -1,1 +1,68 @@
 //! Storage: the only crate that opens a URL, and the owner of the memory budget.
+//!
+//! ```text
+//!  text --> Location --> Stores --> GuardedStore --> object_store
+//!                          |             |
+//!                     StoreOptions   AccessPolicy, Secrets
+//!
+//!  MemoryBudget --> Consumer --> Reservation        TempFolder, AtomicOutput: local folders and results
+//! ```
+//!
+//! A session makes one [`Stores`], one [`MemoryBudget`] and one [`TempFolder`]; nothing here is global.
+//!
+//! ```
+//! use dolmen_storage::{Location, Stores, StoresConfig};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), dolmen_storage::StorageError> {
+//! # let dir = tempfile::tempdir().expect("a temporary folder");
+//! # std::fs::write(dir.path().join("a.csv"), "x\n1\n").expect("a file");
+//! # let text = format!("{}/*.csv", dir.path().display());
+//! let stores = Stores::new(StoresConfig::default())?;
+//! let listing = stores.list(&Location::parse(&text)?).await?;
+//! assert_eq!(listing.files.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Invariants
+//! - **Every operation of every store asks the session's [`AccessPolicy`] first.** A store leaves this crate only inside a
+//!   [`GuardedStore`].
+//! - **Nothing that runs in a session can widen its policy.** It is set when [`Stores`] is made and has no setter.
+//! - **No secret leaves in an error, in `Debug` or in `Display`.** URLs that identify stores hold none.
+//! - **Bytes taken from a [`MemoryBudget`] come back** when their [`Reservation`] or their last [`Consumer`] is dropped.
+//! - **A result is whole or absent**: [`AtomicOutput`] on local disks; object stores complete an upload in one step.
+
+mod access;
+mod atomic_output;
+mod budget;
+mod byte_size;
+mod environment;
+mod error;
+mod glob;
+mod guarded;
+mod http_connector;
+mod listing;
+mod location;
+mod memory_limit;
+mod real_path;
+mod secrets;
+mod store_options;
+mod stores;
+mod suggest;
+mod temp_folder;
+
+pub use access::{AccessPolicy, AccessRoot, ExternalAccess, Operation};
+pub use atomic_output::AtomicOutput;
+pub use budget::{Consumer, MemoryBudget, MemoryError, Reservation};
+pub use byte_size::{ByteSizeError, ByteSizeProblem, format_bytes, parse_bytes};
+pub use environment::Environment;
+pub use error::{LocationProblem, Occupant, Result, StorageError};
+pub use glob::GlobPattern;
+pub use guarded::GuardedStore;
+pub use listing::{Listing, ListingKind};
+pub use location::{Location, PathBase, StoreKey, StoreKind, Target};
+pub use memory_limit::default_memory_limit;
+pub use secrets::{REDACTED, Secrets, is_secret_key, redact_url};
+pub use stores::{ResolvedStore, Stores, StoresConfig};
+pub use temp_folder::TempFolder;

@@ -1,0 +1,144 @@
+//! The contract of the command line: streams, formats, exit statuses.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn dolmen() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dolmen"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    command.args(["--threads", "2"]);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    dolmen().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn piped(arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = dolmen();
+    let mut child =
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn commands_and_files_run_in_the_order_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.sql");
+    std::fs::write(&file, "SELECT 2 AS n; -- it's; only a comment\nSELECT 3 AS n").unwrap();
+    let output = run(&["--format", "csv", "-c", "SELECT 1 AS n", "-f", file.to_str().unwrap(), "-c", "SELECT 4 AS n"]);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        ("n\n1\nn\n2\nn\n3\nn\n4\n", Some(0)),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_script_stops_at_its_first_error() {
+    let output = piped(&["--format", "csv"], b"SELECT 1 AS a; SELECT nothing; SELECT 2 AS b;");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(out(&output), "a\n1\n");
+    let message = err(&output);
+    assert!(message.starts_with("error: column \"nothing\" does not exist"), "{message}");
+    assert!(message.contains("line 1:") && message.contains("^^^^^^^"), "{message}");
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [&["--format", "xml"][..], &["--no-such"], &["--memory-limit", "much"], &["--threads", "0"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_dolmen")).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(out(&output).is_empty(), "{arguments:?}");
+    }
+    let help = run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(out(&help).contains("--memory-limit"));
+}
+
+#[test]
+fn every_format_writes_the_same_rows() {
+    let sql = "SELECT 1 AS a, NULL AS b, 'x,y' AS c";
+    let expected = [
+        ("csv", "a,b,c\n1,,\"x,y\"\n"),
+        ("tsv", "a\tb\tc\n1\t\\N\tx,y\n"),
+        ("json", "[{\"a\":1,\"b\":null,\"c\":\"x,y\"}]\n"),
+        ("ndjson", "{\"a\":1,\"b\":null,\"c\":\"x,y\"}\n"),
+    ];
+    for (format, text) in expected {
+        assert_eq!(out(&run(&["--format", format, "-c", sql])), text, "{format}");
+    }
+    for format in ["table", "markdown", "html", "line"] {
+        let text = out(&run(&["--format", format, "-c", sql]));
+        assert!(text.contains("NULL") && text.contains("x,y"), "{format}: {text}");
+    }
+}
+
+#[test]
+fn results_and_messages_do_not_mix() {
+    let output =
+        run(&["--format", "csv", "-c", "CREATE TABLE t (a INT); INSERT INTO t VALUES (1), (2)", "-c", "FROM t"]);
+    assert_eq!(out(&output), "a\n1\n2\n", "{}", err(&output));
+    assert_eq!(err(&output), "");
+}
+
+#[test]
+fn paths_and_writes_can_be_fenced_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("a.csv");
+    std::fs::write(&inside, "a\n1\n").unwrap();
+    let allowed = folder.path().to_str().unwrap();
+    let read = format!("SELECT a FROM '{}'", inside.display());
+    assert_eq!(out(&run(&["--format", "csv", "--allow-path", allowed, "-c", &read])), "a\n1\n");
+    let outside = run(&["--allow-path", allowed, "-c", "SELECT * FROM 'examples/data/airlines.csv'"]);
+    assert_eq!(outside.status.code(), Some(1));
+    assert!(err(&outside).starts_with("error: "), "{}", err(&outside));
+    let write = run(&["--read-only", "-c", "CREATE TABLE t AS SELECT 1 AS a"]);
+    assert_eq!(write.status.code(), Some(1));
+    assert!(err(&write).contains("read-only"), "{}", err(&write));
+    let copy = format!("COPY (SELECT 1 AS a) TO '{}'", folder.path().join("b.csv").display());
+    assert_eq!(run(&["--read-only", "-c", &copy]).status.code(), Some(1));
+    assert!(!folder.path().join("b.csv").exists());
+}
+
+#[test]
+fn settings_are_for_the_session() {
+    let output = run(&["--set", "batch_size=7", "--format", "csv", "-c", "SHOW batch_size"]);
+    assert!(out(&output).contains("7"), "{}{}", out(&output), err(&output));
+    let unknown = run(&["--set", "bach_size=7", "-c", "SELECT 1"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(err(&unknown).contains("did you mean"), "{}", err(&unknown));
+}
+
+#[test]
+fn bad_input_is_an_error_and_the_session_goes_on() {
+    let deep = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+    let sum = format!("SELECT {} AS n", vec!["1"; 10_000].join("+"));
+    for sql in [deep.as_str(), "SELECT 99999999999999999999999999999999999999999 + 1", "SELEC 1", "SELECT 'open"] {
+        let output = piped(&["--format", "csv"], format!("{sql};").as_bytes());
+        assert!(
+            matches!(output.status.code(), Some(0 | 1)),
+            "{:?}: {}",
+            output.status,
+            err(&output).chars().take(300).collect::<String>()
+        );
+    }
+    let output = piped(&["--format", "csv"], sum.as_bytes());
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{:?}", output.status);
+    if output.status.success() {
+        assert_eq!(out(&output), "n\n10000\n");
+    }
+    assert_eq!(piped(&[], b" ; -- nothing\n;").status.code(), Some(0));
+    assert_eq!(piped(&[], b"SELECT \xff").status.code(), Some(1));
+}

@@ -1,0 +1,373 @@
+//! A session: its limits, its threads, its catalog.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use dolmen_frame::{
+    ContextOptions, FileRequest, OptionValue, RuntimeOptions, SplitError, SqlContext, StoredTable, TableDefinition,
+};
+use dolmen_storage::{ExternalAccess, MemoryBudget};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::block_on::block_on;
+use crate::query::Query;
+use crate::{Error, Result};
+
+/// A connection to the engine: a catalog of tables, functions and settings, a memory budget and threads of its own.
+///
+/// Cloning is cheap and gives the same session. Several sessions with different limits live side by side; nothing is
+/// global. When the last clone and the last stream of a session are gone, its threads end and its temporary files are
+/// removed.
+///
+/// ```
+/// # fn main() -> dolmen::Result<()> {
+/// let session = dolmen::Session::builder().threads(2).memory_limit(256 << 20).build()?;
+/// let rows: Vec<(i64, String)> = session.sql("SELECT 40 + 2 AS n, 'stone' AS what").rows_blocking()?;
+/// assert_eq!(rows, [(42, "stone".to_owned())]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    core: Arc<Core>,
+    /// Runs the operators. Declared before the I/O runtime: it is shut down first.
+    cpu: Option<Runtime>,
+    io: Option<Runtime>,
+}
+
+/// What running statements hold; never a runtime, which must not be dropped by one of its own threads.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) context: SqlContext,
+    pub(crate) budget: Arc<MemoryBudget>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Waiting for the threads could block a caller's async runtime; tasks still running are cancelled instead.
+        for runtime in [self.cpu.take(), self.io.take()].into_iter().flatten() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Stack of a thread that plans and runs. Virtual memory until it is used; deeply nested statements use it.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Limits and settings of a session to be.
+///
+/// Every limit has a sensible default: 60 % of the memory that the machine or its cgroup has, a thread per processor, the
+/// system's folder for temporary files, access to every file and URL.
+#[derive(Debug, Default)]
+pub struct SessionBuilder {
+    memory_limit_bytes: Option<u64>,
+    temp_dir: Option<PathBuf>,
+    threads: Option<usize>,
+    batch_size: Option<usize>,
+    settings: Vec<(String, String)>,
+    storage_options: Vec<(String, String)>,
+    external_access: ExternalAccess,
+    read_only: bool,
+    timeout: Option<Duration>,
+}
+
+impl SessionBuilder {
+    /// The most memory that operators and tables of the session may hold together, in bytes.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit_bytes = Some(bytes);
+        self
+    }
+
+    /// The folder for temporary files. The session makes a folder of its own in it and removes that at its end.
+    #[must_use]
+    pub fn temp_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.temp_dir = Some(folder.into());
+        self
+    }
+
+    /// The number of threads that compute, and of partitions of a plan; at least 1.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Rows of a record batch; at least 1.
+    #[must_use]
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = Some(rows);
+        self
+    }
+
+    /// A setting by its full or short name, as `SET name = value` takes it; `SHOW SETTINGS` lists them.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// An option of remote storage, such as `aws_region` or `azure_storage_account_key`; it comes before the environment's.
+    ///
+    /// Values of keys that name secrets never appear in errors, `SHOW` or logs.
+    #[must_use]
+    pub fn storage_option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.storage_options.push((key.into(), value.into()));
+        self
+    }
+
+    /// The files and URLs that statements may read and write. No statement can change it.
+    #[must_use]
+    pub fn external_access(mut self, access: ExternalAccess) -> Self {
+        self.external_access = access;
+        self
+    }
+
+    /// Refuses every statement that changes a table, the catalog or a file. No statement can change it.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// The timeout of queries that set none of their own.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Opens the session and starts its threads.
+    ///
+    /// # Errors
+    /// An unknown setting or storage option, a value that does not fit, a temporary folder that cannot be used, or threads
+    /// that cannot be started.
+    pub fn build(self) -> Result<Session> {
+        let threads = match self.threads {
+            Some(threads) => positive("threads", threads)?,
+            None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        };
+        let batch_size = self.batch_size.map(|rows| positive("batch_size", rows)).transpose()?;
+        let limit_bytes = self.memory_limit_bytes.unwrap_or_else(dolmen_storage::default_memory_limit);
+        let budget = MemoryBudget::new(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
+        let io = runtime("dolmen-io", 1)?;
+        let environment = dolmen_frame::build_runtime(RuntimeOptions {
+            budget: Arc::clone(&budget),
+            temp_dir: self.temp_dir,
+            storage_options: self.storage_options,
+            external_access: self.external_access,
+            read_only: self.read_only,
+            io: io.handle().clone(),
+        })?;
+        let context = SqlContext::try_new(ContextOptions {
+            runtime: environment,
+            threads,
+            batch_size,
+            settings: self.settings,
+            read_only: self.read_only,
+        })?;
+        let cpu = runtime("dolmen-cpu", threads.get())?;
+        let core = Arc::new(Core { context, budget, timeout: self.timeout });
+        Ok(Session { inner: Arc::new(Inner { core, cpu: Some(cpu), io: Some(io) }) })
+    }
+}
+
+fn positive(what: &str, value: usize) -> Result<NonZeroUsize> {
+    NonZeroUsize::new(value).ok_or_else(|| Error::invalid(format!("{what} must be at least 1")))
+}
+
+fn runtime(name: &str, threads: usize) -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::invalid(format!("the threads of {name} cannot be started: {error}")))
+}
+
+impl Session {
+    /// A session with every default.
+    ///
+    /// # Errors
+    /// As [`SessionBuilder::build`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// The limits and settings of a session to be.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.inner.core
+    }
+
+    /// The threads that compute.
+    pub(crate) fn cpu(&self) -> Result<&Handle> {
+        // Taken only by `drop`, when no session is left to ask.
+        self.inner.cpu.as_ref().map(Runtime::handle).ok_or(Error::Cancelled)
+    }
+
+    /// One statement, to be run by the methods of [`Query`]. Nothing happens before; an error of the text comes then too.
+    pub fn sql(&self, statement: impl Into<String>) -> Query {
+        Query::new(self.clone(), statement.into())
+    }
+
+    /// The statements of a script, in order, each to be run by itself.
+    ///
+    /// Semicolons in comments and quotes do not end a statement. Places in errors are those in the script.
+    ///
+    /// # Errors
+    /// A quote or comment that is not closed.
+    pub fn script(&self, script: &str) -> Result<Vec<Query>> {
+        let statements = dolmen_frame::split_statements(script).map_err(|error| {
+            let SplitError::Unterminated { line, column, .. } = &error;
+            let position = dolmen_frame::Position::at(script, *line, *column, 1);
+            Error::Syntax { message: error.to_string(), position }
+        })?;
+        Ok(statements
+            .into_iter()
+            .map(|statement| Query::new(self.clone(), statement.text.to_owned()).at(statement.line, statement.column))
+            .collect())
+    }
+
+    /// Checks `statement` against the tables of now, for later use with [`Prepared::query`].
+    ///
+    /// # Errors
+    /// A statement that cannot be parsed. Names are looked up when it runs.
+    pub fn prepare(&self, statement: impl Into<String>) -> Result<Prepared> {
+        let statement = statement.into();
+        self.core().context.check_syntax(&statement)?;
+        Ok(Prepared { session: self.clone(), statement })
+    }
+
+    /// Makes `batches` a table, replacing one of that name. Its bytes count against the memory limit.
+    ///
+    /// # Errors
+    /// Batches of different schemas, none at all, or more than the memory limit leaves.
+    pub fn register_batches(&self, name: &str, batches: &[RecordBatch]) -> Result<()> {
+        let Some(first) = batches.first() else {
+            return Err(Error::invalid(format!(
+                "table \"{name}\" needs at least one record batch to know its columns"
+            )));
+        };
+        let definition = TableDefinition::new(name, first.schema());
+        let table = StoredTable::try_new(definition, &self.core().context.memory_pool(), batches)?;
+        self.core().context.register_stored(name, table)
+    }
+
+    /// Makes a table of `rows`, with a column per field, replacing one of that name.
+    ///
+    /// # Errors
+    /// Rows whose fields have no column type, or more than the memory limit leaves.
+    pub fn register_rows<T: Serialize + DeserializeOwned>(&self, name: &str, rows: &[T]) -> Result<()> {
+        let batch = dolmen_frame::functions::to_batch(rows)?;
+        self.register_batches(name, &[batch])
+    }
+
+    /// Makes files a table, replacing one of that name: a path or URL, a folder, or a pattern such as `data/*.csv.gz`.
+    ///
+    /// The format follows the name unless an option `format` gives it; the other options are those of `read_csv` and its
+    /// like (docs/sql.md). The schema is found now; the files are listed anew by every statement.
+    ///
+    /// # Errors
+    /// A location that cannot be read or may not be, files without a common schema, an unknown option.
+    pub async fn register_files(
+        &self,
+        name: &str,
+        location: &str,
+        options: impl IntoIterator<Item = (&str, OptionValue)>,
+    ) -> Result<()> {
+        let options = options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let request = FileRequest::with_options(vec![location.to_owned()], options).map_err(Error::invalid)?;
+        let core = Arc::clone(self.core());
+        let name = name.to_owned();
+        let task = self.cpu()?.spawn(async move { core.context.register_files(&name, &request).await });
+        task.await.map_err(|_| Error::Cancelled)?
+    }
+
+    /// [`register_files`](Self::register_files), waiting on this thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn register_files_blocking<'a>(
+        &self,
+        name: &str,
+        location: &str,
+        options: impl IntoIterator<Item = (&'a str, OptionValue)>,
+    ) -> Result<()> {
+        block_on(self.register_files(name, location, options))
+    }
+
+    /// Makes whatever `provider` reads a table, replacing one of that name.
+    ///
+    /// # Errors
+    /// A name that a view has, or a schema that does not exist.
+    pub fn register_provider(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        self.core().context.register_provider(name, provider)
+    }
+
+    /// Removes a table or view; `false` if there is none.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn deregister(&self, name: &str) -> Result<bool> {
+        self.core().context.deregister(name)
+    }
+
+    /// The names of tables and views, with their schema unless it is `public`, sorted.
+    pub fn table_names(&self) -> Vec<String> {
+        self.core().context.table_names()
+    }
+
+    /// Changes a setting for later statements, by its full or short name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSetting`]; a value that does not fit.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.core().context.set(name, value)
+    }
+
+    /// The bytes that operators and tables hold now.
+    pub fn memory_used_bytes(&self) -> usize {
+        self.core().budget.used_bytes()
+    }
+
+    /// The most bytes held at one time so far.
+    pub fn memory_peak_bytes(&self) -> usize {
+        self.core().budget.peak_bytes()
+    }
+
+    /// The memory limit in bytes.
+    pub fn memory_limit_bytes(&self) -> usize {
+        self.core().budget.limit_bytes()
+    }
+}
+
+/// A statement whose text has been checked, to be run many times with different parameters.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    session: Session,
+    statement: String,
+}
+
+impl Prepared {
+    /// One run of the statement; bind its parameters and run it.
+    pub fn query(&self) -> Query {
+        self.session.sql(self.statement.clone())
+    }
+}

@@ -1,0 +1,108 @@
+//! `COPY ... TO`: where to, in which format, and all or nothing.
+
+use std::sync::Arc;
+
+use datafusion::common::parsers::CompressionTypeVariant;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{LogicalPlan, dml::CopyTo};
+use datafusion::sql::parser::CopyToStatement;
+use datafusion::sql::sqlparser::ast::Value;
+use dolmen_storage::{AtomicOutput, Location, Operation, Stores};
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::files::format::{FileKind, Suffix};
+use crate::sql::translate::of_execution;
+use crate::statement::changed_rows;
+
+/// The output of a COPY. On a local disk it is written beside its place and renamed when it is complete; an object store
+/// shows an object only when it is complete.
+#[derive(Debug)]
+pub(crate) struct CopyTarget {
+    output: Option<AtomicOutput>,
+}
+
+impl CopyTarget {
+    /// Finds the format and the place of the output, and lets `copy` write there.
+    ///
+    /// # Errors
+    /// A target that may not be written, that exists as a folder, or whose format is not told.
+    pub(crate) fn prepare(stores: &Arc<Stores>, copy: &mut CopyToStatement) -> Result<Self> {
+        let location = Location::parse(&copy.target)?;
+        stores.check(&location, Operation::Write)?;
+        let suffix = Suffix::of(&copy.target);
+        let kind = match &copy.stored_as {
+            Some(name) => FileKind::parse(name).map_err(Error::invalid)?,
+            None => suffix.kind.ok_or_else(|| {
+                Error::invalid("the target's name does not tell its format; add STORED AS CSV, PARQUET, JSON or ARROW")
+            })?,
+        };
+        let format = match kind {
+            FileKind::Csv => "CSV",
+            FileKind::Parquet => "PARQUET",
+            FileKind::Json => "JSON",
+            FileKind::Arrow => "ARROW",
+            FileKind::Avro | FileKind::Text => {
+                return Err(Error::unsupported(
+                    format!("COPY TO a file of {}", kind.name()),
+                    "write CSV, Parquet, JSON or Arrow IPC",
+                ));
+            }
+        };
+        copy.stored_as = Some(format.to_owned());
+        for (name, _) in &mut copy.options {
+            // `OPTIONS (delimiter ';')` says what `OPTIONS ('format.delimiter' ';')` does.
+            if !name.contains('.') && !name.contains("::") {
+                *name = format!("format.{}", if name.as_str() == "header" { "has_header" } else { name.as_str() });
+            }
+        }
+        let mut default = |name: &str, value: &str| {
+            if !copy.options.iter().any(|(known, _)| known == name) {
+                copy.options.push((name.to_owned(), Value::SingleQuotedString(value.to_owned())));
+            }
+        };
+        if kind == FileKind::Csv && suffix.is_tab_separated {
+            default("format.delimiter", "\t");
+        }
+        if matches!(kind, FileKind::Csv | FileKind::Json) && suffix.compression != CompressionTypeVariant::UNCOMPRESSED
+        {
+            default("format.compression", &suffix.compression.to_string().to_lowercase());
+        }
+        let is_folder = !copy.partitioned_by.is_empty() || location.is_folder() || suffix.kind.is_none();
+        let output = match location.local_path() {
+            None => {
+                let resolved = stores.resolve(&location)?;
+                let path = location.require_path()?;
+                copy.target = format!("{}/{path}", resolved.url.as_str().trim_end_matches('/'));
+                None
+            }
+            Some(_) if is_folder => Some(stores.atomic_folder(&location)?),
+            Some(_) => Some(stores.atomic_file(&location)?),
+        };
+        if let Some(output) = &output {
+            // As a URL, so that a star or a blank in the name stands for itself.
+            let url = match is_folder {
+                true => Url::from_directory_path(output.path()),
+                false => Url::from_file_path(output.path()),
+            };
+            copy.target = url.map_err(|()| Error::invalid(format!("{location} is no place for a file")))?.to_string();
+        } else if is_folder && !copy.target.ends_with('/') {
+            copy.target.push('/');
+        }
+        Ok(Self { output })
+    }
+
+    /// Writes the rows, and shows the output when all are there; the number of rows.
+    ///
+    /// # Errors
+    /// Whatever the query or the disk says; nothing is left then.
+    pub(crate) async fn write(self, state: &SessionState, copy: CopyTo) -> Result<u64> {
+        let plan = DataFrame::new(state.clone(), LogicalPlan::Copy(copy));
+        let batches = plan.collect().await.map_err(of_execution)?;
+        if let Some(output) = self.output {
+            output.commit()?;
+        }
+        Ok(batches.iter().map(changed_rows).sum())
+    }
+}

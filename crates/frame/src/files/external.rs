@@ -1,0 +1,50 @@
+//! `CREATE EXTERNAL TABLE`: DataFusion's own factory, behind the session's guards.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::DFSchema;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::CreateExternalTable;
+use dolmen_storage::{Location, Operation, Stores};
+
+use crate::error::{Error, Result};
+use crate::sql::translate::of_execution;
+
+/// Makes the table that the statement describes. Its files are listed anew by every statement that reads it.
+///
+/// # Errors
+/// A constraint, which nobody would enforce; a location that may not be read; an unknown format or option.
+pub(crate) async fn external_table(
+    state: &SessionState,
+    stores: &Stores,
+    create: &CreateExternalTable,
+) -> Result<Arc<dyn TableProvider>> {
+    if create.constraints.iter().next().is_some() {
+        return Err(Error::unsupported(
+            "PRIMARY KEY or UNIQUE on an external table",
+            "nothing would enforce it there; CREATE TABLE ... AS SELECT reads the files into a table that does",
+        ));
+    }
+    if create.unbounded {
+        return Err(Error::unsupported("an unbounded external table", "leave UNBOUNDED out"));
+    }
+    let mut create = create.clone();
+    // Nobody checks NOT NULL in the files, so the planner must not rely on it.
+    let fields = create
+        .schema
+        .iter()
+        .map(|(table, field)| (table.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
+    let schema = DFSchema::new_with_metadata(fields.collect(), create.schema.metadata().clone());
+    create.schema = Arc::new(schema.map_err(of_execution)?);
+    for location in &create.locations {
+        stores.check(&Location::parse(location)?, Operation::Read)?;
+    }
+    let format = create.file_type.to_uppercase();
+    let factory = state.table_factories().get(&format).ok_or_else(|| {
+        let mut known: Vec<&str> = state.table_factories().keys().map(String::as_str).collect();
+        known.sort_unstable();
+        Error::invalid(format!("STORED AS {format} is not known; known are {}", known.join(", ")))
+    })?;
+    factory.create(state, &create).await.map_err(of_execution)
+}

@@ -1,0 +1,22 @@
+//! Files as tables: CSV, Parquet, JSON, Arrow IPC, Avro and plain text, local and remote, compressed, partitioned.
+//!
+//! ```text
+//! FileRequest --> Stores::list (which files) --> format (suffix or option) --> schema (found or given) --> TableProvider
+//! ```
+
+mod conflict;
+mod copy;
+mod external;
+mod format;
+mod open;
+mod per_file;
+mod request;
+mod text;
+
+pub use conflict::CsvConflict;
+pub(crate) use conflict::diagnose;
+pub(crate) use copy::CopyTarget;
+pub(crate) use external::external_table;
+pub(crate) use open::open;
+pub use request::{FileRequest, OptionValue};
+pub(crate) use request::{is_reading_function, looks_like_location};

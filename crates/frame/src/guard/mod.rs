@@ -1,0 +1,68 @@
+//! Integer overflow is an error, never a wrapped answer.
+//!
+//! Stock DataFusion wraps in `+`, `-`, `*`, unary minus, SUM and a few functions. A flag of its physical `BinaryExpr`
+//! asks for checked kernels, but constant folding builds expressions without the flag and the plan encoding drops it.
+//! So the check is part of the *logical* plan here: an analyzer rule, which runs before any optimizer rule, puts
+//! functions in place of the operators. A function is encoded by its name, folded by the same kernels that run it, and
+//! answers the planner's questions about bounds and order.
+//!
+//! ```text
+//! SQL -> type coercion -> [OverflowGuard] -> optimizer (folding) -> physical plan -> encoding
+//!          a + b            checked_add(a, b), checked sum, ...       functions by name all the way
+//! ```
+//!
+//! Invariants:
+//! - **A row whose result is not used does not raise**: slots under NULL and rows a CASE did not select are ignored.
+//! - **The answer of SUM does not depend on order or partitions**: integers are added up in 128 bits and compared with
+//!   the result type once, at the end.
+//! - **Names of output columns are those of the stock operators**: `a + b`, `sum(t.a)`.
+//! - **Floats, decimals, dates and intervals keep the stock operators.** Decimal kernels already fail on overflow.
+//!
+//! What an optimizer derives from the name or the shape of an operator, and is not asked of functions, is lost:
+//! selectivity of a filter with integer arithmetic in it falls back to the default.
+
+mod checked_arithmetic;
+mod checked_sum;
+mod distinct_sum;
+mod error;
+mod exact_sum;
+mod kernel;
+mod linear_sum;
+mod literal_planner;
+mod rewrite;
+mod sum_accumulator;
+mod sum_groups;
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegate};
+pub use checked_sum::CheckedSum;
+pub use error::OverflowError;
+pub use linear_sum::LinearSums;
+pub use rewrite::OverflowGuard;
+
+/// Adds the guard to a session: its functions, and the rules that put them in place of the stock ones.
+///
+/// Call it after `with_default_features`, whose functions it shadows by name, and before other analyzer rules.
+pub fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
+    state.scalar_functions().get_or_insert_with(Vec::new).extend(scalar_functions());
+    state.aggregate_functions().get_or_insert_with(Vec::new).extend(aggregate_functions());
+    state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner));
+    state.with_analyzer_rule(Arc::new(OverflowGuard)).with_analyzer_rule(Arc::new(LinearSums))
+}
+
+/// The scalar functions a registry needs to decode guarded plans.
+pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    checked_arithmetic::functions()
+}
+
+/// The aggregate functions a registry needs to decode guarded plans.
+pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    vec![checked_sum::checked_sum()]
+}
+
+#[cfg(test)]
+mod tests;

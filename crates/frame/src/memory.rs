@@ -1,0 +1,177 @@
+//! DataFusion's memory pool over the session's one budget.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use dolmen_storage::{Consumer, MemoryBudget};
+
+/// A pool for DataFusion's operators that draws on `budget`, as tables and blocks do.
+///
+/// Operators that can spill share evenly what the others leave: one that has its share is refused more and spills, so that a
+/// sort cannot starve the join beside it. Operators that cannot spill take what they need until the budget is used up.
+pub fn memory_pool(budget: Arc<MemoryBudget>) -> Arc<dyn MemoryPool> {
+    Arc::new(BudgetPool { budget, operators: Mutex::default() })
+}
+
+struct BudgetPool {
+    budget: Arc<MemoryBudget>,
+    operators: Mutex<Operators>,
+}
+
+#[derive(Default)]
+struct Operators {
+    /// By the id that DataFusion gave the consumer.
+    consumers: HashMap<usize, Consumer>,
+    n_spillable: usize,
+    spillable_bytes: usize,
+}
+
+impl BudgetPool {
+    fn operators(&self) -> MutexGuard<'_, Operators> {
+        self.operators.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Operators {
+    /// The budget's consumer for DataFusion's; one that was never registered is made when it first asks.
+    fn consumer(&mut self, budget: &Arc<MemoryBudget>, consumer: &MemoryConsumer) -> &Consumer {
+        self.consumers.entry(consumer.id()).or_insert_with(|| budget.consumer(consumer.name()))
+    }
+}
+
+impl MemoryPool for BudgetPool {
+    fn name(&self) -> &str {
+        "budget"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        let mut operators = self.operators();
+        operators.consumer(&self.budget, consumer);
+        operators.n_spillable += usize::from(consumer.can_spill());
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        let mut operators = self.operators();
+        operators.consumers.remove(&consumer.id());
+        operators.n_spillable = operators.n_spillable.saturating_sub(usize::from(consumer.can_spill()));
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        let mut operators = self.operators();
+        operators.consumer(&self.budget, reservation.consumer()).grow(additional);
+        if reservation.consumer().can_spill() {
+            operators.spillable_bytes += additional;
+        }
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        let mut operators = self.operators();
+        operators.consumer(&self.budget, reservation.consumer()).shrink(shrink);
+        if reservation.consumer().can_spill() {
+            operators.spillable_bytes = operators.spillable_bytes.saturating_sub(shrink);
+        }
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let mut operators = self.operators();
+        let can_spill = reservation.consumer().can_spill();
+        if can_spill {
+            let others = self.budget.used_bytes().saturating_sub(operators.spillable_bytes);
+            let shared = self.budget.limit_bytes().saturating_sub(others);
+            let share = shared / operators.n_spillable.max(1);
+            if reservation.size().saturating_add(additional) > share {
+                return Err(DataFusionError::ResourcesExhausted(format!(
+                    "{} needs {} more than the {} it holds, but its share of the memory limit is {}; raise the limit",
+                    reservation.consumer().name(),
+                    dolmen_storage::format_bytes(additional as u64),
+                    dolmen_storage::format_bytes(reservation.size() as u64),
+                    dolmen_storage::format_bytes(share as u64),
+                )));
+            }
+        }
+        operators
+            .consumer(&self.budget, reservation.consumer())
+            .try_grow(additional)
+            .map_err(|error| DataFusionError::ResourcesExhausted(error.to_string()))?;
+        if can_spill {
+            operators.spillable_bytes += additional;
+        }
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.budget.used_bytes()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        match self.budget.limit_bytes() {
+            usize::MAX => MemoryLimit::Infinite,
+            bytes => MemoryLimit::Finite(bytes),
+        }
+    }
+}
+
+impl fmt::Debug for BudgetPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BudgetPool").field("used_bytes", &self.budget.used_bytes()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for BudgetPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "budget(used: {}, limit: {})", self.budget.used_bytes(), self.budget.limit_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(limit: usize) -> (Arc<MemoryBudget>, Arc<dyn MemoryPool>) {
+        let budget = MemoryBudget::new(limit);
+        (Arc::clone(&budget), memory_pool(budget))
+    }
+
+    #[test]
+    fn spillable_operators_share_what_the_others_leave() {
+        let (budget, pool) = pool(100);
+        let table = budget.consumer("table t");
+        table.try_grow(40).unwrap();
+        let a = MemoryConsumer::new("a").with_can_spill(true).register(&pool);
+        a.try_grow(60).unwrap();
+        let b = MemoryConsumer::new("b").with_can_spill(true).register(&pool);
+        assert!(a.try_grow(1).is_err());
+        a.shrink(30);
+        b.try_grow(30).unwrap();
+        assert!(b.try_grow(1).is_err());
+        assert_eq!(budget.used_bytes(), 100);
+    }
+
+    #[test]
+    fn everything_is_given_back() {
+        let (budget, pool) = pool(1000);
+        for can_spill in [true, false] {
+            let a = MemoryConsumer::new("a").with_can_spill(can_spill).register(&pool);
+            a.try_grow(500).unwrap();
+            let part = a.split(200);
+            a.grow(10);
+            drop(a);
+            assert_eq!(budget.used_bytes(), 200);
+            drop(part);
+            assert_eq!(budget.used_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_largest_consumers() {
+        let (budget, pool) = pool(100);
+        let table = budget.consumer("table flights");
+        table.try_grow(90).unwrap();
+        let join = MemoryConsumer::new("HashJoinInput").register(&pool);
+        let message = join.try_grow(50).unwrap_err().to_string();
+        assert!(message.contains("HashJoinInput") && message.contains("table flights"), "{message}");
+    }
+}

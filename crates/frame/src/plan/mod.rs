@@ -1,0 +1,3 @@
+//! Rewrites of logical plans that DataFusion's own rules do not do.
+
+pub mod decorrelate;

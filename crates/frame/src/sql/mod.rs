@@ -1,0 +1,10 @@
+//! From text to plan.
+
+pub(crate) mod names;
+pub(crate) mod parse;
+pub(crate) mod plan;
+pub(crate) mod relations;
+pub(crate) mod scope;
+pub(crate) mod split;
+pub(crate) mod translate;
+pub(crate) mod unsupported;

@@ -1,0 +1,206 @@
+//! Records that stock DataFusion passes and Dolmen does not, on purpose.
+//!
+//! Each is named with the guard that makes the difference and the reason for the guard. A failing record that is named
+//! is counted as skipped; a name that no failing record bears is stale and is reported.
+
+use std::path::Path;
+
+use glob::{MatchOptions, Pattern};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::outcome::{FileReport, Outcome, RecordReport};
+
+/// A record that deviates on purpose.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deviation {
+    /// A glob on the path of the file; it need not start at the root: `index/**/*.test`.
+    pub file: String,
+    /// A part of the statement; white space counts as one blank.
+    pub sql: Option<String>,
+    /// The line of the record, for statements that several records share.
+    pub line: Option<u32>,
+    /// The guard of ours that refuses or changes what the record expects.
+    pub guard: String,
+    /// Why the guard is right and the record is not.
+    pub reason: String,
+}
+
+/// The file of deviations is wrong.
+#[derive(Debug, Error)]
+pub enum DeviationError {
+    /// It is not TOML of the right shape.
+    #[error("deviations: {0}")]
+    Shape(#[from] toml::de::Error),
+    /// `file` is not a glob.
+    #[error("deviations: file = {file:?}: {source}")]
+    Pattern {
+        /// The glob as written.
+        file: String,
+        /// What is wrong with it.
+        source: glob::PatternError,
+    },
+    /// An entry would cover a whole file.
+    #[error("deviations: file = {file:?} has neither sql nor line")]
+    TooWide {
+        /// The glob of the entry.
+        file: String,
+    },
+}
+
+/// All named deviations, and which of them were seen.
+#[derive(Debug, Default)]
+pub struct Deviations {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    deviation: Deviation,
+    pattern: Pattern,
+    file_was_run: bool,
+    n_seen: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    deviation: Vec<Deviation>,
+}
+
+impl Deviations {
+    /// Reads the deviations from the text of a TOML file with a `[[deviation]]` table for each.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviationError`] if the text is not of that shape, or an entry names too much.
+    pub fn parse(text: &str) -> Result<Self, DeviationError> {
+        let document: Document = toml::from_str(text)?;
+        let entry = |deviation: Deviation| {
+            if deviation.sql.is_none() && deviation.line.is_none() {
+                return Err(DeviationError::TooWide { file: deviation.file });
+            }
+            let pattern = Pattern::new(&format!("**/{}", deviation.file))
+                .map_err(|source| DeviationError::Pattern { file: deviation.file.clone(), source })?;
+            Ok(Entry { deviation, pattern, file_was_run: false, n_seen: 0 })
+        };
+        Ok(Self { entries: document.deviation.into_iter().map(entry).collect::<Result<_, _>>()? })
+    }
+
+    /// Turns the failures of `report` that are named into skipped records.
+    pub fn apply(&mut self, report: &mut FileReport) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.matches_file(&report.path)) {
+            entry.file_was_run = true;
+            for record in &mut report.records {
+                let has_failed = matches!(record.outcome, Outcome::Failed { .. });
+                if has_failed && entry.deviation.names(record) {
+                    entry.n_seen += 1;
+                    record.outcome = Outcome::Skipped { reason: format!("deviation: {}", entry.deviation.guard) };
+                }
+            }
+        }
+    }
+
+    /// The deviations whose file was run without a failure they name.
+    pub fn stale(&self) -> impl Iterator<Item = &Deviation> {
+        self.entries.iter().filter(|entry| entry.file_was_run && entry.n_seen == 0).map(|entry| &entry.deviation)
+    }
+
+    /// The number of records that were named.
+    pub fn n_seen(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.n_seen).sum()
+    }
+}
+
+impl Entry {
+    fn matches_file(&self, path: &Path) -> bool {
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.pattern.matches_path_with(&path, options)
+    }
+}
+
+impl Deviation {
+    fn names(&self, record: &RecordReport) -> bool {
+        let line = record.at.rsplit_once(':').and_then(|(_, line)| line.parse::<u32>().ok());
+        self.line.is_none_or(|ours| Some(ours) == line)
+            && self.sql.as_ref().is_none_or(|part| single_spaced(&record.sql).contains(&single_spaced(part)))
+    }
+}
+
+fn single_spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Cause;
+
+    const TEXT: &str = r#"
+        [[deviation]]
+        file = "sub/*.slt"
+        sql = "SELECT  1 / 0"
+        guard = "division"
+        reason = "by hand"
+    "#;
+
+    fn report(path: &str, sql: &str, outcome: Outcome) -> FileReport {
+        let record = RecordReport { ordinal: 0, at: format!("{path}:7"), sql: sql.into(), outcome };
+        FileReport { path: path.into(), records: vec![record] }
+    }
+
+    fn failure() -> Outcome {
+        Outcome::Failed { cause: Cause::MissingError, detail: String::new() }
+    }
+
+    #[test]
+    fn a_named_failure_is_skipped_and_no_other() {
+        for (path, sql, is_named) in [
+            ("/a/sub/x.slt", "SELECT 1\n / 0", true),
+            ("/a/sub/x.slt", "SELECT 2 / 0", false),
+            ("/a/sub/deeper/x.slt", "SELECT 1 / 0", false),
+            ("/a/other/x.slt", "SELECT 1 / 0", false),
+        ] {
+            let mut deviations = Deviations::parse(TEXT).unwrap();
+            let mut report = report(path, sql, failure());
+            deviations.apply(&mut report);
+            assert_eq!(matches!(report.records[0].outcome, Outcome::Skipped { .. }), is_named, "{path} {sql}");
+        }
+    }
+
+    #[test]
+    fn a_line_narrows_an_entry() {
+        let text = TEXT.replace("sql = \"SELECT  1 / 0\"", "line = 8");
+        let mut deviations = Deviations::parse(&text).unwrap();
+        let mut report = report("/a/sub/x.slt", "SELECT 1", failure());
+        deviations.apply(&mut report);
+        assert_eq!(report.records[0].outcome, failure());
+    }
+
+    #[test]
+    fn an_entry_without_a_failure_is_stale_once_its_file_was_run() {
+        let mut deviations = Deviations::parse(TEXT).unwrap();
+        deviations.apply(&mut report("/a/other/x.slt", "SELECT 1 / 0", failure()));
+        assert_eq!(deviations.stale().count(), 0);
+        deviations.apply(&mut report("/a/sub/x.slt", "SELECT 1 / 0", Outcome::Passed));
+        assert_eq!(deviations.stale().count(), 1);
+        deviations.apply(&mut report("/a/sub/y.slt", "SELECT 1 / 0", failure()));
+        assert_eq!((deviations.stale().count(), deviations.n_seen()), (0, 1));
+    }
+
+    #[test]
+    fn an_entry_that_names_too_much_or_says_too_little_is_an_error() {
+        let too_wide = TEXT.replace("sql = \"SELECT  1 / 0\"", "");
+        assert!(matches!(Deviations::parse(&too_wide), Err(DeviationError::TooWide { .. })));
+        let without_reason = TEXT.replace("reason = \"by hand\"", "");
+        assert!(matches!(Deviations::parse(&without_reason), Err(DeviationError::Shape(_))));
+    }
+
+    #[test]
+    fn the_deviations_of_this_project_can_be_read() {
+        Deviations::parse(crate::cli::DEVIATIONS).unwrap();
+    }
+}

@@ -1,0 +1,8 @@
+-- TPC-H Q6, forecasting revenue change. Validation parameters: DATE = 1994-01-01, DISCOUNT = 0.06, QUANTITY = 24.
+-- The bounds 0.06 - 0.01 and 0.06 + 0.01 are written out, so that no engine computes them in binary floating point.
+SELECT sum(l_extendedprice * l_discount) AS revenue
+FROM lineitem
+WHERE l_shipdate >= DATE '1994-01-01'
+    AND l_shipdate < DATE '1994-01-01' + INTERVAL '1' YEAR
+    AND l_discount BETWEEN 0.05 AND 0.07
+    AND l_quantity < 24;
