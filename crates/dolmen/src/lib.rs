@@ -53,6 +53,11 @@ pub mod prelude {
     pub use crate::{BatchStream, Error, ExternalAccess, OptionValue, Query, Result, ScalarValue, Session};
 }
 
+/// The program of README.md, compiled as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// The programs of docs/embedding.md, run as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]

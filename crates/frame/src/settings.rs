@@ -8,13 +8,18 @@ use crate::error::{Error, Result, closest};
 const PREFIX: &str = "datafusion.";
 
 /// Groups of settings that a name may leave out, in the order they are tried.
-const GROUPS: [&str; 5] = ["execution.", "sql_parser.", "optimizer.", "explain.", "format."];
+const GROUPS: [&str; 6] = ["execution.", "sql_parser.", "optimizer.", "explain.", "format.", "catalog."];
 
 /// Settings that decide what a session may reach or use. The embedding program sets them, statements do not.
-const GUARDED: [(&str, &str); 2] = [
+const GUARDED: [(&str, &str); 5] = [
     ("runtime.", "the program that opens the session sets memory, temporary files and caches"),
-    ("catalog.", "the program that opens the session sets its catalog"),
+    ("catalog.create_default", CATALOG),
+    ("catalog.default_", CATALOG),
+    ("catalog.location", CATALOG),
+    ("catalog.format", CATALOG),
 ];
+
+const CATALOG: &str = "the program that opens the session sets its catalog";
 
 /// The full name of a setting: `batch_size` is `datafusion.execution.batch_size`.
 ///

@@ -47,7 +47,8 @@ pub(crate) fn build_state(
         settings::set(options, name, value)?;
     }
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
-    let builder = plan::decorrelate::install(guard::install(builder));
+    // What decorrelation makes is guarded as well.
+    let builder = guard::install(plan::decorrelate::install(builder));
     Ok(builder.build())
 }
 

@@ -115,6 +115,10 @@ impl SqlContext {
                     self.check_writable(statement_tag(&statement))?;
                     self.change_rows(scope, *statement, text, parameters).await
                 }
+                ast::Statement::ShowVariable { variable } => {
+                    let statement = ast::Statement::ShowVariable { variable: self.full_variable(variable)? };
+                    self.run_planned(scope, Statement::Statement(Box::new(statement)), text, parameters).await
+                }
                 statement => {
                     let statement = Statement::Statement(Box::new(without_temporary(statement)));
                     self.run_planned(scope, statement, text, parameters).await
@@ -178,6 +182,18 @@ impl SqlContext {
         let state = self.state();
         let options = &state.config_options().sql_parser;
         parse(text, options.dialect, options.recursion_limit.get())
+    }
+
+    /// The name after SHOW, with the parts that a short name leaves out.
+    fn full_variable(&self, variable: Vec<ast::Ident>) -> Result<Vec<ast::Ident>> {
+        let name: Vec<String> = variable.iter().map(|part| part.value.to_lowercase()).collect();
+        let name = name.join(".");
+        // What DataFusion answers itself: everything, or a name with `verbose` behind it.
+        if name == "all" || name.ends_with(".verbose") || name.starts_with("datafusion.runtime.") {
+            return Ok(variable);
+        }
+        let full = settings::full_name(self.state().config_options(), &name)?;
+        Ok(full.split('.').map(ast::Ident::new).collect())
     }
 
     fn check_writable(&self, statement: &'static str) -> Result<()> {
@@ -369,8 +385,6 @@ impl SqlContext {
         parameters: &Parameters,
     ) -> Result<Outcome> {
         let tag = statement_tag(&statement);
-        let mut statement = statement;
-        table::join_update_source(&mut statement);
         let statement = Statement::Statement(Box::new(statement));
         let Planned { plan, state, .. } = self.bound(scope, statement, text, parameters).await?;
         let LogicalPlan::Dml(dml) = plan else {

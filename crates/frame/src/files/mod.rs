@@ -8,6 +8,7 @@ mod conflict;
 mod copy;
 mod external;
 mod format;
+mod json_array;
 mod open;
 mod per_file;
 mod request;

@@ -22,7 +22,8 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
 use crate::files::conflict::{CsvSource, CsvTable};
-use crate::files::format::{FileKind, Suffix, compression_of, csv_options, reader};
+use crate::files::format::{FileKind, SAMPLE_ROWS, Suffix, compression_of, csv_options, reader};
+use crate::files::json_array::array_schema;
 use crate::files::per_file::{FileColumns, PerFileTable};
 use crate::files::request::{FileRequest, ReadOptions};
 use crate::files::text::TextTable;
@@ -61,7 +62,7 @@ pub(crate) async fn open(
     let parquet = state.default_table_options().parquet;
     let format = reader(kind, csv.clone(), &parquet, is_array, options.sample_rows)
         .ok_or_else(|| Error::Internal { message: "text has a reader of its own".into() })?;
-    files.table(kind, format, csv, &partitions).await
+    files.table(kind, format, csv, is_array, &partitions).await
 }
 
 fn kind_of(request: &FileRequest, listings: &[Listing]) -> Result<FileKind> {
@@ -227,9 +228,11 @@ impl Files<'_> {
         kind: FileKind,
         format: Arc<dyn FileFormat>,
         csv: CsvOptions,
+        is_array: bool,
         partitions: &[Field],
     ) -> Result<Arc<dyn TableProvider>> {
-        let found = self.schema(&format).await?;
+        let array = is_array.then(|| FileCompressionType::from(csv.compression));
+        let found = self.schema(&format, array).await?;
         // DataFusion's reader knows no NULL but the empty field: other texts are read as texts and turned into NULL above it.
         let reads_text = kind == FileKind::Csv && !self.options.null_texts.is_empty();
         let schema = if reads_text { as_text(&found) } else { Arc::clone(&found) };
@@ -304,13 +307,22 @@ impl Files<'_> {
         Ok(Arc::new(ListingTable::try_new(config).map_err(of_execution)?.with_cache(cache)))
     }
 
-    async fn schema(&self, format: &Arc<dyn FileFormat>) -> Result<SchemaRef> {
+    /// The schema of the files; `array` has the compression of JSON files that are one array each.
+    async fn schema(&self, format: &Arc<dyn FileFormat>, array: Option<FileCompressionType>) -> Result<SchemaRef> {
         let found = match self.options.columns.is_empty() {
             false => Schema::empty(),
             true => {
                 let mut schemas = Vec::new();
                 for listing in &self.listings {
                     let store = self.store(listing)?;
+                    if let Some(compression) = array {
+                        let rows_max = self.options.sample_rows.unwrap_or(SAMPLE_ROWS);
+                        for file in &listing.files {
+                            let schema = array_schema(&store, &file.location, compression, rows_max).await;
+                            schemas.push(schema.map_err(|error| self.unreadable(listing, error))?);
+                        }
+                        continue;
+                    }
                     let schema = format
                         .infer_schema(self.state, &store, &listing.files)
                         .await

@@ -1,4 +1,4 @@
-//! Integer overflow is an error, never a wrapped answer.
+//! Answers are right or an error: integer overflow, arms of CASE, text compared with numbers.
 //!
 //! Stock DataFusion wraps in `+`, `-`, `*`, unary minus, SUM and a few functions. A flag of its physical `BinaryExpr`
 //! asks for checked kernels, but constant folding builds expressions without the flag and the plan encoding drops it.
@@ -23,10 +23,12 @@
 
 mod checked_arithmetic;
 mod checked_sum;
+mod comparison;
 mod distinct_sum;
 mod error;
 mod exact_sum;
 mod kernel;
+mod lazy_case;
 mod linear_sum;
 mod literal_planner;
 mod rewrite;
@@ -40,7 +42,9 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegate};
 pub use checked_sum::CheckedSum;
+pub use comparison::refuse_text_compared_with_number;
 pub use error::OverflowError;
+pub use lazy_case::LazyCase;
 pub use linear_sum::LinearSums;
 pub use rewrite::OverflowGuard;
 
@@ -51,7 +55,10 @@ pub fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     state.scalar_functions().get_or_insert_with(Vec::new).extend(scalar_functions());
     state.aggregate_functions().get_or_insert_with(Vec::new).extend(aggregate_functions());
     state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner));
-    state.with_analyzer_rule(Arc::new(OverflowGuard)).with_analyzer_rule(Arc::new(LinearSums))
+    state
+        .with_analyzer_rule(Arc::new(OverflowGuard))
+        .with_analyzer_rule(Arc::new(LinearSums))
+        .with_analyzer_rule(Arc::new(LazyCase))
 }
 
 /// The scalar functions a registry needs to decode guarded plans.

@@ -185,7 +185,7 @@ pub(crate) enum Alike {
 /// Gives every item of a SELECT list that repeats an earlier one a name of its own, and returns those names with the names
 /// they stand for; the planner refuses a projection with two columns of one name.
 pub(crate) fn separate_duplicates(statement: &mut Statement, alike: Alike) -> HashSet<String> {
-    let mut separator = Separator { alike, made: HashSet::new() };
+    let mut separator = Separator { alike, made: HashSet::new(), depth: 0 };
     let _: ControlFlow<()> = match statement {
         Statement::Statement(inner) => inner.visit(&mut separator),
         Statement::CopyTo(copy) => match &mut copy.source {
@@ -207,33 +207,46 @@ pub(crate) fn is_duplicate_name(error: &DataFusionError) -> bool {
 struct Separator {
     alike: Alike,
     made: HashSet<String>,
+    /// Queries around the one that is visited, itself included.
+    depth: usize,
 }
 
 impl VisitorMut for Separator {
     type Break = ();
 
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let beside_wildcard = self.alike == Alike::ColumnName
-            && select
-                .projection
-                .iter()
-                .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
-        let mut seen = HashSet::new();
-        for item in &mut select.projection {
-            let (name, expr) = match item {
-                SelectItem::UnnamedExpr(expr) => (self.name_of(expr), expr.clone()),
-                SelectItem::ExprWithAlias { expr, alias } => (normalized(alias), expr.clone()),
+        let beside_wildcard = self.alike == Alike::ColumnName && select.projection.iter().any(is_wildcard);
+        let names: Vec<Option<String>> = select.projection.iter().map(|item| self.name_of_item(item)).collect();
+        let mut taken: HashSet<String> = names.iter().flatten().cloned().collect();
+        let mut seen: HashSet<String> = HashSet::new();
+        for (idx, item) in select.projection.iter_mut().enumerate() {
+            let Some(name) = &names[idx] else { continue };
+            let (expr, is_named) = match item {
+                SelectItem::UnnamedExpr(expr) => (expr.clone(), false),
+                SelectItem::ExprWithAlias { expr, .. } => (expr.clone(), true),
                 _ => continue,
             };
-            let repeated = !seen.insert(name.clone());
             let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+            let is_shared = names.iter().flatten().filter(|other| *other == name).count() > 1;
+            // A name that others can use must not silently mean the first of several: then none of them keeps it.
+            let is_used_by_name = is_shared && (self.depth > 1 || is_named);
             // The planner calls every subquery the same, and folds the case of some expressions.
-            let is_nameless =
-                self.alike == Alike::ColumnName && !is_column && matches!(item, SelectItem::UnnamedExpr(_));
-            if repeated || is_nameless || (beside_wildcard && is_column) {
+            let is_nameless = self.alike == Alike::ColumnName && !is_column && !is_named;
+            let is_repeated = !seen.insert(name.clone());
+            if is_repeated || is_used_by_name || is_nameless || (beside_wildcard && is_column) {
                 let mut n = 1;
                 let mut alias = format!("{name}{SEPARATOR}{n}");
-                while !seen.insert(alias.clone()) {
+                while !taken.insert(alias.clone()) {
                     n += 1;
                     alias = format!("{name}{SEPARATOR}{n}");
                 }
@@ -249,6 +262,14 @@ impl VisitorMut for Separator {
 const SEPARATOR: char = ':';
 
 impl Separator {
+    fn name_of_item(&self, item: &SelectItem) -> Option<String> {
+        match item {
+            SelectItem::UnnamedExpr(expr) => Some(self.name_of(expr)),
+            SelectItem::ExprWithAlias { alias, .. } => Some(normalized(alias)),
+            _ => None,
+        }
+    }
+
     fn name_of(&self, expr: &Expr) -> String {
         match (self.alike, expr) {
             (_, Expr::Identifier(ident)) => normalized(ident),

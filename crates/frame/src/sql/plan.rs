@@ -10,6 +10,7 @@ use datafusion::sql::parser::Statement;
 use futures::FutureExt;
 
 use crate::error::{Error, Position, Result};
+use crate::guard::refuse_text_compared_with_number;
 use crate::sql::names::{self, Alike};
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::relations::rewrite_relations;
@@ -39,10 +40,18 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
         remedy: unsupported.remedy.to_string(),
         position: unsupported.span.and_then(|span| crate::sql::relations::position(text, span)),
     })?;
+    if let Statement::Statement(statement) = &mut statement {
+        crate::table::join_update_source(statement);
+    }
     let mut made = HashSet::new();
     let mut alike = Some(Alike::Text);
     for _ in 0..ATTEMPTS_MAX {
-        let error = match guarded(state.statement_to_plan(statement.clone())).await {
+        let planning = async {
+            let plan = state.statement_to_plan(statement.clone()).await?;
+            refuse_text_compared_with_number(&plan)?;
+            Ok(plan)
+        };
+        let error = match guarded(planning).await {
             Ok(Ok(plan)) => {
                 let names = output_names(&statement, &plan, &made);
                 return Ok(Planned { plan, names, state });

@@ -84,6 +84,21 @@ impl Translation<'_> {
 
     fn unknown_column(&self, field: &Column, valid: &[Column], span: Option<Span>) -> Error {
         let names: Vec<&str> = valid.iter().map(|column| column.name.as_str()).collect();
+        // Columns that share the name: spelt in several cases, or numbered because they are several.
+        let same = |name: &&&str| {
+            let bare = name.rsplit_once(':').map_or(**name, |(bare, number)| match number.parse::<u32>() {
+                Ok(_) => bare,
+                Err(_) => **name,
+            });
+            bare.eq_ignore_ascii_case(&field.name)
+        };
+        if names.iter().filter(same).count() > 1 {
+            return Error::Invalid {
+                message: format!("column \"{}\" is ambiguous: several columns in scope have that name", field.name),
+                position: self.position_of(field, span),
+                source: None,
+            };
+        }
         let suggestion = closest(&field.name, names.iter().copied());
         let in_scope = match suggestion {
             Some(_) => Vec::new(),

@@ -152,7 +152,7 @@ async fn stock_functions_do_not_wrap() {
         ("SELECT low % m FROM edge", "0"),
         ("SELECT power(high, 2) > 8e37 FROM edge", "true"),
         ("SELECT avg(x) > 9e18 FROM (VALUES (9223372036854775807), (9223372036854775807)) v(x)", "true"),
-        ("SELECT median(x) FROM (VALUES (9223372036854775807), (9223372036854775805)) v(x)", "9223372036854775806"),
+        ("SELECT median(x) > 9e18 FROM (VALUES (9223372036854775807), (9223372036854775805)) v(x)", "true"),
         ("SELECT array_sum([9223372036854775807, 9223372036854775807]) > 1.8e19", "true"),
         ("SELECT count(*) FROM generate_series(9223372036854775806, 9223372036854775807)", "2"),
         (

@@ -159,7 +159,8 @@ async fn decimals_fail_beyond_their_digits() {
         let error = overflow(&ctx, &sql).await;
         assert!(matches!(error, OverflowError::DecimalSum { .. }), "{sql}: {error}");
     }
-    let fits = "SELECT sum(x::DECIMAL(38, 2)), sum(x::DECIMAL(12, 2)) FROM (VALUES (1.25), (2.50), (NULL)) v(x)";
+    let fits =
+        "SELECT sum(x::DECIMAL(38, 2)), sum(x::DECIMAL(12, 2)) AS narrow FROM (VALUES (1.25), (2.50), (NULL)) v(x)";
     assert_eq!(rows(&ctx, fits).await, ["3.75|3.75"]);
     let grouped =
         "SELECT g, sum(x::DECIMAL(38, 2)) FROM (VALUES (1, 1.25), (1, 2.50), (2, NULL)) v(g, x) GROUP BY g ORDER BY g";
