@@ -8,6 +8,8 @@
 //! and CPU time is printed with its 95 % bootstrap interval. A query is slower when the lower bound is above 1.05; the whole
 //! is when that of the total is above 1.00.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 mod cpu;
 mod data;
 mod statistics;

@@ -1,5 +1,7 @@
 //! The contract of the command line: streams, formats, exit statuses.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports")]
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -3,6 +3,8 @@
 //! A block ```` ```console ```` holds commands behind `$ ` and what they print on standard output. `dolmen` stands for the
 //! binary that these tests were built with; everything runs at the top of the repository.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

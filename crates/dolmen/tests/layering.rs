@@ -1,5 +1,7 @@
 //! Which crate may use which: the table of docs/architecture.md, held against `cargo metadata`.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::CreateExternalTable;
 use dolmen_storage::{Location, Operation, Stores};
@@ -29,14 +28,6 @@ pub(crate) async fn external_table(
     if create.unbounded {
         return Err(Error::unsupported("an unbounded external table", "leave UNBOUNDED out"));
     }
-    let mut create = create.clone();
-    // Nobody checks NOT NULL in the files, so the planner must not rely on it.
-    let fields = create
-        .schema
-        .iter()
-        .map(|(table, field)| (table.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
-    let schema = DFSchema::new_with_metadata(fields.collect(), create.schema.metadata().clone());
-    create.schema = Arc::new(schema.map_err(of_execution)?);
     for location in &create.locations {
         stores.check(&Location::parse(location)?, Operation::Read)?;
     }
@@ -46,5 +37,5 @@ pub(crate) async fn external_table(
         known.sort_unstable();
         Error::invalid(format!("STORED AS {format} is not known; known are {}", known.join(", ")))
     })?;
-    factory.create(state, &create).await.map_err(of_execution)
+    factory.create(state, create).await.map_err(of_execution)
 }

@@ -334,11 +334,11 @@ impl Files<'_> {
                 })?
             }
         };
-        self.adjusted(found)
+        self.adjusted(&found)
     }
 
     /// The schema with the types that the options give.
-    fn adjusted(&self, found: Schema) -> Result<SchemaRef> {
+    fn adjusted(&self, found: &Schema) -> Result<SchemaRef> {
         let parse = |name: &str| {
             crate::sql_type::parse_sql_type(self.state, name)
                 .map_err(|error| Error::invalid(format!("type '{name}' of a column is not known: {error}")))

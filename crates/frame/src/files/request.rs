@@ -133,10 +133,10 @@ impl FileRequest {
     pub(crate) fn from_call(
         function: &str,
         locations: Vec<String>,
-        options: Vec<(String, OptionValue)>,
+        options: &[(String, OptionValue)],
     ) -> Result<Self, String> {
         let kind = FUNCTIONS.iter().find(|(name, _)| *name == function).map(|(_, kind)| *kind);
-        let mut parsed = ReadOptions::parse(function, kind, &options)?;
+        let mut parsed = ReadOptions::parse(function, kind, options)?;
         if function == "read_ndjson" {
             parsed.json_array = Some(false);
         }
@@ -228,7 +228,7 @@ impl ReadOptions {
                         number.parse().ok().filter(|rows| *rows > 0).ok_or("a number of rows, or -1 for all of them")?
                     }
                     _ => return Err("a number of rows, or -1 for all of them"),
-                })
+                });
             }
             "all_varchar" => self.all_varchar = boolean(value)?,
             "columns" => self.columns = pairs(value)?,
@@ -296,8 +296,8 @@ mod tests {
     use super::*;
 
     fn call(options: &[(&str, OptionValue)]) -> Result<FileRequest, String> {
-        let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        FileRequest::from_call("read_csv", vec!["x.csv".into()], options)
+        let options: Vec<_> = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        FileRequest::from_call("read_csv", vec!["x.csv".into()], &options)
     }
 
     #[test]

@@ -55,11 +55,12 @@ fn has_fallible_arm(case: &Case) -> Result<bool> {
 fn may_fail(expr: &Expr) -> Result<bool> {
     let mut fallible = false;
     expr.apply(|part| {
-        fallible |= match part {
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, .. }) => true,
-            Expr::Cast(_) | Expr::ScalarFunction(_) => true,
-            _ => false,
-        };
+        fallible |= matches!(
+            part,
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, .. })
+                | Expr::Cast(_)
+                | Expr::ScalarFunction(_)
+        );
         Ok(if fallible { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(fallible)

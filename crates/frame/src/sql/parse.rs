@@ -53,7 +53,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn dialect(&self) -> Result<Box<dyn SqlDialect>> {
-        dialect_from_str(self.dialect.to_string())
+        dialect_from_str(self.dialect)
             .ok_or_else(|| Error::invalid(format!("SQL dialect {} is not known", self.dialect)))
     }
 

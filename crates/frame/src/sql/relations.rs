@@ -155,7 +155,7 @@ fn request(function: &str, arguments: &[FunctionArg]) -> Result<FileRequest, Str
     if locations.is_empty() {
         return Err(format!("{function} needs a location: {function}('file') or {function}(['file', ...])"));
     }
-    FileRequest::from_call(function, locations, options)
+    FileRequest::from_call(function, locations, &options)
 }
 
 fn option_name(expr: &Expr) -> Result<String, String> {
