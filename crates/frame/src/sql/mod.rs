@@ -1,5 +1,6 @@
 //! From text to plan.
 
+pub(crate) mod depth;
 pub(crate) mod names;
 pub(crate) mod parse;
 pub(crate) mod plan;

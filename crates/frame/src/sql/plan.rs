@@ -11,6 +11,7 @@ use futures::FutureExt;
 
 use crate::error::{Error, Position, Result};
 use crate::guard::refuse_text_compared_with_number;
+use crate::sql::depth::check_depth;
 use crate::sql::names::{self, Alike};
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::relations::rewrite_relations;
@@ -33,6 +34,7 @@ const ATTEMPTS_MAX: usize = 1000;
 
 /// Plans one parsed statement.
 pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text: &str) -> Result<Planned> {
+    check_depth(&statement)?;
     rewrite_relations(&mut statement, scope, text)?;
     let state = scope.state();
     reject_unsupported(&statement, &state).map_err(|unsupported| Error::Unsupported {
