@@ -100,7 +100,7 @@ fn in_tenths(bytes: u64, unit_idx: usize) -> u128 {
 }
 
 fn unit_bytes(unit: &str) -> Option<u64> {
-    const LETTERS: &str = "KMGTP";
+    const LETTERS: &str = "KMGTPE";
     let unit = unit.to_ascii_uppercase();
     if unit.is_empty() || unit == "B" {
         return Some(1);

@@ -159,9 +159,10 @@ async fn decimals_fail_beyond_their_digits() {
         let error = overflow(&ctx, &sql).await;
         assert!(matches!(error, OverflowError::DecimalSum { .. }), "{sql}: {error}");
     }
-    let fits =
-        "SELECT sum(x::DECIMAL(38, 2)), sum(x::DECIMAL(12, 2)) AS narrow FROM (VALUES (1.25), (2.50), (NULL)) v(x)";
-    assert_eq!(rows(&ctx, fits).await, ["3.75|3.75"]);
+    for width in [38, 12] {
+        let fits = format!("SELECT sum(x::DECIMAL({width}, 2)) FROM (VALUES (1.25), (2.50), (NULL)) v(x)");
+        assert_eq!(rows(&ctx, &fits).await, ["3.75"]);
+    }
     let grouped =
         "SELECT g, sum(x::DECIMAL(38, 2)) FROM (VALUES (1, 1.25), (1, 2.50), (2, NULL)) v(g, x) GROUP BY g ORDER BY g";
     assert_eq!(rows(&ctx, grouped).await, ["1|3.75", "2|"]);
