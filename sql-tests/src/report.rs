@@ -156,7 +156,7 @@ fn print_deviations(out: &mut dyn Write, deviations: &Deviations) -> io::Result<
     Ok(())
 }
 
-/// Prints a file as [`print_file`] does, into a string.
+/// Prints a file with its failures, into a string.
 pub fn describe(report: &FileReport, n_shown: usize) -> String {
     let mut out = Vec::new();
     // Writing into memory does not fail.

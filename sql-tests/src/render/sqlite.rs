@@ -1,6 +1,6 @@
 //! Values converted to the declared type of their column: the way of SQLite's corpus.
 //!
-//! Source: "sqllogictest", https://www.sqlite.org/sqllogictest/doc/trunk/about.wiki, and SQLite's rules for casts.
+//! Source: "sqllogictest", <https://www.sqlite.org/sqllogictest/doc/trunk/about.wiki>, and SQLite's rules for casts.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
