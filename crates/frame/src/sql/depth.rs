@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{CopyToSource, Statement};
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Visit, Visitor};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, VisitorMut};
 
 use crate::error::{Error, Result};
+use crate::sql::walk::walk;
 
 /// Operators in a chain such as `1 + 1 + 1 + ...`. The planner's time grows with more than the square of the number;
 /// brackets are counted by the parser, which has a limit of its own.
@@ -15,17 +16,8 @@ const CHAIN_MAX: usize = 500;
 ///
 /// # Errors
 /// [`Error::Invalid`] that says what to write.
-pub(crate) fn check_depth(statement: &Statement) -> Result<()> {
-    let flow = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Chains),
-        Statement::CopyTo(copy) => match &copy.source {
-            CopyToSource::Query(query) => query.visit(&mut Chains),
-            CopyToSource::Relation(_) => ControlFlow::Continue(()),
-        },
-        Statement::Explain(explain) => return check_depth(&explain.statement),
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => ControlFlow::Continue(()),
-    };
-    match flow {
+pub(crate) fn check_depth(statement: &mut Statement) -> Result<()> {
+    match walk(statement, &mut Chains) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(Error::invalid(format!(
             "an expression chains more than {CHAIN_MAX} arithmetic operators; sum rows of VALUES or elements of an array instead"
@@ -35,12 +27,12 @@ pub(crate) fn check_depth(statement: &Statement) -> Result<()> {
 
 struct Chains;
 
-impl Visitor for Chains {
+impl VisitorMut for Chains {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let mut length = 0;
-        let mut rest = expr;
+        let mut rest = &*expr;
         while let Expr::BinaryOp { left, op, .. } = rest
             && is_arithmetic(op)
         {

@@ -9,3 +9,4 @@ pub(crate) mod scope;
 pub(crate) mod split;
 pub(crate) mod translate;
 pub(crate) mod unsupported;
+pub(crate) mod walk;

@@ -8,10 +8,11 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     self, AssignmentTarget, Expr, Ident, JoinConstraint, JoinOperator, ObjectNamePart, Query, Select, SelectItem,
-    SetExpr, VisitMut, VisitorMut,
+    SetExpr, VisitorMut,
 };
 
 use crate::sql::parse::normalized;
+use crate::sql::walk::walk;
 
 /// If `error` says that an unquoted name matches no column, but one column in scope differs from it in case only,
 /// quotes the name as that column is spelt; `true` if the statement changed and is worth planning again.
@@ -35,11 +36,11 @@ pub(crate) fn fit_case(statement: &mut Statement, error: &DataFusionError) -> bo
     }
     let place = field.spans.first().map(|span| (span.start.line, span.start.column));
     let mut quoter = Quoter { name: field.name.clone(), spelling: (*spelling).to_owned(), place, changed: false };
-    quoter.run(statement);
+    let _ = walk(statement, &mut quoter);
     if !quoter.changed && place.is_some() {
         // The planner's place may be that of the whole expression: then every use of the name is quoted.
         quoter.place = None;
-        quoter.run(statement);
+        let _ = walk(statement, &mut quoter);
     }
     quoter.changed
 }
@@ -65,44 +66,6 @@ struct Quoter {
 }
 
 impl Quoter {
-    fn run(&mut self, statement: &mut Statement) {
-        let _: ControlFlow<()> = match statement {
-            Statement::Statement(inner) => {
-                self.statement(inner);
-                inner.visit(self)
-            }
-            Statement::CopyTo(copy) => match &mut copy.source {
-                CopyToSource::Query(query) => query.visit(self),
-                CopyToSource::Relation(_) => ControlFlow::Continue(()),
-            },
-            Statement::Explain(explain) => {
-                self.run(&mut explain.statement);
-                ControlFlow::Continue(())
-            }
-            Statement::CreateExternalTable(_) | Statement::Reset(_) => ControlFlow::Continue(()),
-        };
-    }
-
-    /// Names of columns that are not expressions.
-    fn statement(&mut self, statement: &mut ast::Statement) {
-        match statement {
-            ast::Statement::Insert(insert) => {
-                for column in &mut insert.columns {
-                    self.object_name(column);
-                }
-            }
-            ast::Statement::Update(update) => {
-                for assignment in &mut update.assignments {
-                    match &mut assignment.target {
-                        AssignmentTarget::ColumnName(name) => self.object_name(name),
-                        AssignmentTarget::Tuple(names) => names.iter_mut().for_each(|name| self.object_name(name)),
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn object_name(&mut self, name: &mut ast::ObjectName) {
         if let Some(ObjectNamePart::Identifier(ident)) = name.0.last_mut() {
             self.ident(ident);
@@ -122,6 +85,27 @@ impl Quoter {
 
 impl VisitorMut for Quoter {
     type Break = ();
+
+    /// Names of columns that are not expressions.
+    fn pre_visit_statement(&mut self, statement: &mut ast::Statement) -> ControlFlow<()> {
+        match statement {
+            ast::Statement::Insert(insert) => {
+                for column in &mut insert.columns {
+                    self.object_name(column);
+                }
+            }
+            ast::Statement::Update(update) => {
+                for assignment in &mut update.assignments {
+                    match &mut assignment.target {
+                        AssignmentTarget::ColumnName(name) => self.object_name(name),
+                        AssignmentTarget::Tuple(names) => names.iter_mut().for_each(|name| self.object_name(name)),
+                    }
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
@@ -186,15 +170,7 @@ pub(crate) enum Alike {
 /// they stand for; the planner refuses a projection with two columns of one name.
 pub(crate) fn separate_duplicates(statement: &mut Statement, alike: Alike) -> HashSet<String> {
     let mut separator = Separator { alike, made: HashSet::new(), depth: 0 };
-    let _: ControlFlow<()> = match statement {
-        Statement::Statement(inner) => inner.visit(&mut separator),
-        Statement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => query.visit(&mut separator),
-            CopyToSource::Relation(_) => ControlFlow::Continue(()),
-        },
-        Statement::Explain(explain) => return separate_duplicates(&mut explain.statement, alike),
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => ControlFlow::Continue(()),
-    };
+    let _ = walk(statement, &mut separator);
     separator.made
 }
 

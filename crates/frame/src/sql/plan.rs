@@ -34,7 +34,7 @@ const ATTEMPTS_MAX: usize = 1000;
 
 /// Plans one parsed statement.
 pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text: &str) -> Result<Planned> {
-    check_depth(&statement)?;
+    check_depth(&mut statement)?;
     rewrite_relations(&mut statement, scope, text)?;
     let state = scope.state();
     reject_unsupported(&statement, &state).map_err(|unsupported| Error::Unsupported {

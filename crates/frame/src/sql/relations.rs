@@ -2,16 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, ObjectName, Select, SelectFlavor, SelectItem,
-    Spanned, TableAlias, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    Spanned, TableAlias, TableFactor, UnaryOperator, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::{Error, Position, Result};
 use crate::files::{self, FileRequest, OptionValue};
 use crate::sql::scope::Scope;
+use crate::sql::walk::walk;
 
 /// Rewrites the relations of `statement`.
 ///
@@ -23,16 +24,7 @@ use crate::sql::scope::Scope;
 /// An argument of a reading function that is not a constant, or not known.
 pub(crate) fn rewrite_relations(statement: &mut Statement, scope: &Scope, text: &str) -> Result<()> {
     let mut rewriter = Rewriter { scope, text };
-    let flow = match statement {
-        Statement::Statement(statement) => statement.visit(&mut rewriter),
-        Statement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => query.visit(&mut rewriter),
-            CopyToSource::Relation(_) => ControlFlow::Continue(()),
-        },
-        Statement::Explain(explain) => return rewrite_relations(&mut explain.statement, scope, text),
-        Statement::CreateExternalTable(_) | Statement::Reset(_) => ControlFlow::Continue(()),
-    };
-    match flow {
+    match walk(statement, &mut rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
