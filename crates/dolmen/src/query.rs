@@ -351,7 +351,7 @@ async fn ended(task: &mut JoinHandle<()>) -> Error {
 
 fn join_error(error: tokio::task::JoinError) -> Error {
     match error.try_into_panic() {
-        Ok(payload) => Error::Internal { message: dolmen_frame::panic_message(payload.as_ref()) },
+        Ok(payload) => Error::internal(dolmen_frame::panic_message(payload.as_ref())),
         Err(_) => Error::Cancelled,
     }
 }

@@ -30,7 +30,7 @@ mod summarize;
 pub mod table;
 
 pub use context::{ContextOptions, SqlContext};
-pub use error::{Error, Position, Result};
+pub use error::{EngineError, Error, Position, Result};
 pub use files::{CsvConflict, FileRequest, OptionValue};
 pub use memory::memory_pool;
 pub use runtime::{Runtime, RuntimeOptions, build_runtime};

@@ -61,7 +61,7 @@ pub(crate) async fn open(
     let is_array = kind == FileKind::Json && files.is_json_array(compression).await?;
     let parquet = state.default_table_options().parquet;
     let format = reader(kind, csv.clone(), &parquet, is_array, options.sample_rows)
-        .ok_or_else(|| Error::Internal { message: "text has a reader of its own".into() })?;
+        .ok_or_else(|| Error::internal("text has a reader of its own"))?;
     files.table(kind, format, csv, is_array, &partitions).await
 }
 

@@ -41,6 +41,7 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
         construct: unsupported.construct.to_string(),
         remedy: unsupported.remedy.to_string(),
         position: unsupported.span.and_then(|span| crate::sql::relations::position(text, span)),
+        source: None,
     })?;
     if let Statement::Statement(statement) = &mut statement {
         crate::table::join_update_source(statement);
@@ -49,7 +50,7 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
     let mut alike = Some(Alike::Text);
     for _ in 0..ATTEMPTS_MAX {
         let planning = async {
-            let plan = state.statement_to_plan(statement.clone()).await?;
+            let plan = crate::table::forget_keys(state.statement_to_plan(statement.clone()).await?)?;
             refuse_text_compared_with_number(&plan)?;
             Ok(plan)
         };
@@ -134,10 +135,7 @@ pub(crate) fn translation<'a>(scope: &Scope, state: &SessionState, text: &'a str
 pub(crate) async fn guarded<T>(
     planning: impl Future<Output = Result<T, DataFusionError>>,
 ) -> Result<Result<T, DataFusionError>> {
-    AssertUnwindSafe(planning)
-        .catch_unwind()
-        .await
-        .map_err(|payload| Error::Internal { message: panic_message(payload.as_ref()) })
+    AssertUnwindSafe(planning).catch_unwind().await.map_err(|payload| Error::internal(panic_message(payload.as_ref())))
 }
 
 fn output_names(statement: &Statement, plan: &LogicalPlan, made: &HashSet<String>) -> Vec<String> {
