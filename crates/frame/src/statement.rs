@@ -242,11 +242,15 @@ impl SqlContext {
             LogicalPlan::Statement(other) => {
                 Err(Error::unsupported(format!("{} as a statement", other.name()), "each statement stands for itself"))
             }
+            LogicalPlan::Explain(mut explain) => {
+                explain.plan = Arc::new(rows_read(explain.plan.as_ref().clone()));
+                query("EXPLAIN", Planned { plan: LogicalPlan::Explain(explain), names, state }, text, scope).await
+            }
+            LogicalPlan::Analyze(analyze) if matches!(*analyze.input, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_)) => {
+                Err(Error::unsupported("EXPLAIN ANALYZE of a change", "EXPLAIN shows how it finds its rows"))
+            }
             plan => {
-                let tag = match &plan {
-                    LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
-                    _ => "SELECT",
-                };
+                let tag = if matches!(plan, LogicalPlan::Analyze(_)) { "EXPLAIN" } else { "SELECT" };
                 query(tag, Planned { plan, names, state }, text, scope).await
             }
         }
@@ -480,6 +484,15 @@ impl SqlContext {
             .map(|close| format!("; did you mean \"{close}\"?"))
             .unwrap_or_default();
         Error::invalid(format!("prepared statement \"{name}\" does not exist{hint}"))
+    }
+}
+
+/// The part of a change that the engine plans: finding the rows to write, or to change.
+fn rows_read(plan: LogicalPlan) -> LogicalPlan {
+    match plan {
+        LogicalPlan::Dml(dml) => Arc::unwrap_or_clone(dml.input),
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => Arc::unwrap_or_clone(create.input),
+        plan => plan,
     }
 }
 
