@@ -12,6 +12,7 @@ mod json_array;
 mod open;
 mod per_file;
 mod request;
+mod required;
 mod text;
 
 pub use conflict::CsvConflict;

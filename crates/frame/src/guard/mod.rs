@@ -27,6 +27,7 @@ mod comparison;
 mod distinct_sum;
 mod error;
 mod exact_sum;
+mod in_lists;
 mod kernel;
 mod lazy_case;
 mod linear_sum;
@@ -39,6 +40,9 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::optimizer::Optimizer;
+
+use in_lists::SimplifyWithoutMerging;
 
 pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegate};
 pub use checked_sum::CheckedSum;
@@ -46,6 +50,7 @@ pub use comparison::refuse_text_compared_with_number;
 pub use error::OverflowError;
 pub use lazy_case::LazyCase;
 pub use linear_sum::LinearSums;
+pub(crate) use rewrite::input_schema;
 pub use rewrite::OverflowGuard;
 
 /// Adds the guard to a session: its functions, and the rules that put them in place of the stock ones.
@@ -55,7 +60,14 @@ pub fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     state.scalar_functions().get_or_insert_with(Vec::new).extend(scalar_functions());
     state.aggregate_functions().get_or_insert_with(Vec::new).extend(aggregate_functions());
     state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner));
+    let mut rules = Optimizer::new().rules;
+    for rule in &mut rules {
+        if rule.name() == "simplify_expressions" {
+            *rule = Arc::new(SimplifyWithoutMerging::default());
+        }
+    }
     state
+        .with_optimizer_rules(rules)
         .with_analyzer_rule(Arc::new(OverflowGuard))
         .with_analyzer_rule(Arc::new(LinearSums))
         .with_analyzer_rule(Arc::new(LazyCase))
