@@ -43,11 +43,14 @@ pub(crate) async fn external_table(
         known.sort_unstable();
         Error::invalid(format!("STORED AS {format} is not known; known are {}", known.join(", ")))
     })?;
-    let required: Vec<String> = fields_of(create).filter(|field| !field.is_nullable()).map(|f| f.name().clone()).collect();
-    let fields = create.schema.iter().map(|(relation, field)| {
-        (relation.cloned(), Arc::new(field.as_ref().clone().with_nullable(true)))
-    });
-    let schema = DFSchema::new_with_metadata(fields.collect(), create.schema.metadata().clone()).map_err(of_execution)?;
+    let required: Vec<String> =
+        fields_of(create).filter(|field| !field.is_nullable()).map(|f| f.name().clone()).collect();
+    let fields = create
+        .schema
+        .iter()
+        .map(|(relation, field)| (relation.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
+    let schema =
+        DFSchema::new_with_metadata(fields.collect(), create.schema.metadata().clone()).map_err(of_execution)?;
     let create = CreateExternalTable { schema: Arc::new(schema), order_exprs: Vec::new(), ..create.clone() };
     let table = factory.create(state, &create).await.map_err(of_execution)?;
     Ok(match required.is_empty() {

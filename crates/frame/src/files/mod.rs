@@ -6,6 +6,7 @@
 
 mod conflict;
 mod copy;
+mod decompress;
 mod external;
 mod format;
 mod json_array;

@@ -28,6 +28,7 @@ mod distinct_sum;
 mod error;
 mod exact_sum;
 mod in_lists;
+mod join_filter;
 mod kernel;
 mod lazy_case;
 mod linear_sum;
@@ -41,17 +42,19 @@ use std::sync::Arc;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use in_lists::SimplifyWithoutMerging;
+use join_filter::PushProjections;
 
 pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegate};
 pub use checked_sum::CheckedSum;
-pub use comparison::refuse_text_compared_with_number;
+pub use comparison::refuse_unfit_operands;
 pub use error::OverflowError;
 pub use lazy_case::LazyCase;
 pub use linear_sum::LinearSums;
-pub(crate) use rewrite::input_schema;
 pub use rewrite::OverflowGuard;
+pub(crate) use rewrite::input_schema;
 
 /// Adds the guard to a session: its functions, and the rules that put them in place of the stock ones.
 ///
@@ -66,8 +69,15 @@ pub fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
             *rule = Arc::new(SimplifyWithoutMerging::default());
         }
     }
+    let mut physical_rules = PhysicalOptimizer::new().rules;
+    for rule in &mut physical_rules {
+        if rule.name() == "ProjectionPushdown" {
+            *rule = Arc::new(PushProjections::default());
+        }
+    }
     state
         .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(physical_rules)
         .with_analyzer_rule(Arc::new(OverflowGuard))
         .with_analyzer_rule(Arc::new(LinearSums))
         .with_analyzer_rule(Arc::new(LazyCase))

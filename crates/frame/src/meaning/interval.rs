@@ -4,7 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -123,7 +125,9 @@ impl ScalarUDFImpl for Scaled {
         let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();
         let answers: Vec<Option<IntervalMonthDayNano>> = if factors.data_type() == &DataType::Int64 {
             let pairs = intervals.zip(factors.as_primitive::<Int64Type>());
-            pairs.map(|(interval, n)| interval.zip(n).map(|(interval, n)| times(interval, n)).transpose()).collect::<Result<_>>()?
+            pairs
+                .map(|(interval, n)| interval.zip(n).map(|(interval, n)| times(interval, n)).transpose())
+                .collect::<Result<_>>()?
         } else {
             let pairs = intervals.zip(factors.as_primitive::<Float64Type>());
             let scale = |(interval, x)| self.scale(interval, x);
@@ -225,7 +229,9 @@ mod tests {
     #[test]
     fn what_is_left_of_a_unit_goes_into_the_next() {
         let scaled = |scaling, interval, factor| {
-            Scaled { scaling, signature: Signature::user_defined(Volatility::Immutable) }.scale(interval, factor).unwrap()
+            Scaled { scaling, signature: Signature::user_defined(Volatility::Immutable) }
+                .scale(interval, factor)
+                .unwrap()
         };
         let hour = 3_600_000_000_000;
         let new = IntervalMonthDayNano::new;

@@ -9,8 +9,10 @@
 //! The functions have names that no one would write; they are encoded in plans by name, as every function.
 
 mod at_time_zone;
+mod boolean_text;
 mod distinct_name;
 mod interval;
+mod list_functions;
 mod not_null;
 mod rounding;
 mod rule;
@@ -32,13 +34,18 @@ pub(crate) use similar_pattern::SIMILAR_PATTERN;
 /// Adds the functions and rules to a session.
 pub(crate) fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     state.scalar_functions().get_or_insert_default().extend(functions());
-    state.expr_planners().get_or_insert_default().insert(0, Arc::new(interval::IntervalPlanner));
+    let planners = state.expr_planners().get_or_insert_default();
+    planners.insert(0, Arc::new(interval::IntervalPlanner));
+    planners.insert(0, Arc::new(boolean_text::BooleanTextPlanner));
     state.with_analyzer_rule(Arc::new(rule::PostgresMeaning))
 }
 
 fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = set_comparison::functions();
     functions.extend([
+        Arc::new(ScalarUDF::new_from_impl(list_functions::ArrayPosition::default())),
+        Arc::new(ScalarUDF::new_from_impl(list_functions::Range::excluding())),
+        Arc::new(ScalarUDF::new_from_impl(list_functions::Range::including())),
         Arc::new(ScalarUDF::new_from_impl(at_time_zone::AtTimeZone::default())),
         Arc::new(ScalarUDF::new_from_impl(distinct_name::DistinctName::default())),
         Arc::new(ScalarUDF::new_from_impl(similar_pattern::SimilarPattern::default())),

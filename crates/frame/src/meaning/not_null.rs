@@ -68,7 +68,9 @@ impl ScalarUDFImpl for NotNull {
             ColumnarValue::Scalar(value) => value.is_null() && args.number_rows > 0,
         };
         match has_null {
-            true => exec_err!("{} is NOT NULL, but a row has no value there", what.try_as_str().flatten().unwrap_or("it")),
+            true => {
+                exec_err!("{} is NOT NULL, but a row has no value there", what.try_as_str().flatten().unwrap_or("it"))
+            }
             false => Ok(args.args.swap_remove(0)),
         }
     }

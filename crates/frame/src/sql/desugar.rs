@@ -6,7 +6,7 @@
 //! | `x SIMILAR TO p` | `x ~ __similar_pattern(p, '\')` |
 //! | `t AT TIME ZONE z` | `__at_time_zone(t, z)` |
 //! | `18446744073709551616` | `CAST('18446744073709551616' AS DECIMAL(38, 0))` |
-//! | `v[:n]`, `v[n:]` | `v[1:n]`, `v[n:-1]` |
+//! | `v[:n]`, `v[n:]`, `v[1].a` | `v[1:n]`, `v[n:-1]`, `v[1]['a']` |
 //! | `extract(DECADE FROM t)`, CENTURY, MILLENNIUM | arithmetic on the year |
 //! | `(VALUES (7))` | the subquery |
 //! | `OVER w`, `OVER (w ORDER BY x)` | the window written out (`windows`) |
@@ -19,12 +19,14 @@ use datafusion::logical_expr::Operator;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, DateTimeField, ExactNumberInfo, Expr, ExtractSyntax, Fetch,
-    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, LimitClause, Parens, Query, Select, SetExpr, Spanned, Subscript, UnaryOperator, Value, ValueWithSpan, Values, VisitorMut,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, LimitClause, Parens, Query,
+    Select, SetExpr, Spanned, Subscript, UnaryOperator, Value, ValueWithSpan, Values, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::{Error, Result};
 use crate::meaning::{AT_TIME_ZONE, DISTINCT_NAME, Quantifier, SIMILAR_PATTERN, set_comparison_name};
+use crate::sql::parse::normalized;
 use crate::sql::relations::position;
 use crate::sql::walk::walk;
 
@@ -141,6 +143,7 @@ impl VisitorMut for Desugar<'_> {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
             access_chain.iter_mut().for_each(close_slice);
+            name_fields(access_chain);
             return ControlFlow::Continue(());
         }
         if !is_rewritten(expr) {
@@ -239,6 +242,17 @@ fn close_slice(access: &mut AccessExpr) {
         lower_bound.get_or_insert_with(|| build::integer(1));
         // The last element, however many there are.
         upper_bound.get_or_insert_with(|| build::integer(-1));
+    }
+}
+
+/// `l[1].a`: behind a subscript stands a field's name, which the planner takes as a text only.
+fn name_fields(chain: &mut [AccessExpr]) {
+    let behind_subscript = chain.iter_mut().skip_while(|access| !matches!(access, AccessExpr::Subscript(_)));
+    for access in behind_subscript {
+        if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+            let name = text(&normalized(field));
+            *access = AccessExpr::Dot(name);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::sql::parser::Statement;
 use futures::FutureExt;
 
 use crate::error::{Error, Position, Result};
-use crate::guard::refuse_text_compared_with_number;
+use crate::guard::refuse_unfit_operands;
 use crate::plan::count_repeated_rows;
 use crate::sql::depth::check_depth;
 use crate::sql::desugar::{desugar, name_casts};
@@ -56,7 +56,7 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
     for _ in 0..ATTEMPTS_MAX {
         let planning = async {
             let plan = state.statement_to_plan(statement.clone()).await?;
-            refuse_text_compared_with_number(&plan)?;
+            refuse_unfit_operands(&plan)?;
             count_repeated_rows(plan)
         };
         let error = match guarded(planning).await {
