@@ -1,4 +1,4 @@
-//! Answers are right or an error: integer overflow, arms of CASE, text compared with numbers.
+//! Answers are right or an error: integer overflow, arms of CASE, IN lists, operands that do not fit.
 //!
 //! Stock DataFusion wraps in `+`, `-`, `*`, unary minus, SUM and a few functions. A flag of its physical `BinaryExpr`
 //! asks for checked kernels, but constant folding builds expressions without the flag and the plan encoding drops it.

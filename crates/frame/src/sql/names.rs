@@ -177,10 +177,7 @@ pub(crate) fn separate_duplicates(statement: &mut Statement, alike: Alike) -> Ha
 /// Whether the planner refused two output columns of one name.
 pub(crate) fn is_duplicate_name(error: &DataFusionError) -> bool {
     let message = error.strip_backtrace();
-    message.contains("require unique expression names")
-        || message.contains("duplicate unqualified field name")
-        // A merged column of a join beside one of its two sides.
-        || message.contains("Ambiguous reference to unqualified field")
+    message.contains("require unique expression names") || message.contains("duplicate unqualified field name")
 }
 
 struct Separator {
