@@ -18,6 +18,7 @@ mod error;
 mod files;
 pub mod functions;
 pub mod guard;
+mod meaning;
 mod memory;
 pub mod plan;
 mod runtime;

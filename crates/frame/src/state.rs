@@ -11,7 +11,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::error::Result;
 use crate::sql::translate::of_execution;
-use crate::{guard, plan, settings};
+use crate::{guard, meaning, plan, settings};
 
 /// Nesting of a statement that the parser accepts. Planning runs on threads whose stacks are made for it.
 const RECURSION_LIMIT: usize = 2_000;
@@ -54,7 +54,7 @@ pub(crate) fn build_state(
     }
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
     // What decorrelation makes is guarded as well.
-    let builder = guard::install(plan::decorrelate::install(builder));
+    let builder = guard::install(meaning::install(plan::decorrelate::install(builder)));
     Ok(builder.build())
 }
 

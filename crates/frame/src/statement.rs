@@ -23,6 +23,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::catalog::{IfTaken, Name, Relation, View};
 use crate::context::{PreparedText, SqlContext, refresh_functions};
 use crate::error::{Error, Result};
+use crate::sql::defaults::fill_defaults;
 use crate::sql::parse::{Parsed, normalized, parse};
 use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation};
 use crate::sql::scope::Scope;
@@ -384,11 +385,16 @@ impl SqlContext {
     async fn change_rows(
         &self,
         scope: &Scope,
-        statement: ast::Statement,
+        mut statement: ast::Statement,
         text: &str,
         parameters: &Parameters,
     ) -> Result<Outcome> {
         let tag = statement_tag(&statement);
+        if let Some(name) = changed_table(&statement)
+            && let Some(Relation::Stored(table)) = self.catalog.get(&self.object_name(name)?)
+        {
+            fill_defaults(&mut statement, table.definition())?;
+        }
         let statement = Statement::Statement(Box::new(statement));
         let Planned { plan, state, .. } = self.bound(scope, statement, text, parameters).await?;
         let LogicalPlan::Dml(dml) = plan else {
@@ -588,6 +594,21 @@ fn without_temporary(statement: ast::Statement) -> ast::Statement {
             ast::Statement::CreateTable(create)
         }
         other => other,
+    }
+}
+
+/// The table that an INSERT or UPDATE changes, by its name.
+fn changed_table(statement: &ast::Statement) -> Option<&ast::ObjectName> {
+    match statement {
+        ast::Statement::Insert(insert) => match &insert.table {
+            ast::TableObject::TableName(name) => Some(name),
+            _ => None,
+        },
+        ast::Statement::Update(update) => match &update.table.relation {
+            ast::TableFactor::Table { name, .. } => Some(name),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -6,12 +6,14 @@
 
 mod conflict;
 mod copy;
+mod decompress;
 mod external;
 mod format;
 mod json_array;
 mod open;
 mod per_file;
 mod request;
+mod required;
 mod text;
 
 pub use conflict::CsvConflict;

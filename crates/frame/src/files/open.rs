@@ -22,6 +22,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
 use crate::files::conflict::{CsvSource, CsvTable};
+use crate::files::decompress::{DecompressedStore, decompressed};
 use crate::files::format::{FileKind, SAMPLE_ROWS, Suffix, compression_of, csv_options, reader};
 use crate::files::json_array::array_schema;
 use crate::files::per_file::{FileColumns, PerFileTable};
@@ -214,7 +215,7 @@ impl Files<'_> {
         let store = self.store(listing)?;
         let bytes = store.get(&file.location).await.map_err(|error| of_execution(error.into()))?.into_stream();
         let bytes = TryStreamExt::map_err(bytes, Into::into);
-        let mut text = FileCompressionType::from(compression).convert_stream(Box::pin(bytes)).map_err(of_execution)?;
+        let mut text = decompressed(Box::pin(bytes), FileCompressionType::from(compression));
         while let Some(chunk) = text.try_next().await.map_err(of_execution)? {
             if let Some(first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 return Ok(*first == b'[');
@@ -232,7 +233,7 @@ impl Files<'_> {
         partitions: &[Field],
     ) -> Result<Arc<dyn TableProvider>> {
         let array = is_array.then(|| FileCompressionType::from(csv.compression));
-        let found = self.schema(&format, array).await?;
+        let found = self.schema(kind, &csv, &format, array).await?;
         // DataFusion's reader knows no NULL but the empty field: other texts are read as texts and turned into NULL above it.
         let reads_text = kind == FileKind::Csv && !self.options.null_texts.is_empty();
         let schema = if reads_text { as_text(&found) } else { Arc::clone(&found) };
@@ -308,13 +309,25 @@ impl Files<'_> {
     }
 
     /// The schema of the files; `array` has the compression of JSON files that are one array each.
-    async fn schema(&self, format: &Arc<dyn FileFormat>, array: Option<FileCompressionType>) -> Result<SchemaRef> {
+    async fn schema(
+        &self,
+        kind: FileKind,
+        csv: &CsvOptions,
+        format: &Arc<dyn FileFormat>,
+        array: Option<FileCompressionType>,
+    ) -> Result<SchemaRef> {
+        // DataFusion would look at the first of several compressed streams only.
+        let compression = FileCompressionType::from(csv.compression);
+        let is_packed = compression.is_compressed() && matches!(kind, FileKind::Csv | FileKind::Json);
+        let plain = CsvOptions { compression: CompressionTypeVariant::UNCOMPRESSED, ..csv.clone() };
+        let parquet = self.state.default_table_options().parquet;
+        let plain_format = reader(kind, plain, &parquet, false, self.options.sample_rows);
         let found = match self.options.columns.is_empty() {
             false => Schema::empty(),
             true => {
                 let mut schemas = Vec::new();
                 for listing in &self.listings {
-                    let store = self.store(listing)?;
+                    let mut store = self.store(listing)?;
                     if let Some(compression) = array {
                         let rows_max = self.options.sample_rows.unwrap_or(SAMPLE_ROWS);
                         for file in &listing.files {
@@ -322,6 +335,11 @@ impl Files<'_> {
                             schemas.push(schema.map_err(|error| self.unreadable(listing, error))?);
                         }
                         continue;
+                    }
+                    let mut format = format;
+                    if let (true, Some(plain_format)) = (is_packed, &plain_format) {
+                        store = Arc::new(DecompressedStore::new(store, compression));
+                        format = plain_format;
                     }
                     let schema = format
                         .infer_schema(self.state, &store, &listing.files)
