@@ -118,10 +118,13 @@ impl Deviations {
 
     /// Turns the failures of `report` that are named into skipped records.
     pub fn apply(&mut self, report: &mut FileReport) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.matches_file(&report.path)) {
-            entry.file_was_run = true;
-            for record in &mut report.records {
-                if entry.deviation.names(record) {
+        // A file may include others; each record counts for the file that it stands in.
+        for records in report.records.chunk_by_mut(|a, b| place(&a.at).0 == place(&b.at).0) {
+            let Some(first) = records.first() else { continue };
+            let path = Path::new(place(&first.at).0).to_owned();
+            for entry in self.entries.iter_mut().filter(|entry| entry.matches_file(&path)) {
+                entry.file_was_run = true;
+                for record in records.iter_mut().filter(|record| entry.deviation.names(record)) {
                     entry.n_seen += 1;
                     record.outcome = Outcome::Skipped { reason: format!("deviation: {}", entry.deviation.guard) };
                 }
@@ -151,11 +154,16 @@ impl Entry {
 impl Deviation {
     fn names(&self, record: &RecordReport) -> bool {
         let Outcome::Failed { cause, .. } = &record.outcome else { return false };
-        let line = record.at.rsplit_once(':').and_then(|(_, line)| line.parse::<u32>().ok());
+        let line = place(&record.at).1;
         self.cause.as_ref().is_none_or(|ours| cause.to_string().starts_with(ours))
             && (self.lines.is_empty() || line.is_some_and(|line| self.lines.contains(&line)))
             && self.sql.as_ref().is_none_or(|part| plain(&record.sql).contains(&plain(part)))
     }
+}
+
+/// The path and the line of `path:line`.
+fn place(at: &str) -> (&str, Option<u32>) {
+    at.rsplit_once(':').map_or((at, None), |(path, line)| (path, line.parse().ok()))
 }
 
 /// In lower case, with single blanks.

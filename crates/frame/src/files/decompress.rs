@@ -68,10 +68,8 @@ impl ObjectStore for DecompressedStore {
         let file = self.inner.get_opts(location, options).await?;
         let (meta, range, attributes) = (file.meta.clone(), file.range.clone(), file.attributes.clone());
         let bytes = file.into_stream().map_err(DataFusionError::from).boxed();
-        let plain = decompressed(bytes, self.compression).map_err(|error| object_store::Error::Generic {
-            store: "a compressed file",
-            source: Box::new(error),
-        });
+        let plain = decompressed(bytes, self.compression)
+            .map_err(|error| object_store::Error::Generic { store: "a compressed file", source: Box::new(error) });
         Ok(GetResult { payload: GetResultPayload::Stream(plain.boxed()), meta, range, attributes })
     }
 

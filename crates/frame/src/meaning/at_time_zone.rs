@@ -58,7 +58,8 @@ impl ScalarUDFImpl for AtTimeZone {
         }
         let time = match time {
             DataType::Timestamp(..) => time.clone(),
-            DataType::Date32 | DataType::Date64 => {
+            // A text stands for an instant, as a literal does in PostgreSQL.
+            DataType::Date32 | DataType::Date64 | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.session_zone)))
             }
             DataType::Null => DataType::Timestamp(TimeUnit::Microsecond, None),
