@@ -10,7 +10,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::error::Result;
 use crate::sql::translate::of_execution;
-use crate::{guard, plan, settings};
+use crate::{cancel, guard, plan, settings};
 
 /// Nesting of a statement that the parser accepts. Planning runs on threads whose stacks are made for it.
 const RECURSION_LIMIT: usize = 2_000;
@@ -36,6 +36,8 @@ pub(crate) fn build_state(
     options.explain.format = datafusion::common::format::ExplainFormat::Tree;
     options.explain.logical_plan_only = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    // Where nobody has looked, a line break may stand in a value, and a CSV file must not be cut there.
+    options.catalog.newlines_in_values = true;
     // Without a zone the engine drops the one that TIMESTAMPTZ asks for.
     options.execution.time_zone = Some("+00:00".to_owned());
     // An ORDER BY below array_agg decides the order of its elements, as in PostgreSQL.
@@ -48,7 +50,7 @@ pub(crate) fn build_state(
     }
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
     // What decorrelation makes is guarded as well.
-    let builder = guard::install(plan::decorrelate::install(builder));
+    let builder = cancel::install(guard::install(plan::decorrelate::install(builder)));
     Ok(builder.build())
 }
 

@@ -14,10 +14,14 @@ use crate::error::{Occupant, Result, StorageError};
 ///
 /// This guards against failed and cancelled statements and against readers that come too early. It does not wait for
 /// the disk, so that a power failure right after a commit may still lose the result.
+///
+/// Missing folders above the place are made, and removed again with the rest.
 #[derive(Debug)]
 pub struct AtomicOutput {
     place: PathBuf,
+    // Dropped in this order: a folder is removed when it is empty again.
     staging: Staging,
+    parents: MadeFolders,
 }
 
 #[derive(Debug)]
@@ -30,8 +34,8 @@ impl AtomicOutput {
     /// Begins a file that will replace whatever file is at `place`. Of a symbolic link the target is replaced.
     ///
     /// # Errors
-    /// What `policy` says about writing there; [`StorageError::MissingParent`]; [`StorageError::Occupied`] if a folder
-    /// or a device is there; [`StorageError::Io`].
+    /// What `policy` says about writing there; [`StorageError::Occupied`] if a folder or a device is there;
+    /// [`StorageError::Io`].
     pub fn file(place: &Path, policy: &AccessPolicy) -> Result<Self> {
         policy.check_local(place, Operation::Write)?;
         let place = follow_link(place);
@@ -40,7 +44,8 @@ impl AtomicOutput {
             Ok(meta) if !meta.is_file() => return Err(occupied(&place, Occupant::Special)),
             _ => {}
         }
-        let parent = existing_parent(&place)?;
+        let parent = parent(&place)?;
+        let parents = MadeFolders::make(parent)?;
         let mut builder = Builder::new();
         let prefix = staging_prefix(&place);
         builder.prefix(&prefix).suffix(".tmp");
@@ -48,14 +53,14 @@ impl AtomicOutput {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let staging = builder.tempfile_in(parent).map_err(|source| io_error("create a file in", parent, source))?;
-        Ok(Self { staging: Staging::File(staging.into_temp_path()), place })
+        Ok(Self { staging: Staging::File(staging.into_temp_path()), parents, place })
     }
 
     /// Begins a folder of files. At `place` there may be nothing, or an empty folder.
     ///
     /// # Errors
-    /// What `policy` says about writing there; [`StorageError::MissingParent`]; [`StorageError::Occupied`] if a file or
-    /// a folder with files is there; [`StorageError::Io`].
+    /// What `policy` says about writing there; [`StorageError::Occupied`] if a file or a folder with files is there;
+    /// [`StorageError::Io`].
     pub fn folder(place: &Path, policy: &AccessPolicy) -> Result<Self> {
         let output = Self::replacing_folder(place, policy)?;
         require_free(&output.place)?;
@@ -74,14 +79,15 @@ impl AtomicOutput {
         if fs::metadata(&place).is_ok_and(|meta| !meta.is_dir()) {
             return Err(occupied(&place, Occupant::File));
         }
-        let parent = existing_parent(&place)?;
+        let parent = parent(&place)?;
+        let parents = MadeFolders::make(parent)?;
         let mut builder = Builder::new();
         let prefix = staging_prefix(&place);
         builder.prefix(&prefix).suffix(".tmp");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         let staging = builder.tempdir_in(parent).map_err(|source| io_error("create a folder in", parent, source))?;
-        Ok(Self { staging: Staging::Folder(staging), place })
+        Ok(Self { staging: Staging::Folder(staging), parents, place })
     }
 
     /// Where to write: an empty file, or an empty folder to put files into.
@@ -103,20 +109,22 @@ impl AtomicOutput {
     /// [`StorageError::Occupied`] if files have appeared in the folder's place since it was begun; [`StorageError::Io`].
     /// Nothing is left of the result then.
     pub fn commit(self) -> Result<()> {
-        let Self { place, staging } = self;
+        let Self { place, staging, parents } = self;
         match staging {
             Staging::File(staging) => {
                 if let Ok(meta) = fs::metadata(&place) {
                     fs::set_permissions(&staging, meta.permissions())
                         .map_err(|source| io_error("write", &place, source))?;
                 }
-                staging.persist(&place).map_err(|failed| io_error("write", &place, failed.error))
+                staging.persist(&place).map_err(|failed| io_error("write", &place, failed.error))?;
             }
             Staging::Folder(staging) => {
                 require_free(&place)?;
-                move_folder(staging, &place)
+                move_folder(staging, &place)?;
             }
         }
+        parents.keep();
+        Ok(())
     }
 
     /// Moves a folder to its place and removes the folder that was there. If that fails, the old folder stays.
@@ -125,16 +133,12 @@ impl AtomicOutput {
     /// # Errors
     /// [`StorageError::Io`].
     pub fn commit_replacing(self) -> Result<()> {
-        let Self { place, staging } = self;
-        let staging = match staging {
-            Staging::File(_) => return Self { place, staging }.commit(),
-            Staging::Folder(staging) => staging,
-        };
-        if !place.exists() {
-            return move_folder(staging, &place);
+        if !self.place.exists() || matches!(self.staging, Staging::File(_)) {
+            return self.commit();
         }
+        let Self { place, staging: Staging::Folder(staging), .. } = self else { return Ok(()) };
         // The old folder waits inside a hidden one, which is removed when the new one stands in its place.
-        let parent = existing_parent(&place)?;
+        let parent = parent(&place)?;
         let aside = Builder::new().prefix(&staging_prefix(&place)).suffix(".old").tempdir_in(parent);
         let aside = aside.map_err(|source| io_error("create a folder in", parent, source))?;
         let old = aside.path().join("old");
@@ -180,17 +184,45 @@ fn follow_link(place: &Path) -> PathBuf {
     target.flatten().unwrap_or_else(|| place.to_owned())
 }
 
-fn existing_parent(place: &Path) -> Result<&Path> {
-    let parent = match place.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
+fn parent(place: &Path) -> Result<&Path> {
+    match place.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(parent) => Ok(parent),
         // Only the root has no parent, and that is a folder in use.
-        None => return Err(occupied(place, Occupant::Folder)),
-    };
-    if parent.is_dir() {
-        Ok(parent)
-    } else {
-        Err(StorageError::MissingParent { path: place.to_owned(), parent: parent.to_owned() })
+        None => Err(occupied(place, Occupant::Folder)),
+    }
+}
+
+/// Folders that were made for a result, outermost first. Dropped, it removes those that are empty.
+#[derive(Debug, Default)]
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    fn make(folder: &Path) -> Result<Self> {
+        let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+        let mut made = Self::default();
+        for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+            match fs::create_dir(folder) {
+                Ok(()) => made.0.push(folder.to_owned()),
+                // Somebody else was faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+                Err(source) => return Err(io_error("create the folder", folder, source)),
+            }
+        }
+        Ok(made)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // It stays if somebody has put something into it meanwhile.
+            let _ = fs::remove_dir(folder);
+        }
     }
 }
 
@@ -300,18 +332,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        let missing = AtomicOutput::file(&dir.path().join("no/such/out.csv"), &all()).unwrap_err();
-        assert!(
-            matches!(&missing, StorageError::MissingParent { parent, .. } if parent.ends_with("no/such")),
-            "{missing}"
-        );
         assert!(matches!(AtomicOutput::file(dir.path(), &all()), Err(StorageError::Occupied { .. })));
         assert!(matches!(AtomicOutput::folder(&file, &all()), Err(StorageError::Occupied { .. })));
-        assert!(matches!(AtomicOutput::file(&file.join("x"), &all()), Err(StorageError::MissingParent { .. })));
+        assert!(matches!(AtomicOutput::file(&file.join("x"), &all()), Err(StorageError::Io { .. })));
+        assert_eq!(names(dir.path()), ["file"]);
         let read_only = AccessPolicy::new(ExternalAccess::All, true);
         assert!(matches!(AtomicOutput::file(&file, &read_only), Err(StorageError::ReadOnly { .. })));
         let none = AccessPolicy::new(ExternalAccess::None, false);
         assert!(matches!(AtomicOutput::folder(&dir.path().join("d"), &none), Err(StorageError::AccessDenied { .. })));
+    }
+
+    #[test]
+    fn missing_folders_come_with_the_result_and_go_without_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("there")).unwrap();
+        let place = dir.path().join("there/new/newer/out.csv");
+        drop(AtomicOutput::file(&place, &all()).unwrap());
+        drop(AtomicOutput::folder(&place, &all()).unwrap());
+        assert!(names(&dir.path().join("there")).is_empty());
+        let output = AtomicOutput::file(&place, &all()).unwrap();
+        fs::write(dir.path().join("there/new/theirs"), "1").unwrap();
+        drop(output);
+        assert_eq!(names(&dir.path().join("there/new")), ["theirs"]);
+        AtomicOutput::file(&place, &all()).unwrap().commit().unwrap();
+        assert_eq!(names(place.parent().unwrap()), ["out.csv"]);
     }
 
     #[cfg(unix)]

@@ -1,6 +1,5 @@
 //! `COPY ... TO`: where to, in which format, and all or nothing.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::common::parsers::CompressionTypeVariant;
@@ -71,11 +70,6 @@ impl CopyTarget {
             default("format.compression", &suffix.compression.to_string().to_lowercase());
         }
         let is_folder = !copy.partitioned_by.is_empty() || location.is_folder() || suffix.kind.is_none();
-        if let Some(parent) = location.local_path().as_deref().and_then(Path::parent) {
-            // As other engines do: `COPY ... TO 'new/folder/x.csv'` makes the folders.
-            std::fs::create_dir_all(parent)
-                .map_err(|error| Error::invalid(format!("the folder {} cannot be made: {error}", parent.display())))?;
-        }
         let output = match location.local_path() {
             None => {
                 let resolved = stores.resolve(&location)?;

@@ -6,6 +6,8 @@
 
 mod conflict;
 mod copy;
+mod csv_parts;
+mod csv_records;
 mod external;
 mod format;
 mod json_array;
@@ -13,6 +15,7 @@ mod open;
 mod per_file;
 mod request;
 mod text;
+mod write;
 
 pub use conflict::CsvConflict;
 pub(crate) use conflict::diagnose;
@@ -21,3 +24,4 @@ pub(crate) use external::external_table;
 pub(crate) use open::open;
 pub use request::{FileRequest, OptionValue};
 pub(crate) use request::{is_reading_function, looks_like_location};
+pub use write::WriteRequest;
