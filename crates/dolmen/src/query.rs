@@ -99,9 +99,7 @@ impl Query {
         let work = work.run(core, cancellation.clone(), head, batches);
         let mut running = Running::start(&session, timeout, cancellation, work)?;
         match running.until(&mut head_receiver).await? {
-            Ok(Ok((tag, schema))) => {
-                Ok(BatchStream { tag, schema, batches: Some(batch_receiver), running, session })
-            }
+            Ok(Ok((tag, schema))) => Ok(BatchStream { tag, schema, batches: Some(batch_receiver), running, session }),
             Ok(Err(error)) => Err(running.explain(error)),
             // The driver ended without a word: it panicked, or the session's threads are gone.
             Err(_) => Err(running.end().await.err().unwrap_or(Error::Cancelled)),

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigNonZeroUsize;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
@@ -42,6 +43,11 @@ pub(crate) fn build_state(
     options.execution.time_zone = Some("+00:00".to_owned());
     // An ORDER BY below array_agg decides the order of its elements, as in PostgreSQL.
     options.sql_parser.enable_subquery_sort_elimination = false;
+    if let MemoryLimit::Finite(limit_bytes) = runtime.memory_pool.memory_limit() {
+        // Each sort sets this aside for merging what it spills; all of a plan together must leave most of a small limit.
+        let reservation = &mut options.execution.sort_spill_reservation_bytes;
+        *reservation = (*reservation).min(limit_bytes / (8 * threads));
+    }
     if let Some(batch_size) = batch_size {
         options.execution.batch_size = size(batch_size.get())?;
     }

@@ -24,12 +24,12 @@ use crate::cancel::Cancellation;
 use crate::catalog::{IfTaken, Name, Relation, View};
 use crate::context::{PreparedText, SqlContext, refresh_functions};
 use crate::error::{Error, Result};
+use crate::files::WriteRequest;
 use crate::sql::parse::{Parsed, normalized, parse};
 use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation};
 use crate::sql::scope::Scope;
 use crate::sql::translate::of_execution;
 use crate::table::{KeyConstraint, StoredTable, TableDefinition};
-use crate::files::WriteRequest;
 use crate::{files, settings, summarize, table};
 
 /// Values of a statement's parameters.
@@ -452,12 +452,7 @@ impl SqlContext {
         Ok(Outcome::done("PREPARE"))
     }
 
-    async fn execute_prepared(
-        &self,
-        name: &str,
-        values: &[ast::Expr],
-        cancellation: &Cancellation,
-    ) -> Result<Outcome> {
+    async fn execute_prepared(&self, name: &str, values: &[ast::Expr], cancellation: &Cancellation) -> Result<Outcome> {
         let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner).get(&name.to_lowercase()).cloned();
         let Some(prepared) = known else { return Err(self.unknown_prepared(name)) };
         if !prepared.types.is_empty() && prepared.types.len() != values.len() {

@@ -1,15 +1,17 @@
 //! Local results that appear all at once, or not at all.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tempfile::{Builder, TempDir, TempPath};
+use tempfile::{Builder, TempDir};
 
 use crate::access::{AccessPolicy, Operation};
 use crate::error::{Occupant, Result, StorageError};
 
-/// A file or folder that is written beside its place, under a hidden name on the same file system, and moved there when
+/// A file or folder that is written beside its place, in a hidden folder on the same file system, and moved there when
 /// it is complete. Dropped without [`commit`](Self::commit) it leaves nothing behind.
 ///
 /// This guards against failed and cancelled statements and against readers that come too early. It does not wait for
@@ -19,15 +21,9 @@ use crate::error::{Occupant, Result, StorageError};
 #[derive(Debug)]
 pub struct AtomicOutput {
     place: PathBuf,
-    // Dropped in this order: a folder is removed when it is empty again.
+    /// The name of the file in the hidden folder; without one the folder itself is the result.
+    file: Option<OsString>,
     staging: Staging,
-    parents: MadeFolders,
-}
-
-#[derive(Debug)]
-enum Staging {
-    File(TempPath),
-    Folder(TempDir),
 }
 
 impl AtomicOutput {
@@ -44,16 +40,10 @@ impl AtomicOutput {
             Ok(meta) if !meta.is_file() => return Err(occupied(&place, Occupant::Special)),
             _ => {}
         }
-        let parent = parent(&place)?;
-        let parents = MadeFolders::make(parent)?;
-        let mut builder = Builder::new();
-        let prefix = staging_prefix(&place);
-        builder.prefix(&prefix).suffix(".tmp");
-        // The usual permissions of a new file, not those of a secret one.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let staging = builder.tempfile_in(parent).map_err(|source| io_error("create a file in", parent, source))?;
-        Ok(Self { staging: Staging::File(staging.into_temp_path()), parents, place })
+        let file = place.file_name().map(OsString::from);
+        let output = Self { staging: Staging::begin(&place)?, place, file };
+        fs::write(output.path(), "").map_err(|source| io_error("create", &output.place, source))?;
+        Ok(output)
     }
 
     /// Begins a folder of files. At `place` there may be nothing, or an empty folder.
@@ -79,23 +69,14 @@ impl AtomicOutput {
         if fs::metadata(&place).is_ok_and(|meta| !meta.is_dir()) {
             return Err(occupied(&place, Occupant::File));
         }
-        let parent = parent(&place)?;
-        let parents = MadeFolders::make(parent)?;
-        let mut builder = Builder::new();
-        let prefix = staging_prefix(&place);
-        builder.prefix(&prefix).suffix(".tmp");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let staging = builder.tempdir_in(parent).map_err(|source| io_error("create a folder in", parent, source))?;
-        Ok(Self { staging: Staging::Folder(staging), parents, place })
+        let staging = Staging::begin(&place)?;
+        Ok(Self { place, file: None, staging })
     }
 
     /// Where to write: an empty file, or an empty folder to put files into.
-    pub fn path(&self) -> &Path {
-        match &self.staging {
-            Staging::File(path) => path,
-            Staging::Folder(folder) => folder.path(),
-        }
+    pub fn path(&self) -> PathBuf {
+        let folder = self.staging.folder.as_path();
+        self.file.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name))
     }
 
     /// Where the result will appear.
@@ -109,21 +90,20 @@ impl AtomicOutput {
     /// [`StorageError::Occupied`] if files have appeared in the folder's place since it was begun; [`StorageError::Io`].
     /// Nothing is left of the result then.
     pub fn commit(self) -> Result<()> {
-        let Self { place, staging, parents } = self;
-        match staging {
-            Staging::File(staging) => {
-                if let Ok(meta) = fs::metadata(&place) {
-                    fs::set_permissions(&staging, meta.permissions())
-                        .map_err(|source| io_error("write", &place, source))?;
-                }
-                staging.persist(&place).map_err(|failed| io_error("write", &place, failed.error))?;
+        let written = self.path();
+        let Self { place, file, mut staging } = self;
+        if file.is_some() {
+            if let Ok(meta) = fs::metadata(&place) {
+                fs::set_permissions(&written, meta.permissions())
+                    .map_err(|source| io_error("write", &place, source))?;
             }
-            Staging::Folder(staging) => {
-                require_free(&place)?;
-                move_folder(staging, &place)?;
-            }
+            fs::rename(&written, &place).map_err(|source| io_error("write", &place, source))?;
+        } else {
+            require_free(&place)?;
+            move_folder(&written, &place)?;
         }
-        parents.keep();
+        // They hold the result now.
+        staging.made.clear();
         Ok(())
     }
 
@@ -133,17 +113,17 @@ impl AtomicOutput {
     /// # Errors
     /// [`StorageError::Io`].
     pub fn commit_replacing(self) -> Result<()> {
-        if !self.place.exists() || matches!(self.staging, Staging::File(_)) {
+        if !self.place.exists() || self.file.is_some() {
             return self.commit();
         }
-        let Self { place, staging: Staging::Folder(staging), .. } = self else { return Ok(()) };
+        let Self { place, staging, .. } = self;
         // The old folder waits inside a hidden one, which is removed when the new one stands in its place.
         let parent = parent(&place)?;
         let aside = Builder::new().prefix(&staging_prefix(&place)).suffix(".old").tempdir_in(parent);
         let aside = aside.map_err(|source| io_error("create a folder in", parent, source))?;
         let old = aside.path().join("old");
         fs::rename(&place, &old).map_err(|source| io_error("replace", &place, source))?;
-        move_folder(staging, &place).inspect_err(|_| {
+        move_folder(&staging.folder, &place).inspect_err(|_| {
             if fs::rename(&old, &place).is_err() {
                 // Better a folder with an odd name than none.
                 std::mem::forget(aside);
@@ -152,17 +132,13 @@ impl AtomicOutput {
     }
 }
 
-fn move_folder(staging: TempDir, place: &Path) -> Result<()> {
+fn move_folder(folder: &Path, place: &Path) -> Result<()> {
     // An empty folder gives way on Unix, but not everywhere.
     if cfg!(windows) {
         let _ = fs::remove_dir(place);
     }
-    match fs::rename(staging.path(), place) {
-        Ok(()) => {
-            // There is nothing at its path that dropping it should remove.
-            let _ = staging.keep();
-            Ok(())
-        }
+    match fs::rename(folder, place) {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Err(occupied(place, Occupant::FolderWithFiles)),
         Err(source) => Err(io_error("write", place, source)),
     }
@@ -193,36 +169,73 @@ fn parent(place: &Path) -> Result<&Path> {
     }
 }
 
-/// Folders that were made for a result, outermost first. Dropped, it removes those that are empty.
-#[derive(Debug, Default)]
-struct MadeFolders(Vec<PathBuf>);
+/// The hidden folder in which a result is made. Dropped, it goes, and the folders above it that were made for it.
+#[derive(Debug)]
+struct Staging {
+    folder: PathBuf,
+    /// Outermost first.
+    made: Vec<PathBuf>,
+}
 
-impl MadeFolders {
-    fn make(folder: &Path) -> Result<Self> {
-        let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
-        let mut made = Self::default();
+impl Staging {
+    fn begin(place: &Path) -> Result<Self> {
+        let parent = parent(place)?;
+        // From here on dropping it removes what is there.
+        let mut staging = Self { folder: PathBuf::new(), made: Vec::new() };
+        let missing: Vec<&Path> = parent.ancestors().take_while(|folder| !folder.is_dir()).collect();
         for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
             match fs::create_dir(folder) {
-                Ok(()) => made.0.push(folder.to_owned()),
+                Ok(()) => staging.made.push(folder.to_owned()),
                 // Somebody else was faster.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
                 Err(source) => return Err(io_error("create the folder", folder, source)),
             }
         }
-        Ok(made)
+        let mut builder = Builder::new();
+        let prefix = staging_prefix(place);
+        builder.prefix(&prefix).suffix(".tmp");
+        // The usual permissions of a new folder, not those of a secret one: it may be the result.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let folder = builder.tempdir_in(parent).map_err(|source| io_error("create a folder in", parent, source))?;
+        staging.folder = TempDir::keep(folder);
+        Ok(staging)
     }
 
-    fn keep(mut self) {
-        self.0.clear();
+    /// Removes what is there; `false` if something is still in use.
+    fn clear(&self) -> bool {
+        let is_missing = |folder: &Path| !folder.exists();
+        let folder = self.folder.as_path();
+        let mut is_clear = folder.as_os_str().is_empty() || is_missing(folder) || fs::remove_dir_all(folder).is_ok();
+        for folder in self.made.iter().rev() {
+            // It stays if somebody has put something into it meanwhile.
+            is_clear &= is_missing(folder) || fs::remove_dir(folder).is_ok();
+        }
+        is_clear
     }
 }
 
-impl Drop for MadeFolders {
+/// How often, and how long apart, what was still in use is looked at again.
+const CLEAR_AGAIN: (u32, Duration) = (40, Duration::from_millis(25));
+
+impl Drop for Staging {
     fn drop(&mut self) {
-        for folder in self.0.iter().rev() {
-            // It stays if somebody has put something into it meanwhile.
-            let _ = fs::remove_dir(folder);
+        if self.clear() {
+            return;
         }
+        // The writer of a cancelled statement may be in the middle of a call to the disk, and make its file after this.
+        let rest = Self { folder: std::mem::take(&mut self.folder), made: std::mem::take(&mut self.made) };
+        let rest = std::mem::ManuallyDrop::new(rest);
+        let clear = move || {
+            for _ in 0..CLEAR_AGAIN.0 {
+                std::thread::sleep(CLEAR_AGAIN.1);
+                if rest.clear() {
+                    return;
+                }
+            }
+        };
+        // Without a thread the rest stays, under a name that tells what it is.
+        let _ = std::thread::Builder::new().name("dolmen-clear".to_owned()).spawn(clear);
     }
 }
 
@@ -270,8 +283,9 @@ mod tests {
         let output = AtomicOutput::file(&place, &all()).unwrap();
         fs::write(output.path(), "new").unwrap();
         assert_eq!(fs::read_to_string(&place).unwrap(), "old");
-        assert_eq!(output.path().parent(), place.parent());
-        assert!(output.path().file_name().unwrap().to_str().unwrap().starts_with('.'));
+        let hidden = output.path().parent().unwrap().to_owned();
+        assert_eq!(hidden.parent(), place.parent());
+        assert!(hidden.file_name().unwrap().to_str().unwrap().starts_with('.'));
         output.commit().unwrap();
         assert_eq!(fs::read_to_string(&place).unwrap(), "new");
         assert_eq!(names(dir.path()), ["out.csv"]);
@@ -354,7 +368,9 @@ mod tests {
         fs::write(dir.path().join("there/new/theirs"), "1").unwrap();
         drop(output);
         assert_eq!(names(&dir.path().join("there/new")), ["theirs"]);
-        AtomicOutput::file(&place, &all()).unwrap().commit().unwrap();
+        let output = AtomicOutput::file(&place, &all()).unwrap();
+        fs::write(output.path(), "x").unwrap();
+        output.commit().unwrap();
         assert_eq!(names(place.parent().unwrap()), ["out.csv"]);
     }
 
@@ -377,6 +393,7 @@ mod tests {
         let plain = dir.path().join("plain");
         fs::write(&plain, "").unwrap();
         let output = AtomicOutput::file(&dir.path().join("new.csv"), &all()).unwrap();
+        fs::write(output.path(), "").unwrap();
         output.commit().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&dir.path().join("new.csv")), mode(&plain));

@@ -10,7 +10,7 @@ fn session() -> Session {
 }
 
 fn error_of(session: &Session, statement: &str) -> String {
-    let error = session.sql(statement).collect_blocking().map(|batches| batches.len()).unwrap_err();
+    let Err(error) = session.sql(statement).collect_blocking() else { panic!("{statement} gave a result") };
     let goes_on = session.sql("SELECT 1").rows_blocking::<i64>();
     assert_eq!(goes_on.unwrap(), [1], "{statement}");
     error.report()
@@ -53,7 +53,7 @@ fn files_that_are_broken_missing_or_empty() {
     ] {
         let location = path(file).display().to_string();
         let location = if file.ends_with('/') { format!("{location}/") } else { location };
-        let error = error_of(&session, &format!("SELECT count(a), max(a) FROM '{location}'"));
+        let error = error_of(&session, &format!("SELECT count(DISTINCT a) FROM '{location}'"));
         assert!(error.contains(expected), "{file}: {error}");
     }
     assert!(error_of(&session, "FROM read_csv('a.csv', delmi => ';')").contains("did you mean delim?"));
@@ -93,7 +93,9 @@ fn statements_that_are_empty_deep_or_huge() {
     let session = session();
     assert!(session.script(" ; -- nothing\n;/* */").unwrap().is_empty());
     assert!(error_of(&session, "").contains("syntax error"));
-    for (open, close) in [("(", ")"), ("abs(", ")"), ("CASE WHEN true THEN ", " END"), ("NOT ", ""), ("-", ""), ("[", "]")] {
+    for (open, close) in
+        [("(", ")"), ("abs(", ")"), ("CASE WHEN true THEN ", " END"), ("NOT ", ""), ("-", ""), ("[", "]")]
+    {
         let statement = format!("SELECT {}1{}", open.repeat(10_000), close.repeat(10_000));
         let error = error_of(&session, &statement);
         assert!(error.len() < 1000, "{open}: {} characters", error.len());

@@ -79,7 +79,9 @@ impl Stage {
         for (name, pause_ms) in [("beat", 0), ("slow_beat", 15)] {
             let signature = Signature::exact(vec![DataType::Int64], Volatility::Volatile);
             let pause = Duration::from_millis(pause_ms);
-            session.register_scalar_udf(ScalarUDF::from(Beat { name, pause, signature, calls: calls.clone() })).unwrap();
+            session
+                .register_scalar_udf(ScalarUDF::from(Beat { name, pause, signature, calls: calls.clone() }))
+                .unwrap();
         }
         session.register_table_function("endless", |from: i64| from..).unwrap();
         let parts = folder.path().join("parts");
@@ -145,9 +147,8 @@ impl Stage {
             ("update", "UPDATE target SET x = -x WHERE x IN (SELECT beat(a.x * b.x) FROM small a, small b)"),
             ("new table", "CREATE TABLE made AS SELECT beat(x) AS x FROM ENDLESS"),
         ]);
-        let copy = |rows: &str, name: &str, how: &str| {
-            format!("COPY (SELECT {rows} FROM {endless}) TO '{}' {how}", out(name))
-        };
+        let copy =
+            |rows: &str, name: &str, how: &str| format!("COPY (SELECT {rows} FROM {endless}) TO '{}' {how}", out(name));
         statements.push(("copy to CSV", copy("beat(x) AS x", "a/b/copy.csv", "")));
         statements.push(("copy to Parquet", copy("beat(x) AS x", "copy.parquet", "")));
         statements.push((
@@ -230,7 +231,14 @@ async fn dropping_stops_everything() {
     assert_eq!(stage.number("SELECT count(*) FROM target").await, 1000);
     assert_eq!(stage.number("SELECT sum(x) FROM small").await, 5_000_050_000);
     assert_eq!(stage.session.table_names(), ["small", "target"]);
-    let left: Vec<_> = std::fs::read_dir(stage.path("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left = || std::fs::read_dir(stage.path("out")).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    // What a writer was in the middle of goes a moment later.
+    for _ in 0..100 {
+        if !left().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let left = left();
     assert!(left.is_empty(), "COPY left {left:?}");
 }
 

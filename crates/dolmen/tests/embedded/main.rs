@@ -3,5 +3,7 @@
 
 mod bad_input;
 mod cancel;
+mod fake_store;
+mod remote;
 mod sessions;
 mod writing;

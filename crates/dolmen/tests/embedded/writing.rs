@@ -58,7 +58,7 @@ fn spilling_without_a_place_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let session =
         Session::builder().threads(1).memory_limit(4 << 20).temp_dir(folder.path().join("temp")).build().unwrap();
-    let sort = "SELECT count(*) FROM (SELECT x FROM generate_series(1, 2000000) AS t(x) ORDER BY x % 1009)";
+    let sort = "SELECT max(r) FROM (SELECT row_number() OVER (ORDER BY x % 1009) AS r FROM generate_series(1, 2000000) AS t(x))";
     std::fs::remove_dir_all(folder.path().join("temp")).unwrap();
     let error = session.sql(sort).rows_blocking::<i64>().unwrap_err();
     assert!(error.to_string().contains("temp"), "{error}");
@@ -73,7 +73,7 @@ fn temporary_files_go_with_their_session() {
     let sort = "SELECT x FROM generate_series(1, 2000000) AS t(x) ORDER BY x % 1009";
     let first = session.sql(sort).stream_blocking().unwrap().next().unwrap().unwrap();
     assert!(first.num_rows() > 0);
-    assert_eq!(names(folder.path()).len(), 1);
+    assert!(!names(folder.path()).is_empty());
     drop(session);
     for _ in 0..500 {
         if names(folder.path()).is_empty() {
@@ -93,7 +93,9 @@ fn queries_write_to_every_format_and_read_back() {
         let query = format!("SELECT count(*), sum(x), count(DISTINCT t) FROM '{location}'");
         session.sql(query).rows_blocking().unwrap()
     };
-    for name in ["a.csv", "a.tsv", "a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.json.zst", "a.ndjson", "a.parquet", "a.arrow"] {
+    for name in
+        ["a.csv", "a.tsv", "a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.json.zst", "a.ndjson", "a.parquet", "a.arrow"]
+    {
         let location = folder.path().join(name).display().to_string();
         assert_eq!(session.sql(rows).write_to_blocking(&location, []).unwrap(), 1000, "{name}");
         assert_eq!(sum(&location), [(1000, 500_500, 1000)], "{name}");

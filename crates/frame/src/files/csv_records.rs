@@ -146,7 +146,11 @@ fn whole_records<'a>(
     records: &'a mut Records,
 ) -> BoxStream<'a, Result<bytes::Bytes>> {
     let begin = (bytes, records, bytes::BytesMut::new());
-    let next = |(mut bytes, records, mut rest): (BoxStream<'a, Result<bytes::Bytes>>, &'a mut Records, bytes::BytesMut)| async move {
+    let next = |(mut bytes, records, mut rest): (
+        BoxStream<'a, Result<bytes::Bytes>>,
+        &'a mut Records,
+        bytes::BytesMut,
+    )| async move {
         while let Some(chunk) = bytes.try_next().await? {
             let end = records.read(&chunk);
             let n_before = rest.len();

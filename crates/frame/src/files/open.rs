@@ -1,5 +1,6 @@
 //! Opening files: which there are, their schema, and the table over them.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -246,9 +247,13 @@ impl Files<'_> {
         let schema = if reads_text { as_text(&found) } else { Arc::clone(&found) };
         let partitions: Vec<Field> =
             partitions.iter().filter(|field| schema.field_with_name(field.name()).is_err()).cloned().collect();
-        let table = match (self.listings.as_slice(), partitions.is_empty() && self.options.filename.is_none()) {
-            (_, true) => self.listing_table(kind, &format, &csv, &schema, self.all().collect())?,
-            _ => {
+        // DataFusion reads a file once even if it is named twice.
+        let mut seen = HashSet::new();
+        let is_repeated = self.all().any(|(listing, file)| !seen.insert((&listing.store_url, &file.location)));
+        let has_own_columns = !partitions.is_empty() || self.options.filename.is_some();
+        let table = match is_repeated || has_own_columns {
+            false => self.listing_table(kind, &format, &csv, &schema, self.all().collect())?,
+            true => {
                 let mut files = Vec::new();
                 for (listing, file) in self.all() {
                     let inner = self.listing_table(kind, &format, &csv, &schema, vec![(listing, file)])?;
