@@ -13,10 +13,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs `future` to its end on this thread.
-///
-/// Works on any thread, one of an async runtime included: the work itself is done by the session's own threads, and this one
-/// only sleeps until it is woken.
+/// Runs `future` to its end on this thread, which only sleeps until it is woken.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));

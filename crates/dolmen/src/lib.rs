@@ -38,6 +38,7 @@ mod block_on;
 pub mod functions;
 pub mod output;
 mod query;
+mod running;
 mod session;
 
 pub use datafusion::scalar::ScalarValue;

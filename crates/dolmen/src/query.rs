@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use dolmen_frame::{Outcome, Parameters};
+use dolmen_frame::{Cancellation, OptionValue, Outcome, Parameters, WriteRequest};
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
-use crate::block_on::block_on;
 use crate::output::{Format, OutputOptions, ResultWriter, terminal_width};
+use crate::running::Running;
 use crate::session::{Core, Session};
 use crate::{Error, Result, ScalarValue};
 
@@ -39,6 +37,8 @@ pub struct Query {
 struct Work {
     text: String,
     parameters: Parameters,
+    /// Where the rows are written, if they are not handed over.
+    target: Option<WriteRequest>,
     /// Line and column, from 1, of the statement in its script.
     origin: (u64, u64),
 }
@@ -46,7 +46,7 @@ struct Work {
 impl Query {
     pub(crate) fn new(session: Session, text: String) -> Self {
         let timeout = session.core().timeout;
-        Self { session, work: Work { text, parameters: Parameters::None, origin: (1, 1) }, timeout }
+        Self { session, work: Work { text, parameters: Parameters::None, target: None, origin: (1, 1) }, timeout }
     }
 
     pub(crate) fn at(mut self, line: u64, column: u64) -> Self {
@@ -91,19 +91,18 @@ impl Query {
     /// # Errors
     /// Every variant of [`Error`]. Errors after the first row come from the stream.
     pub async fn stream(self) -> Result<BatchStream> {
-        let (head, head_receiver) = oneshot::channel();
+        let (head, mut head_receiver) = oneshot::channel();
         let (batches, batch_receiver) = mpsc::channel(BATCHES_AHEAD);
         let Self { session, work, timeout } = self;
-        let deadline = timeout.map(|timeout| (Instant::now() + timeout, timeout));
         let core = Arc::clone(session.core());
-        let mut task = CancelOnDrop(session.cpu()?.spawn(work.run(core, deadline, head, batches)));
-        match head_receiver.await {
-            Ok(Ok((tag, schema))) => {
-                Ok(BatchStream { tag, schema, batches: Some(batch_receiver), task, _session: session })
-            }
-            Ok(Err(error)) => Err(error),
+        let cancellation = Cancellation::new();
+        let work = work.run(core, cancellation.clone(), head, batches);
+        let mut running = Running::start(&session, timeout, cancellation, work)?;
+        match running.until(&mut head_receiver).await? {
+            Ok(Ok((tag, schema))) => Ok(BatchStream { tag, schema, batches: Some(batch_receiver), running, session }),
+            Ok(Err(error)) => Err(running.explain(error)),
             // The driver ended without a word: it panicked, or the session's threads are gone.
-            Err(_) => Err(ended(&mut task.0).await),
+            Err(_) => Err(running.end().await.err().unwrap_or(Error::Cancelled)),
         }
     }
 
@@ -112,7 +111,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn stream_blocking(self) -> Result<BlockingBatches> {
-        block_on(self.stream()).map(|stream| BlockingBatches { stream })
+        self.session.clone().wait(self.stream()).map(|stream| BlockingBatches { stream })
     }
 
     /// Runs the statement and collects its rows. A result of no rows may be no batch at all.
@@ -128,7 +127,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn collect_blocking(self) -> Result<Vec<RecordBatch>> {
-        block_on(self.collect())
+        self.session.clone().wait(self.collect())
     }
 
     /// Runs the statement and reads its rows as values of `T`: a struct with a field per column, a tuple, or a single value.
@@ -144,7 +143,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn rows_blocking<T: DeserializeOwned>(self) -> Result<Vec<T>> {
-        block_on(self.rows())
+        self.session.clone().wait(self.rows())
     }
 
     /// Runs a statement for its effect; the number of rows it changed, or of rows it gave.
@@ -169,7 +168,50 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn execute_blocking(self) -> Result<u64> {
-        block_on(self.execute())
+        self.session.clone().wait(self.execute())
+    }
+
+    /// Runs the query and writes its rows: to one file, or to a folder of files; the number of rows.
+    ///
+    /// `location` is a path or a URL. The format follows its name unless an option `format` gives it; `partition_by` names
+    /// columns that become folders `name=value`; the other options are those of `COPY ... OPTIONS`. The result appears
+    /// when all rows are written: a write that fails or is cancelled leaves nothing.
+    ///
+    /// ```
+    /// # fn main() -> dolmen::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("dolmen-doc-{}", std::process::id()));
+    /// # let path = folder.join("years").display().to_string();
+    /// let session = dolmen::Session::new()?;
+    /// let query = session.sql("SELECT * FROM (VALUES (2023, 'a'), (2024, 'b')) AS t(year, name)");
+    /// let n_rows = query.write_to_blocking(&path, [("format", "parquet".into()), ("partition_by", "year".into())])?;
+    /// assert_eq!(n_rows, 2);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Every variant of [`Error`]; a statement that is no query; an unknown option.
+    pub async fn write_to<'a>(
+        mut self,
+        location: &str,
+        options: impl IntoIterator<Item = (&'a str, OptionValue)>,
+    ) -> Result<u64> {
+        let options = options.into_iter().map(|(key, value)| (key.to_owned(), value));
+        self.work.target = Some(WriteRequest::new(location, options).map_err(Error::invalid)?);
+        self.execute().await
+    }
+
+    /// [`write_to`](Self::write_to), waiting on this thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_to_blocking<'a>(
+        self,
+        location: &str,
+        options: impl IntoIterator<Item = (&'a str, OptionValue)>,
+    ) -> Result<u64> {
+        self.session.clone().wait(self.write_to(location, options))
     }
 
     /// The columns of the result, without running the statement.
@@ -177,16 +219,13 @@ impl Query {
     /// # Errors
     /// As planning the statement.
     pub async fn schema(self) -> Result<SchemaRef> {
-        let Self { session, work, .. } = self;
+        let Self { session, work, timeout } = self;
         let core = Arc::clone(session.core());
-        let mut task = CancelOnDrop(session.cpu()?.spawn(async move {
+        let planning = async move {
             let result = core.context.schema_of(&work.text, &work.parameters).await;
             result.map_err(|error| work.located(&core, error))
-        }));
-        match (&mut task.0).await {
-            Ok(result) => result,
-            Err(error) => Err(join_error(error)),
-        }
+        };
+        Running::start(&session, timeout, Cancellation::new(), planning)?.end().await?
     }
 
     /// [`schema`](Self::schema), waiting on this thread.
@@ -194,7 +233,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn schema_blocking(self) -> Result<SchemaRef> {
-        block_on(self.schema())
+        self.session.clone().wait(self.schema())
     }
 
     /// The plan of the statement as a tree, without running it.
@@ -210,7 +249,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn explain_blocking(self) -> Result<String> {
-        block_on(self.explain())
+        self.session.clone().wait(self.explain())
     }
 
     /// Runs the statement and gives its plan with what each operator did: rows, time, bytes spilled.
@@ -226,7 +265,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn explain_analyze_blocking(self) -> Result<String> {
-        block_on(self.explain_analyze())
+        self.session.clone().wait(self.explain_analyze())
     }
 
     async fn explained(mut self, keyword: &str) -> Result<String> {
@@ -251,7 +290,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn show_blocking(self) -> Result<()> {
-        block_on(self.show())
+        self.session.clone().wait(self.show())
     }
 
     /// Runs the statement and draws its result as a table; rows in the middle of a long result are left out.
@@ -276,7 +315,7 @@ impl Query {
     /// # Errors
     /// As there.
     pub fn table_blocking(self) -> Result<String> {
-        block_on(self.table())
+        self.session.clone().wait(self.table())
     }
 }
 
@@ -289,12 +328,16 @@ impl Work {
     async fn run(
         self,
         core: Arc<Core>,
-        deadline: Option<(Instant, Duration)>,
+        cancellation: Cancellation,
         head: oneshot::Sender<Head>,
         batches: mpsc::Sender<Result<RecordBatch>>,
     ) {
-        let started = within(deadline, core.context.run(&self.text, &self.parameters)).await;
-        let outcome = match started.and_then(|result| result) {
+        let (text, parameters) = (&self.text, &self.parameters);
+        let outcome = match &self.target {
+            Some(target) => core.context.write(text, parameters, target, cancellation).await,
+            None => core.context.run(text, parameters, cancellation).await,
+        };
+        let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
                 let _ = head.send(Err(self.located(&core, error)));
@@ -306,11 +349,10 @@ impl Work {
         }
         let Outcome { mut stream, diagnosis, .. } = outcome;
         loop {
-            let next = match within(deadline, stream.next()).await {
-                Ok(None) => return,
-                Ok(Some(Ok(batch))) => Ok(batch),
-                Ok(Some(Err(error))) => Err(diagnosis.explain(error).await),
-                Err(timeout) => Err(timeout),
+            let next = match stream.next().await {
+                None => return,
+                Some(Ok(batch)) => Ok(batch),
+                Some(Err(error)) => Err(diagnosis.explain(error).await),
             };
             let failed = next.is_err();
             let sent = batches.send(next.map_err(|error| self.located(&core, error))).await;
@@ -327,35 +369,6 @@ impl Work {
     }
 }
 
-async fn within<T>(deadline: Option<(Instant, Duration)>, work: impl Future<Output = T>) -> Result<T> {
-    match deadline {
-        None => Ok(work.await),
-        Some((at, after)) => tokio::time::timeout_at(at, work).await.map_err(|_| Error::Timeout { after }),
-    }
-}
-
-struct CancelOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for CancelOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn ended(task: &mut JoinHandle<()>) -> Error {
-    match task.await {
-        Ok(()) => Error::Cancelled,
-        Err(error) => join_error(error),
-    }
-}
-
-fn join_error(error: tokio::task::JoinError) -> Error {
-    match error.try_into_panic() {
-        Ok(payload) => Error::internal(dolmen_frame::panic_message(payload.as_ref())),
-        Err(_) => Error::Cancelled,
-    }
-}
-
 /// The rows of a running statement, as record batches. Dropping it cancels the statement.
 #[derive(Debug)]
 pub struct BatchStream {
@@ -363,14 +376,8 @@ pub struct BatchStream {
     schema: SchemaRef,
     /// `None` when the last batch, or an error, has been given.
     batches: Option<mpsc::Receiver<Result<RecordBatch>>>,
-    task: CancelOnDrop<()>,
-    _session: Session,
-}
-
-impl std::fmt::Debug for CancelOnDrop<()> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("CancelOnDrop").field(&self.0.id()).finish()
-    }
+    running: Running<()>,
+    session: Session,
 }
 
 impl BatchStream {
@@ -388,22 +395,21 @@ impl BatchStream {
 impl Stream for BatchStream {
     type Item = Result<RecordBatch>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(batches) = &mut self.batches else { return Poll::Ready(None) };
-        let next = match batches.poll_recv(context) {
-            Poll::Ready(None) => match Pin::new(&mut self.task.0).poll(context) {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let Some(batches) = &mut this.batches else { return Poll::Ready(None) };
+        let next = match this.running.poll_deadline(context) {
+            Poll::Ready(timeout) => Some(Err(timeout)),
+            Poll::Pending => match std::task::ready!(batches.poll_recv(context)) {
+                Some(batch) => Some(batch),
                 // A panic closes the channel as the end of the rows does, and must not pass for it.
-                Poll::Ready(Err(error)) => Some(Err(join_error(error))),
-                Poll::Ready(Ok(())) => None,
-                Poll::Pending => return Poll::Pending,
+                None => std::task::ready!(this.running.poll_end(context)).err().map(Err),
             },
-            Poll::Ready(Some(batch)) => Some(batch),
-            Poll::Pending => return Poll::Pending,
         };
         if !matches!(next, Some(Ok(_))) {
-            self.batches = None;
+            this.batches = None;
         }
-        Poll::Ready(next)
+        Poll::Ready(next.map(|batch| batch.map_err(|error| this.running.explain(error))))
     }
 }
 
@@ -429,6 +435,7 @@ impl Iterator for BlockingBatches {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        block_on(self.stream.next())
+        let session = self.stream.session.clone();
+        session.wait(async { self.stream.next().await.transpose() }).transpose()
     }
 }

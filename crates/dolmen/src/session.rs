@@ -222,6 +222,24 @@ impl Session {
         self.inner.cpu.as_ref().map(Runtime::handle).ok_or(Error::Cancelled)
     }
 
+    /// The threads for I/O, which are never busy for long.
+    pub(crate) fn io(&self) -> Result<&Handle> {
+        self.inner.io.as_ref().map(Runtime::handle).ok_or(Error::Cancelled)
+    }
+
+    /// Runs `future` to its end on this thread.
+    ///
+    /// Works on any thread, one of an async runtime included: the work itself is done by the session's own threads, and
+    /// this one only sleeps. One of the session's own, where functions run, would wait for itself.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+        if Handle::try_current().is_ok_and(|current| Some(current.id()) == self.cpu().ok().map(Handle::id)) {
+            return Err(Error::invalid(
+                "a function cannot wait for a query of its own session, whose threads it holds; use another session",
+            ));
+        }
+        block_on(future)
+    }
+
     /// One statement, to be run by the methods of [`Query`]. Nothing happens before; an error of the text comes then too.
     pub fn sql(&self, statement: impl Into<String>) -> Query {
         Query::new(self.clone(), statement.into())
@@ -245,10 +263,10 @@ impl Session {
             .collect())
     }
 
-    /// Checks `statement` against the tables of now, for later use with [`Prepared::query`].
+    /// Checks the syntax of `statement`, for later use with [`Prepared::query`]. Names are looked up when that runs.
     ///
     /// # Errors
-    /// A statement that cannot be parsed. Names are looked up when it runs.
+    /// A statement that cannot be parsed.
     pub fn prepare(&self, statement: impl Into<String>) -> Result<Prepared> {
         let statement = statement.into();
         self.core().context.check_syntax(&statement)?;
@@ -310,7 +328,7 @@ impl Session {
         location: &str,
         options: impl IntoIterator<Item = (&'a str, OptionValue)>,
     ) -> Result<()> {
-        block_on(self.register_files(name, location, options))
+        self.wait(self.register_files(name, location, options))
     }
 
     /// Makes whatever `provider` reads a table, replacing one of that name.
@@ -340,6 +358,11 @@ impl Session {
     /// [`Error::UnknownSetting`]; a value that does not fit.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         self.core().context.set(name, value)
+    }
+
+    /// The tasks that the session's threads have to do now: the partitions of running statements, mostly. 0 when idle.
+    pub fn running_tasks(&self) -> usize {
+        self.cpu().map_or(0, |cpu| cpu.metrics().num_alive_tasks())
     }
 
     /// The bytes that operators and tables hold now.

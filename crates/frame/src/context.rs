@@ -11,6 +11,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use dolmen_storage::{Secrets, Stores};
 
+use crate::cancel::Cancellation;
 use crate::catalog::{Catalog, IfTaken, Name, Relation};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
@@ -85,9 +86,9 @@ impl SqlContext {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A scope for one statement.
-    pub(crate) fn scope(&self) -> Scope {
-        Scope::new(Arc::clone(&self.catalog), self.state(), Arc::clone(&self.stores))
+    /// A scope for one statement, which `cancellation` stops.
+    pub(crate) fn scope(&self, cancellation: Cancellation) -> Scope {
+        Scope::new(Arc::clone(&self.catalog), self.state(), Arc::clone(&self.stores), cancellation)
     }
 
     /// Changes the state that later statements start from; statements under way keep theirs.

@@ -117,7 +117,7 @@ pub enum Error {
     Storage(#[from] dolmen_storage::StorageError),
     /// A table refused a change: a constraint is violated.
     #[error(transparent)]
-    Table(#[from] crate::table::TableError),
+    Table(crate::table::TableError),
     /// A user's function failed, or panicked.
     #[error(transparent)]
     Function(#[from] crate::functions::FunctionError),
@@ -183,6 +183,16 @@ impl Position {
         let text = statement.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?.to_owned();
         let rest = (text.chars().count() as u64 + 1).checked_sub(column)?;
         Some(Self { line, column, width: width.clamp(1, rest.max(1)), text })
+    }
+}
+
+impl From<crate::table::TableError> for Error {
+    /// What the engine said below the table is no matter of the table.
+    fn from(error: crate::table::TableError) -> Self {
+        match error {
+            crate::table::TableError::DataFusion(error) => crate::sql::translate::of_execution(error),
+            error => Self::Table(error),
+        }
     }
 }
 

@@ -10,8 +10,10 @@
 //! - **One snapshot a statement**: every place of a statement that names a table sees the same rows.
 //! - **Nothing is parsed and then ignored**: a clause that the engine does not honour is an error.
 //! - **No overflow wraps**, in constants, in rows and in sums; see [`guard`].
+//! - **What is cancelled stops**: an operator looks before each batch, and hands its thread back every few milliseconds.
 //! - **No location is opened but through [`dolmen_storage::Stores`]**, which asks the session's policy.
 
+mod cancel;
 mod catalog;
 mod context;
 mod error;
@@ -30,9 +32,10 @@ mod statement;
 mod summarize;
 pub mod table;
 
+pub use cancel::Cancellation;
 pub use context::{ContextOptions, SqlContext};
 pub use error::{EngineError, Error, Position, Result};
-pub use files::{CsvConflict, FileRequest, OptionValue};
+pub use files::{CsvConflict, FileRequest, OptionValue, WriteRequest};
 pub use memory::memory_pool;
 pub use runtime::{Runtime, RuntimeOptions, build_runtime};
 pub use sql::plan::shift_position;

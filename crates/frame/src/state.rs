@@ -11,7 +11,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::error::Result;
 use crate::sql::translate::of_execution;
-use crate::{guard, meaning, plan, settings};
+use crate::{cancel, guard, meaning, plan, settings};
 
 /// Nesting of a statement that the parser accepts. Planning runs on threads whose stacks are made for it.
 const RECURSION_LIMIT: usize = 2_000;
@@ -37,6 +37,8 @@ pub(crate) fn build_state(
     options.explain.format = datafusion::common::format::ExplainFormat::Tree;
     options.explain.logical_plan_only = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    // Where nobody has looked, a line break may stand in a value, and a CSV file must not be cut there.
+    options.catalog.newlines_in_values = true;
     // Without a zone the engine drops the one that TIMESTAMPTZ asks for.
     options.execution.time_zone = Some("+00:00".to_owned());
     // An ORDER BY below array_agg decides the order of its elements, as in PostgreSQL.
@@ -46,6 +48,11 @@ pub(crate) fn build_state(
     options.optimizer.hash_join_single_partition_threshold_rows = small / BUILD_ROW_BYTES;
     options.execution.perfect_hash_join_small_build_threshold = small / BUILD_ROW_BYTES;
     options.execution.perfect_hash_join_min_key_density = PERFECT_HASH_DENSITY;
+    if let MemoryLimit::Finite(limit_bytes) = runtime.memory_pool.memory_limit() {
+        // Each sort sets this aside for merging what it spills; all of a plan together must leave most of a small limit.
+        let reservation = &mut options.execution.sort_spill_reservation_bytes;
+        *reservation = (*reservation).min(limit_bytes / (8 * threads));
+    }
     if let Some(batch_size) = batch_size {
         options.execution.batch_size = size(batch_size.get())?;
     }
@@ -55,6 +62,7 @@ pub(crate) fn build_state(
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
     // What decorrelation makes is guarded as well.
     let builder = guard::install(meaning::install(plan::decorrelate::install(builder)));
+    let builder = cancel::install(builder);
     Ok(builder.build())
 }
 

@@ -16,13 +16,15 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{CopyToStatement, Statement};
 use datafusion::sql::sqlparser::ast;
 use futures::{StreamExt, TryStreamExt};
 
+use crate::cancel::Cancellation;
 use crate::catalog::{IfTaken, Name, Relation, View};
 use crate::context::{PreparedText, SqlContext, refresh_functions};
 use crate::error::{Error, Result};
+use crate::files::WriteRequest;
 use crate::sql::defaults::fill_defaults;
 use crate::sql::parse::{Parsed, normalized, parse};
 use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation};
@@ -78,18 +80,60 @@ impl std::fmt::Debug for Outcome {
 }
 
 impl SqlContext {
-    /// Runs one statement.
+    /// Runs one statement, until `cancellation` stops it.
     ///
     /// Changes are complete when this returns; rows of a query come as the stream is polled.
     ///
     /// # Errors
     /// Every variant of [`Error`]; the session is as before, and goes on.
-    pub async fn run(&self, text: &str, parameters: &Parameters) -> Result<Outcome> {
-        let scope = self.scope();
+    pub async fn run(&self, text: &str, parameters: &Parameters, cancellation: Cancellation) -> Result<Outcome> {
+        let scope = self.scope(cancellation);
         match Box::pin(self.run_in(&scope, text, parameters)).await {
             Err(error @ Error::Execution { .. }) => Err(diagnosed(&scope, error).await),
             result => result,
         }
+    }
+
+    /// Runs a query and writes its rows to files, until `cancellation` stops it.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`]; nothing is left of the files then.
+    pub async fn write(
+        &self,
+        text: &str,
+        parameters: &Parameters,
+        target: &WriteRequest,
+        cancellation: Cancellation,
+    ) -> Result<Outcome> {
+        let Parsed::Sql(Statement::Statement(statement)) = self.parse(text)? else {
+            return Err(Error::invalid("only the rows of a query can be written"));
+        };
+        let ast::Statement::Query(query) = *statement else {
+            return Err(Error::invalid("only the rows of a query can be written"));
+        };
+        let scope = self.scope(cancellation);
+        match Box::pin(self.copy(&scope, target.statement(query), text, parameters)).await {
+            Err(error @ Error::Execution { .. }) => Err(diagnosed(&scope, error).await),
+            result => result,
+        }
+    }
+
+    async fn copy(
+        &self,
+        scope: &Scope,
+        mut copy: CopyToStatement,
+        text: &str,
+        parameters: &Parameters,
+    ) -> Result<Outcome> {
+        self.check_writable("COPY")?;
+        let target = files::CopyTarget::prepare(&self.stores, &mut copy)?;
+        let planned = self.bound(scope, Statement::CopyTo(copy), text, parameters).await?;
+        let LogicalPlan::Copy(mut copy) = planned.plan else {
+            return Err(Error::internal("COPY was planned as something else"));
+        };
+        copy.input = Arc::new(named_plan(Arc::unwrap_or_clone(copy.input), &planned.names)?);
+        let n_rows = target.write(&planned.state, copy).await?;
+        Ok(Outcome::count("COPY", n_rows))
     }
 
     /// Whether `text` can be parsed.
@@ -105,7 +149,7 @@ impl SqlContext {
             Parsed::Sql(Statement::Statement(statement)) => match *statement {
                 ast::Statement::Prepare { .. } => self.prepare(scope, *statement, text).await,
                 ast::Statement::Execute { name: Some(name), parameters: values, .. } => {
-                    Box::pin(self.execute_prepared(&name.to_string(), &values)).await
+                    Box::pin(self.execute_prepared(&name.to_string(), &values, scope.cancellation())).await
                 }
                 ast::Statement::Deallocate { name, .. } => self.deallocate(&normalized(&name)),
                 ast::Statement::CreateView(view) => self.create_view(scope, view, text).await,
@@ -125,17 +169,7 @@ impl SqlContext {
                     self.run_planned(scope, statement, text, parameters).await
                 }
             },
-            Parsed::Sql(Statement::CopyTo(mut copy)) => {
-                self.check_writable("COPY")?;
-                let target = files::CopyTarget::prepare(&self.stores, &mut copy)?;
-                let planned = self.bound(scope, Statement::CopyTo(copy), text, parameters).await?;
-                let LogicalPlan::Copy(mut copy) = planned.plan else {
-                    return Err(Error::internal("COPY was planned as something else"));
-                };
-                copy.input = Arc::new(named_plan(Arc::unwrap_or_clone(copy.input), &planned.names)?);
-                let n_rows = target.write(&planned.state, copy).await?;
-                Ok(Outcome::count("COPY", n_rows))
-            }
+            Parsed::Sql(Statement::CopyTo(copy)) => self.copy(scope, copy, text, parameters).await,
             Parsed::Sql(statement) => self.run_planned(scope, statement, text, parameters).await,
             Parsed::Show(statement) => {
                 let planned = plan_statement(scope, statement, text).await?;
@@ -164,7 +198,7 @@ impl SqlContext {
     /// # Errors
     /// As planning the statement.
     pub async fn schema_of(&self, text: &str, parameters: &Parameters) -> Result<SchemaRef> {
-        let scope = self.scope();
+        let scope = self.scope(Cancellation::new());
         match self.parse(text)? {
             Parsed::Describe(_) => Ok(summarize::describe_schema()),
             Parsed::Summarize(_) => Ok(summarize::summary_schema()),
@@ -438,7 +472,7 @@ impl SqlContext {
         Ok(Outcome::done("PREPARE"))
     }
 
-    async fn execute_prepared(&self, name: &str, values: &[ast::Expr]) -> Result<Outcome> {
+    async fn execute_prepared(&self, name: &str, values: &[ast::Expr], cancellation: &Cancellation) -> Result<Outcome> {
         let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner).get(&name.to_lowercase()).cloned();
         let Some(prepared) = known else { return Err(self.unknown_prepared(name)) };
         if !prepared.types.is_empty() && prepared.types.len() != values.len() {
@@ -452,13 +486,18 @@ impl SqlContext {
         }
         let parameters = match values.is_empty() {
             true => Parameters::None,
-            false => Parameters::Positional(self.constants(values, &prepared.types).await?),
+            false => Parameters::Positional(self.constants(values, &prepared.types, cancellation).await?),
         };
-        self.run(&prepared.text, &parameters).await
+        self.run(&prepared.text, &parameters, cancellation.clone()).await
     }
 
     /// The values of constant expressions, cast to `types` where those are declared.
-    async fn constants(&self, values: &[ast::Expr], types: &[String]) -> Result<Vec<ScalarValue>> {
+    async fn constants(
+        &self,
+        values: &[ast::Expr],
+        types: &[String],
+        cancellation: &Cancellation,
+    ) -> Result<Vec<ScalarValue>> {
         let items: Vec<String> = values
             .iter()
             .enumerate()
@@ -467,7 +506,8 @@ impl SqlContext {
                 None => value.to_string(),
             })
             .collect();
-        let outcome = self.run(&format!("SELECT {}", items.join(", ")), &Parameters::None).await?;
+        let select = format!("SELECT {}", items.join(", "));
+        let outcome = self.run(&select, &Parameters::None, cancellation.clone()).await?;
         let batches: Vec<RecordBatch> = outcome.stream.try_collect().await.map_err(of_execution)?;
         match batches.iter().find(|batch| batch.num_rows() == 1) {
             Some(row) => row

@@ -1,37 +1,37 @@
 //! Local results that appear all at once, or not at all.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tempfile::{Builder, TempDir, TempPath};
+use tempfile::{Builder, TempDir};
 
 use crate::access::{AccessPolicy, Operation};
 use crate::error::{Occupant, Result, StorageError};
 
-/// A file or folder that is written beside its place, under a hidden name on the same file system, and moved there when
+/// A file or folder that is written beside its place, in a hidden folder on the same file system, and moved there when
 /// it is complete. Dropped without [`commit`](Self::commit) it leaves nothing behind.
 ///
 /// This guards against failed and cancelled statements and against readers that come too early. It does not wait for
 /// the disk, so that a power failure right after a commit may still lose the result.
+///
+/// Missing folders above the place are made, and removed again with the rest.
 #[derive(Debug)]
 pub struct AtomicOutput {
     place: PathBuf,
+    /// The name of the file in the hidden folder; without one the folder itself is the result.
+    file: Option<OsString>,
     staging: Staging,
-}
-
-#[derive(Debug)]
-enum Staging {
-    File(TempPath),
-    Folder(TempDir),
 }
 
 impl AtomicOutput {
     /// Begins a file that will replace whatever file is at `place`. Of a symbolic link the target is replaced.
     ///
     /// # Errors
-    /// What `policy` says about writing there; [`StorageError::MissingParent`]; [`StorageError::Occupied`] if a folder
-    /// or a device is there; [`StorageError::Io`].
+    /// What `policy` says about writing there; [`StorageError::Occupied`] if a folder or a device is there;
+    /// [`StorageError::Io`].
     pub fn file(place: &Path, policy: &AccessPolicy) -> Result<Self> {
         policy.check_local(place, Operation::Write)?;
         let place = follow_link(place);
@@ -40,22 +40,17 @@ impl AtomicOutput {
             Ok(meta) if !meta.is_file() => return Err(occupied(&place, Occupant::Special)),
             _ => {}
         }
-        let parent = existing_parent(&place)?;
-        let mut builder = Builder::new();
-        let prefix = staging_prefix(&place);
-        builder.prefix(&prefix).suffix(".tmp");
-        // The usual permissions of a new file, not those of a secret one.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let staging = builder.tempfile_in(parent).map_err(|source| io_error("create a file in", parent, source))?;
-        Ok(Self { staging: Staging::File(staging.into_temp_path()), place })
+        let file = place.file_name().map(OsString::from);
+        let output = Self { staging: Staging::begin(&place)?, place, file };
+        fs::write(output.path(), "").map_err(|source| io_error("create", &output.place, source))?;
+        Ok(output)
     }
 
     /// Begins a folder of files. At `place` there may be nothing, or an empty folder.
     ///
     /// # Errors
-    /// What `policy` says about writing there; [`StorageError::MissingParent`]; [`StorageError::Occupied`] if a file or
-    /// a folder with files is there; [`StorageError::Io`].
+    /// What `policy` says about writing there; [`StorageError::Occupied`] if a file or a folder with files is there;
+    /// [`StorageError::Io`].
     pub fn folder(place: &Path, policy: &AccessPolicy) -> Result<Self> {
         let output = Self::replacing_folder(place, policy)?;
         require_free(&output.place)?;
@@ -74,22 +69,14 @@ impl AtomicOutput {
         if fs::metadata(&place).is_ok_and(|meta| !meta.is_dir()) {
             return Err(occupied(&place, Occupant::File));
         }
-        let parent = existing_parent(&place)?;
-        let mut builder = Builder::new();
-        let prefix = staging_prefix(&place);
-        builder.prefix(&prefix).suffix(".tmp");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let staging = builder.tempdir_in(parent).map_err(|source| io_error("create a folder in", parent, source))?;
-        Ok(Self { staging: Staging::Folder(staging), place })
+        let staging = Staging::begin(&place)?;
+        Ok(Self { place, file: None, staging })
     }
 
     /// Where to write: an empty file, or an empty folder to put files into.
-    pub fn path(&self) -> &Path {
-        match &self.staging {
-            Staging::File(path) => path,
-            Staging::Folder(folder) => folder.path(),
-        }
+    pub fn path(&self) -> PathBuf {
+        let folder = self.staging.folder.as_path();
+        self.file.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name))
     }
 
     /// Where the result will appear.
@@ -103,20 +90,21 @@ impl AtomicOutput {
     /// [`StorageError::Occupied`] if files have appeared in the folder's place since it was begun; [`StorageError::Io`].
     /// Nothing is left of the result then.
     pub fn commit(self) -> Result<()> {
-        let Self { place, staging } = self;
-        match staging {
-            Staging::File(staging) => {
-                if let Ok(meta) = fs::metadata(&place) {
-                    fs::set_permissions(&staging, meta.permissions())
-                        .map_err(|source| io_error("write", &place, source))?;
-                }
-                staging.persist(&place).map_err(|failed| io_error("write", &place, failed.error))
+        let written = self.path();
+        let Self { place, file, mut staging } = self;
+        if file.is_some() {
+            if let Ok(meta) = fs::metadata(&place) {
+                fs::set_permissions(&written, meta.permissions())
+                    .map_err(|source| io_error("write", &place, source))?;
             }
-            Staging::Folder(staging) => {
-                require_free(&place)?;
-                move_folder(staging, &place)
-            }
+            fs::rename(&written, &place).map_err(|source| io_error("write", &place, source))?;
+        } else {
+            require_free(&place)?;
+            move_folder(&written, &place)?;
         }
+        // They hold the result now.
+        staging.made.clear();
+        Ok(())
     }
 
     /// Moves a folder to its place and removes the folder that was there. If that fails, the old folder stays.
@@ -125,21 +113,17 @@ impl AtomicOutput {
     /// # Errors
     /// [`StorageError::Io`].
     pub fn commit_replacing(self) -> Result<()> {
-        let Self { place, staging } = self;
-        let staging = match staging {
-            Staging::File(_) => return Self { place, staging }.commit(),
-            Staging::Folder(staging) => staging,
-        };
-        if !place.exists() {
-            return move_folder(staging, &place);
+        if !self.place.exists() || self.file.is_some() {
+            return self.commit();
         }
+        let Self { place, staging, .. } = self;
         // The old folder waits inside a hidden one, which is removed when the new one stands in its place.
-        let parent = existing_parent(&place)?;
+        let parent = parent(&place)?;
         let aside = Builder::new().prefix(&staging_prefix(&place)).suffix(".old").tempdir_in(parent);
         let aside = aside.map_err(|source| io_error("create a folder in", parent, source))?;
         let old = aside.path().join("old");
         fs::rename(&place, &old).map_err(|source| io_error("replace", &place, source))?;
-        move_folder(staging, &place).inspect_err(|_| {
+        move_folder(&staging.folder, &place).inspect_err(|_| {
             if fs::rename(&old, &place).is_err() {
                 // Better a folder with an odd name than none.
                 std::mem::forget(aside);
@@ -148,17 +132,13 @@ impl AtomicOutput {
     }
 }
 
-fn move_folder(staging: TempDir, place: &Path) -> Result<()> {
+fn move_folder(folder: &Path, place: &Path) -> Result<()> {
     // An empty folder gives way on Unix, but not everywhere.
     if cfg!(windows) {
         let _ = fs::remove_dir(place);
     }
-    match fs::rename(staging.path(), place) {
-        Ok(()) => {
-            // There is nothing at its path that dropping it should remove.
-            let _ = staging.keep();
-            Ok(())
-        }
+    match fs::rename(folder, place) {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Err(occupied(place, Occupant::FolderWithFiles)),
         Err(source) => Err(io_error("write", place, source)),
     }
@@ -180,17 +160,82 @@ fn follow_link(place: &Path) -> PathBuf {
     target.flatten().unwrap_or_else(|| place.to_owned())
 }
 
-fn existing_parent(place: &Path) -> Result<&Path> {
-    let parent = match place.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
+fn parent(place: &Path) -> Result<&Path> {
+    match place.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(parent) => Ok(parent),
         // Only the root has no parent, and that is a folder in use.
-        None => return Err(occupied(place, Occupant::Folder)),
-    };
-    if parent.is_dir() {
-        Ok(parent)
-    } else {
-        Err(StorageError::MissingParent { path: place.to_owned(), parent: parent.to_owned() })
+        None => Err(occupied(place, Occupant::Folder)),
+    }
+}
+
+/// The hidden folder in which a result is made. Dropped, it goes, and the folders above it that were made for it.
+#[derive(Debug)]
+struct Staging {
+    folder: PathBuf,
+    /// Outermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Staging {
+    fn begin(place: &Path) -> Result<Self> {
+        let parent = parent(place)?;
+        // From here on dropping it removes what is there.
+        let mut staging = Self { folder: PathBuf::new(), made: Vec::new() };
+        let missing: Vec<&Path> = parent.ancestors().take_while(|folder| !folder.is_dir()).collect();
+        for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+            match fs::create_dir(folder) {
+                Ok(()) => staging.made.push(folder.to_owned()),
+                // Somebody else was faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+                Err(source) => return Err(io_error("create the folder", folder, source)),
+            }
+        }
+        let mut builder = Builder::new();
+        let prefix = staging_prefix(place);
+        builder.prefix(&prefix).suffix(".tmp");
+        // The usual permissions of a new folder, not those of a secret one: it may be the result.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let folder = builder.tempdir_in(parent).map_err(|source| io_error("create a folder in", parent, source))?;
+        staging.folder = TempDir::keep(folder);
+        Ok(staging)
+    }
+
+    /// Removes what is there; `false` if something is still in use.
+    fn clear(&self) -> bool {
+        let is_missing = |folder: &Path| !folder.exists();
+        let folder = self.folder.as_path();
+        let mut is_clear = folder.as_os_str().is_empty() || is_missing(folder) || fs::remove_dir_all(folder).is_ok();
+        for folder in self.made.iter().rev() {
+            // It stays if somebody has put something into it meanwhile.
+            is_clear &= is_missing(folder) || fs::remove_dir(folder).is_ok();
+        }
+        is_clear
+    }
+}
+
+/// How often, and how long apart, what was still in use is looked at again.
+const CLEAR_AGAIN: (u32, Duration) = (40, Duration::from_millis(25));
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.clear() {
+            return;
+        }
+        // The writer of a cancelled statement may be in the middle of a call to the disk, and make its file after this.
+        let rest = Self { folder: std::mem::take(&mut self.folder), made: std::mem::take(&mut self.made) };
+        let rest = std::mem::ManuallyDrop::new(rest);
+        let clear = move || {
+            for _ in 0..CLEAR_AGAIN.0 {
+                std::thread::sleep(CLEAR_AGAIN.1);
+                if rest.clear() {
+                    return;
+                }
+            }
+        };
+        // Without a thread the rest stays, under a name that tells what it is.
+        let _ = std::thread::Builder::new().name("dolmen-clear".to_owned()).spawn(clear);
     }
 }
 
@@ -238,8 +283,9 @@ mod tests {
         let output = AtomicOutput::file(&place, &all()).unwrap();
         fs::write(output.path(), "new").unwrap();
         assert_eq!(fs::read_to_string(&place).unwrap(), "old");
-        assert_eq!(output.path().parent(), place.parent());
-        assert!(output.path().file_name().unwrap().to_str().unwrap().starts_with('.'));
+        let hidden = output.path().parent().unwrap().to_owned();
+        assert_eq!(hidden.parent(), place.parent());
+        assert!(hidden.file_name().unwrap().to_str().unwrap().starts_with('.'));
         output.commit().unwrap();
         assert_eq!(fs::read_to_string(&place).unwrap(), "new");
         assert_eq!(names(dir.path()), ["out.csv"]);
@@ -300,18 +346,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        let missing = AtomicOutput::file(&dir.path().join("no/such/out.csv"), &all()).unwrap_err();
-        assert!(
-            matches!(&missing, StorageError::MissingParent { parent, .. } if parent.ends_with("no/such")),
-            "{missing}"
-        );
         assert!(matches!(AtomicOutput::file(dir.path(), &all()), Err(StorageError::Occupied { .. })));
         assert!(matches!(AtomicOutput::folder(&file, &all()), Err(StorageError::Occupied { .. })));
-        assert!(matches!(AtomicOutput::file(&file.join("x"), &all()), Err(StorageError::MissingParent { .. })));
+        assert!(matches!(AtomicOutput::file(&file.join("x"), &all()), Err(StorageError::Io { .. })));
+        assert_eq!(names(dir.path()), ["file"]);
         let read_only = AccessPolicy::new(ExternalAccess::All, true);
         assert!(matches!(AtomicOutput::file(&file, &read_only), Err(StorageError::ReadOnly { .. })));
         let none = AccessPolicy::new(ExternalAccess::None, false);
         assert!(matches!(AtomicOutput::folder(&dir.path().join("d"), &none), Err(StorageError::AccessDenied { .. })));
+    }
+
+    #[test]
+    fn missing_folders_come_with_the_result_and_go_without_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("there")).unwrap();
+        let place = dir.path().join("there/new/newer/out.csv");
+        drop(AtomicOutput::file(&place, &all()).unwrap());
+        drop(AtomicOutput::folder(&place, &all()).unwrap());
+        assert!(names(&dir.path().join("there")).is_empty());
+        let output = AtomicOutput::file(&place, &all()).unwrap();
+        fs::write(dir.path().join("there/new/theirs"), "1").unwrap();
+        drop(output);
+        assert_eq!(names(&dir.path().join("there/new")), ["theirs"]);
+        let output = AtomicOutput::file(&place, &all()).unwrap();
+        fs::write(output.path(), "x").unwrap();
+        output.commit().unwrap();
+        assert_eq!(names(place.parent().unwrap()), ["out.csv"]);
     }
 
     #[cfg(unix)]
@@ -333,6 +393,7 @@ mod tests {
         let plain = dir.path().join("plain");
         fs::write(&plain, "").unwrap();
         let output = AtomicOutput::file(&dir.path().join("new.csv"), &all()).unwrap();
+        fs::write(output.path(), "").unwrap();
         output.commit().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&dir.path().join("new.csv")), mode(&plain));

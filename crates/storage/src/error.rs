@@ -121,14 +121,6 @@ pub enum StorageError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// The folder that a result should go into does not exist.
-    #[error("cannot write {}: the folder {} does not exist", path.display(), parent.display())]
-    MissingParent {
-        /// The file or folder to be written.
-        path: PathBuf,
-        /// The folder that is missing.
-        parent: PathBuf,
-    },
     /// A result would replace something that must not be replaced.
     #[error("cannot write {}: {found} is there already", path.display())]
     Occupied {

@@ -19,6 +19,7 @@ use crate::atomic_output::AtomicOutput;
 use crate::environment::Environment;
 use crate::error::{LocationProblem, Result, StorageError};
 use crate::guarded::{GuardedStore, redact_error};
+use crate::held_output::HeldOutput;
 use crate::http_connector::SessionConnector;
 use crate::location::{Location, PathBase, StoreKey, StoreKind, UrlAccess};
 use crate::secrets::Secrets;
@@ -71,6 +72,8 @@ struct Opened {
     stores: HashMap<Url, Arc<dyn ObjectStore>>,
     /// Which made-up URL stands for which store and access.
     accesses: HashMap<(StoreKey, UrlAccess), Url>,
+    /// Outputs so far, to tell their made-up URLs apart.
+    n_outputs: usize,
 }
 
 impl Stores {
@@ -182,6 +185,31 @@ impl Stores {
     /// [`StorageError::InvalidLocation`] if `location` is not one local path; as [`AtomicOutput::folder`].
     pub fn atomic_folder(&self, location: &Location) -> Result<AtomicOutput> {
         AtomicOutput::folder(&require_local(location)?, &self.policy)
+    }
+
+    /// Begins objects in a remote store that appear when they are complete. Asks the policy first.
+    ///
+    /// # Errors
+    /// [`StorageError::AccessDenied`], [`StorageError::ReadOnly`]; as [`resolve`](Self::resolve).
+    pub fn held_output(self: &Arc<Self>, location: &Location) -> Result<HeldOutput> {
+        self.check(location, Operation::Write)?;
+        let ResolvedStore { mut url, store } = self.resolve(location)?;
+        let n = {
+            let mut opened = self.lock_opened();
+            opened.n_outputs += 1;
+            opened.n_outputs
+        };
+        // Fails only for URLs without a host, which those of remote stores always have.
+        let _ = url.set_username(&format!("output-{n}"));
+        Ok(HeldOutput::new(Arc::clone(self), url, store, self.io_runtime.clone()))
+    }
+
+    pub(crate) fn add_output(&self, url: &Url, store: Arc<dyn ObjectStore>) {
+        self.lock_opened().stores.insert(url.clone(), store);
+    }
+
+    pub(crate) fn remove_output(&self, url: &Url) {
+        self.lock_opened().stores.remove(url);
     }
 
     fn open(&self, key: &StoreKey, url: &Url, access: Option<&UrlAccess>) -> Result<Arc<dyn ObjectStore>> {

@@ -1,6 +1,5 @@
 //! `COPY ... TO`: where to, in which format, and all or nothing.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::common::parsers::CompressionTypeVariant;
@@ -9,7 +8,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, dml::CopyTo};
 use datafusion::sql::parser::CopyToStatement;
 use datafusion::sql::sqlparser::ast::Value;
-use dolmen_storage::{AtomicOutput, Location, Operation, Stores};
+use dolmen_storage::{AtomicOutput, HeldOutput, Location, Operation, StoreKind, Stores};
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -17,11 +16,19 @@ use crate::files::format::{FileKind, Suffix};
 use crate::sql::translate::of_execution;
 use crate::statement::changed_rows;
 
-/// The output of a COPY. On a local disk it is written beside its place and renamed when it is complete; an object store
-/// shows an object only when it is complete.
+/// The output of a COPY. On a local disk it is written beside its place and renamed when it is complete; in an object store
+/// its parts are put together then.
 #[derive(Debug)]
 pub(crate) struct CopyTarget {
-    output: Option<AtomicOutput>,
+    output: Output,
+}
+
+#[derive(Debug)]
+enum Output {
+    Local(AtomicOutput),
+    Remote(HeldOutput),
+    /// A web server, which takes what it is sent.
+    Direct,
 }
 
 impl CopyTarget {
@@ -71,30 +78,26 @@ impl CopyTarget {
             default("format.compression", &suffix.compression.to_string().to_lowercase());
         }
         let is_folder = !copy.partitioned_by.is_empty() || location.is_folder() || suffix.kind.is_none();
-        if let Some(parent) = location.local_path().as_deref().and_then(Path::parent) {
-            // As other engines do: `COPY ... TO 'new/folder/x.csv'` makes the folders.
-            std::fs::create_dir_all(parent)
-                .map_err(|error| Error::invalid(format!("the folder {} cannot be made: {error}", parent.display())))?;
-        }
-        let output = match location.local_path() {
-            None => {
-                let resolved = stores.resolve(&location)?;
-                let path = location.require_path()?;
-                copy.target = format!("{}/{path}", resolved.url.as_str().trim_end_matches('/'));
-                None
+        let output = match (location.local_path(), location.store().kind()) {
+            (Some(_), _) if is_folder => Output::Local(stores.atomic_folder(&location)?),
+            (Some(_), _) => Output::Local(stores.atomic_file(&location)?),
+            (None, StoreKind::Http) => {
+                copy.target = remote_target(&stores.resolve(&location)?.url, &location, is_folder)?;
+                Output::Direct
             }
-            Some(_) if is_folder => Some(stores.atomic_folder(&location)?),
-            Some(_) => Some(stores.atomic_file(&location)?),
+            (None, _) => {
+                let output = stores.held_output(&location)?;
+                copy.target = remote_target(output.url(), &location, is_folder)?;
+                Output::Remote(output)
+            }
         };
-        if let Some(output) = &output {
+        if let Output::Local(output) = &output {
             // As a URL, so that a star or a blank in the name stands for itself.
             let url = match is_folder {
                 true => Url::from_directory_path(output.path()),
                 false => Url::from_file_path(output.path()),
             };
             copy.target = url.map_err(|()| Error::invalid(format!("{location} is no place for a file")))?.to_string();
-        } else if is_folder && !copy.target.ends_with('/') {
-            copy.target.push('/');
         }
         Ok(Self { output })
     }
@@ -106,9 +109,18 @@ impl CopyTarget {
     pub(crate) async fn write(self, state: &SessionState, copy: CopyTo) -> Result<u64> {
         let plan = DataFrame::new(state.clone(), LogicalPlan::Copy(copy));
         let batches = plan.collect().await.map_err(of_execution)?;
-        if let Some(output) = self.output {
-            output.commit()?;
+        match self.output {
+            Output::Local(output) => output.commit()?,
+            Output::Remote(output) => output.commit().await.map_err(|error| of_execution(error.into()))?,
+            Output::Direct => {}
         }
         Ok(batches.iter().map(changed_rows).sum())
     }
+}
+
+/// The place of a remote output, with a slash at its end if it is a folder.
+fn remote_target(store: &Url, location: &Location, is_folder: bool) -> Result<String> {
+    let path = location.require_path()?;
+    let slash = if is_folder { "/" } else { "" };
+    Ok(format!("{}/{path}{slash}", store.as_str().trim_end_matches('/')))
 }

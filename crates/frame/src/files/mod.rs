@@ -6,6 +6,8 @@
 
 mod conflict;
 mod copy;
+mod csv_parts;
+mod csv_records;
 mod decompress;
 mod external;
 mod format;
@@ -15,6 +17,7 @@ mod per_file;
 mod request;
 mod required;
 mod text;
+mod write;
 
 pub use conflict::CsvConflict;
 pub(crate) use conflict::diagnose;
@@ -23,3 +26,4 @@ pub(crate) use external::external_table;
 pub(crate) use open::open;
 pub use request::{FileRequest, OptionValue};
 pub(crate) use request::{is_reading_function, looks_like_location};
+pub use write::WriteRequest;

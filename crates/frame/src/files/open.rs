@@ -1,5 +1,7 @@
 //! Opening files: which there are, their schema, and the table over them.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -7,6 +9,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::config::CsvOptions;
 use datafusion::common::parsers::CompressionTypeVariant;
 use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::{ViewTable, provider_as_source};
@@ -22,6 +25,8 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
 use crate::files::conflict::{CsvSource, CsvTable};
+use crate::files::csv_parts::CsvParts;
+use crate::files::csv_records::sample;
 use crate::files::decompress::{DecompressedStore, decompressed};
 use crate::files::format::{FileKind, SAMPLE_ROWS, Suffix, compression_of, csv_options, reader};
 use crate::files::json_array::array_schema;
@@ -233,18 +238,26 @@ impl Files<'_> {
         partitions: &[Field],
     ) -> Result<Arc<dyn TableProvider>> {
         let array = is_array.then(|| FileCompressionType::from(csv.compression));
-        let found = self.schema(kind, &csv, &format, array).await?;
+        let (found, has_quoted_lines) = self.schema(kind, &csv, &format, array).await?;
+        let mut csv = csv;
+        if has_quoted_lines {
+            csv.newlines_in_values.get_or_insert(true);
+        }
         // DataFusion's reader knows no NULL but the empty field: other texts are read as texts and turned into NULL above it.
         let reads_text = kind == FileKind::Csv && !self.options.null_texts.is_empty();
         let schema = if reads_text { as_text(&found) } else { Arc::clone(&found) };
         let partitions: Vec<Field> =
             partitions.iter().filter(|field| schema.field_with_name(field.name()).is_err()).cloned().collect();
-        let table = match (self.listings.as_slice(), partitions.is_empty() && self.options.filename.is_none()) {
-            (_, true) => self.listing_table(&format, &schema, self.all().collect())?,
-            _ => {
+        // DataFusion reads a file once even if it is named twice.
+        let mut seen = HashSet::new();
+        let is_repeated = self.all().any(|(listing, file)| !seen.insert((&listing.store_url, &file.location)));
+        let has_own_columns = !partitions.is_empty() || self.options.filename.is_some();
+        let table = match is_repeated || has_own_columns {
+            false => self.listing_table(kind, &format, &csv, &schema, self.all().collect())?,
+            true => {
                 let mut files = Vec::new();
                 for (listing, file) in self.all() {
-                    let inner = self.listing_table(&format, &schema, vec![(listing, file)])?;
+                    let inner = self.listing_table(kind, &format, &csv, &schema, vec![(listing, file)])?;
                     files.push((inner, self.columns_of(listing, file, &partitions)?));
                 }
                 Arc::new(PerFileTable::try_new(files).map_err(of_execution)?)
@@ -288,11 +301,13 @@ impl Files<'_> {
 
     fn listing_table(
         &self,
+        kind: FileKind,
         format: &Arc<dyn FileFormat>,
+        csv: &CsvOptions,
         schema: &SchemaRef,
         files: Vec<(&Listing, &ObjectMeta)>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let urls = files.into_iter().map(|(listing, file)| file_url(listing, file)).collect::<Result<Vec<_>>>()?;
+        let urls = files.iter().copied().map(|(listing, file)| file_url(listing, file)).collect::<Result<Vec<_>>>()?;
         if let Some(other) = urls.iter().find(|url| url.object_store() != urls[0].object_store()) {
             return Err(Error::invalid(format!(
                 "{} and {} lie in different stores; read each by itself and combine them with UNION ALL",
@@ -300,22 +315,45 @@ impl Files<'_> {
                 other.object_store().as_str()
             )));
         }
-        let options = ListingOptions::new(Arc::clone(format)).with_file_extension("");
-        let config = ListingTableConfig::new_with_multi_paths(urls)
-            .with_listing_options(options)
-            .with_schema(Arc::clone(schema));
         let cache = self.state.runtime_env().cache_manager.get_file_statistic_cache();
-        Ok(Arc::new(ListingTable::try_new(config).map_err(of_execution)?.with_cache(cache)))
+        let table = |format: Arc<dyn FileFormat>| -> Result<Arc<dyn TableProvider>> {
+            let options = ListingOptions::new(format).with_file_extension("");
+            let config = ListingTableConfig::new_with_multi_paths(urls.clone())
+                .with_listing_options(options)
+                .with_schema(Arc::clone(schema));
+            Ok(Arc::new(ListingTable::try_new(config).map_err(of_execution)?.with_cache(cache.clone())))
+        };
+        if kind != FileKind::Csv {
+            return table(Arc::clone(format));
+        }
+        let reader = |newlines| {
+            let csv = CsvOptions { newlines_in_values: Some(newlines), ..csv.clone() };
+            table(Arc::new(CsvFormat::default().with_options(csv)))
+        };
+        if let Some(newlines) = csv.newlines_in_values {
+            return reader(newlines);
+        }
+        let local = files.iter().map(|(listing, file)| {
+            (listing.store_url.scheme() == "file").then(|| PathBuf::from(shown_path(listing, file)))
+        });
+        Ok(Arc::new(CsvParts {
+            whole: reader(true)?,
+            parts: reader(false)?,
+            files: local.collect(),
+            options: csv.clone(),
+        }))
     }
 
-    /// The schema of the files; `array` has the compression of JSON files that are one array each.
+    /// The schema of the files, and whether values of CSV files hold line breaks; `array` has the compression of JSON files
+    /// that are one array each.
     async fn schema(
         &self,
         kind: FileKind,
         csv: &CsvOptions,
         format: &Arc<dyn FileFormat>,
         array: Option<FileCompressionType>,
-    ) -> Result<SchemaRef> {
+    ) -> Result<(SchemaRef, bool)> {
+        let mut has_quoted_lines = false;
         // DataFusion would look at the first of several compressed streams only.
         let compression = FileCompressionType::from(csv.compression);
         let is_packed = compression.is_compressed() && matches!(kind, FileKind::Csv | FileKind::Json);
@@ -341,6 +379,15 @@ impl Files<'_> {
                         store = Arc::new(DecompressedStore::new(store, compression));
                         format = plain_format;
                     }
+                    if let Some(csv) = format.downcast_ref::<CsvFormat>() {
+                        let files = listing.files.iter().map(|file| (&store, &file.location));
+                        let rows_max = csv.options().schema_infer_max_rec.unwrap_or(SAMPLE_ROWS);
+                        let sample = sample(self.state, csv, files, rows_max).await;
+                        let sample = sample.map_err(|error| self.unreadable(listing, error))?;
+                        has_quoted_lines |= sample.has_quoted_lines;
+                        schemas.push(sample.schema);
+                        continue;
+                    }
                     let schema = format
                         .infer_schema(self.state, &store, &listing.files)
                         .await
@@ -352,7 +399,7 @@ impl Files<'_> {
                 })?
             }
         };
-        self.adjusted(&found)
+        Ok((self.adjusted(&found)?, has_quoted_lines))
     }
 
     /// The schema with the types that the options give.

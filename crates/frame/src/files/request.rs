@@ -46,6 +46,12 @@ impl From<bool> for OptionValue {
     }
 }
 
+impl<T: Into<OptionValue>> From<Vec<T>> for OptionValue {
+    fn from(values: Vec<T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
 impl From<i64> for OptionValue {
     fn from(value: i64) -> Self {
         Self::Number(value.to_string())

@@ -11,6 +11,7 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::SessionState;
 use dolmen_storage::Stores;
 
+use crate::cancel::Cancellation;
 use crate::catalog::{Catalog, Name, Relation, View};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
@@ -31,6 +32,7 @@ pub(crate) struct Scope {
     resolved: Arc<RwLock<HashMap<Name, Arc<dyn TableProvider>>>>,
     /// Views that are being planned, outermost first.
     expanding: Vec<Name>,
+    cancellation: Cancellation,
 }
 
 impl fmt::Debug for Scope {
@@ -40,16 +42,28 @@ impl fmt::Debug for Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(catalog: Arc<Catalog>, base: Arc<SessionState>, stores: Arc<Stores>) -> Self {
-        Self { catalog, base, stores, calls: Arc::default(), resolved: Arc::default(), expanding: Vec::new() }
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        base: Arc<SessionState>,
+        stores: Arc<Stores>,
+        cancellation: Cancellation,
+    ) -> Self {
+        let (calls, resolved) = (Arc::default(), Arc::default());
+        Self { catalog, base, stores, calls, resolved, expanding: Vec::new(), cancellation }
     }
 
     /// The session's state with this scope as its catalog.
     pub(crate) fn state(&self) -> SessionState {
         let mut state = self.base.as_ref().clone();
         state.register_catalog_list(Arc::new(Catalogs(self.clone())));
+        state.config_mut().set_extension(Arc::new(self.cancellation.clone()));
         state.mark_start_execution();
         state
+    }
+
+    /// What stops the statement.
+    pub(crate) fn cancellation(&self) -> &Cancellation {
+        &self.cancellation
     }
 
     /// Lets `name` stand for a call of a reading function.

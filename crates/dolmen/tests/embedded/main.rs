@@ -1,0 +1,9 @@
+//! What the embedding program is promised, looked at from outside.
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
+
+mod bad_input;
+mod cancel;
+mod fake_store;
+mod remote;
+mod sessions;
+mod writing;
