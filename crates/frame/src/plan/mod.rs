@@ -1,3 +1,4 @@
 //! Rewrites of logical plans that DataFusion's own rules do not do.
 
 pub mod decorrelate;
+pub(crate) mod long_chain;
