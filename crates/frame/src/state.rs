@@ -62,7 +62,8 @@ pub(crate) fn build_state(
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
     // What decorrelation makes is guarded as well.
     let builder = guard::install(meaning::install(plan::decorrelate::install(builder)));
-    let builder = cancel::install(builder);
+    let mut builder = cancel::install(builder);
+    builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(plan::long_chain::LongChains));
     Ok(builder.build())
 }
 

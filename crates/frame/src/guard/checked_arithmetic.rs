@@ -1,5 +1,6 @@
 //! `+`, `-`, `*` and unary minus on integers as functions that fail on overflow.
 
+use std::fmt::{self, Write};
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -9,7 +10,8 @@ use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    Cast, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TryCast, Volatility,
 };
 use datafusion::physical_expr::intervals::cp_solver::propagate_arithmetic;
 
@@ -55,7 +57,7 @@ impl ArithmeticOperator {
         }
     }
 
-    fn operation(self) -> Operation {
+    pub(super) fn operation(self) -> Operation {
         match self {
             Self::Add => Operation::Add,
             Self::Subtract => Operation::Subtract,
@@ -142,10 +144,12 @@ impl ScalarUDFImpl for CheckedArithmetic {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(match args {
-            [left, right] => format!("{} {} {}", left.schema_name(), self.operator.stock(), right.schema_name()),
-            _ => self.name().to_owned(),
-        })
+        let mut name = String::new();
+        match args {
+            [left, right] => write_binary(&mut name, left, self.operator, right)?,
+            _ => name.push_str(self.name()),
+        }
+        Ok(name)
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {
@@ -251,10 +255,12 @@ impl ScalarUDFImpl for CheckedNegate {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(match args {
-            [argument] => format!("(- {})", argument.schema_name()),
-            _ => self.name().to_owned(),
-        })
+        let mut name = String::new();
+        match args {
+            [argument] => write_negated(&mut name, argument)?,
+            _ => name.push_str(self.name()),
+        }
+        Ok(name)
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {
@@ -317,6 +323,46 @@ impl ScalarUDFImpl for CheckedNegate {
             _ => SortProperties::Unordered,
         })
     }
+}
+
+/// Writes the name of the column that `expr` makes, as [`Expr::schema_name`] does.
+///
+/// A chain of calls is written into one text: each call copying the names below it would copy the square of the whole.
+fn write_name(name: &mut String, expr: &Expr) -> fmt::Result {
+    match expr {
+        Expr::ScalarFunction(call) => {
+            let function = call.func.inner();
+            match (function.downcast_ref::<CheckedArithmetic>(), call.args.as_slice()) {
+                (Some(function), [left, right]) => write_binary(name, left, function.operator, right),
+                (None, [argument]) if function.is::<CheckedNegate>() => write_negated(name, argument),
+                _ => write!(name, "{}", expr.schema_name()),
+            }
+        }
+        Expr::Column(column) => {
+            name.push_str(&column.flat_name());
+            Ok(())
+        }
+        // A cast has no part in a name.
+        Expr::Cast(Cast { expr, .. }) | Expr::TryCast(TryCast { expr, .. }) => write_name(name, expr),
+        _ => write!(name, "{}", expr.schema_name()),
+    }
+}
+
+fn write_binary(name: &mut String, left: &Expr, operator: ArithmeticOperator, right: &Expr) -> fmt::Result {
+    write_name(name, left)?;
+    name.push_str(match operator {
+        ArithmeticOperator::Add => " + ",
+        ArithmeticOperator::Subtract => " - ",
+        ArithmeticOperator::Multiply => " * ",
+    });
+    write_name(name, right)
+}
+
+fn write_negated(name: &mut String, argument: &Expr) -> fmt::Result {
+    name.push_str("(- ");
+    write_name(name, argument)?;
+    name.push(')');
+    Ok(())
 }
 
 /// The result field: the type of the arguments, nullable if one of them is.

@@ -1,19 +1,21 @@
-//! Arithmetic on literals, guarded while SQL is planned.
+//! Arithmetic on literals that overflows, guarded while SQL is planned.
 //!
 //! The arguments of a table function are folded by the planner itself, before any analyzer rule sees them, so
 //! `generate_series(9223372036854775807 + 1, 0)` would wrap. The planner asks this extension first.
 
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::Expr;
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{BinaryExpr, ColumnarValue, Expr};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::checked_arithmetic::{ArithmeticOperator, CheckedArithmetic};
-use super::kernel::is_checked_type;
+use super::checked_arithmetic::ArithmeticOperator;
+use super::kernel;
 
-/// Plans `+`, `-` and `*` between integer constants of one type as guarded functions.
+/// Plans the first `+`, `-` or `*` between integer constants of one type that overflows as a guarded function.
+///
+/// Whatever fits stays as it is until the analyzer: it finds the types of a chain of functions in more than the square
+/// of its length, and of operators in less.
 #[derive(Debug)]
 pub(super) struct LiteralArithmeticPlanner;
 
@@ -25,29 +27,36 @@ impl ExprPlanner for LiteralArithmeticPlanner {
             BinaryOperator::Multiply => ArithmeticOperator::Multiply,
             _ => return Ok(PlannerResult::Original(expr)),
         };
-        match (constant_type(&expr.left), constant_type(&expr.right)) {
-            (Some(left), Some(right)) if left == right => {
-                let call = ScalarFunction::new_udf(operator.function(), vec![expr.left, expr.right]);
-                Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
-            }
-            _ => Ok(PlannerResult::Original(expr)),
+        // The right side first: in a long chain it is short, and seldom a constant if the left side is none.
+        let Some(right) = constant(&expr.right) else { return Ok(PlannerResult::Original(expr)) };
+        let Some(left) = constant(&expr.left) else { return Ok(PlannerResult::Original(expr)) };
+        if left.data_type() != right.data_type() || computed(operator, left, right).is_some() {
+            return Ok(PlannerResult::Original(expr));
         }
+        let call = ScalarFunction::new_udf(operator.function(), vec![expr.left, expr.right]);
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
 }
 
-/// The type of an integer literal, or of guarded arithmetic that ends in one.
-///
-/// Only the last argument is followed: the others have its type, and a long chain of additions stays linear.
-fn constant_type(expr: &Expr) -> Option<DataType> {
+/// The value of an integer literal, or of arithmetic on such.
+fn constant(expr: &Expr) -> Option<ScalarValue> {
+    // A long chain leans to the left: it is gone down in a loop, and up again.
+    let mut pending = Vec::new();
     let mut expr = expr;
-    loop {
-        match expr {
-            Expr::Literal(value, _) => {
-                let data_type = value.data_type();
-                return is_checked_type(&data_type).then_some(data_type);
-            }
-            Expr::ScalarFunction(call) if call.func.inner().is::<CheckedArithmetic>() => expr = call.args.last()?,
-            _ => return None,
-        }
+    while let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr {
+        pending.push((ArithmeticOperator::from_stock(*op)?, constant(right)?));
+        expr = left;
+    }
+    let Expr::Literal(first, _) = expr else { return None };
+    let first = kernel::is_checked_type(&first.data_type()).then(|| first.clone())?;
+    pending.into_iter().rev().try_fold(first, |value, (operator, right)| computed(operator, value, right))
+}
+
+/// The result, if the operands are of one type and it fits that.
+fn computed(operator: ArithmeticOperator, left: ScalarValue, right: ScalarValue) -> Option<ScalarValue> {
+    let (left, right) = (ColumnarValue::Scalar(left), ColumnarValue::Scalar(right));
+    match kernel::evaluate(operator.operation(), &left, &right) {
+        Ok(ColumnarValue::Scalar(value)) => Some(value),
+        _ => None,
     }
 }
