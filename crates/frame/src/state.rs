@@ -51,7 +51,7 @@ pub(crate) fn build_state(
     if let MemoryLimit::Finite(limit_bytes) = runtime.memory_pool.memory_limit() {
         // Each sort sets this aside for merging what it spills; all of a plan together must leave most of a small limit.
         let reservation = &mut options.execution.sort_spill_reservation_bytes;
-        *reservation = (*reservation).min(limit_bytes / (8 * threads));
+        *reservation = (*reservation).min(limit_bytes / (4 * threads));
     }
     if let Some(batch_size) = batch_size {
         options.execution.batch_size = size(batch_size.get())?;

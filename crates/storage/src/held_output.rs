@@ -31,7 +31,7 @@ pub struct HeldOutput {
 
 impl HeldOutput {
     pub(crate) fn new(stores: Arc<Stores>, url: Url, store: Arc<dyn ObjectStore>, io: Option<Handle>) -> Self {
-        let held = Arc::new(Held { store, io, uploads: Mutex::default() });
+        let held = Arc::new(Held { store, io, uploads: Mutex::default(), refusal: Mutex::default() });
         stores.add_output(&url, Arc::new(HeldStore(Arc::clone(&held))));
         Self { stores, url, held }
     }
@@ -39,6 +39,11 @@ impl HeldOutput {
     /// A URL, without a path, that stands for the store as long as this lives; write there.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Why the store refused a part, if it did. The writer may have forgotten the reason.
+    pub fn refusal(&self) -> Option<object_store::Error> {
+        self.held.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Shows all objects. If one of them cannot be put together, those before it are removed.
@@ -78,6 +83,7 @@ struct Held {
     io: Option<Handle>,
     /// Uploads of which all parts are there.
     uploads: Mutex<Vec<(Path, Upload)>>,
+    refusal: Mutex<Option<object_store::Error>>,
 }
 
 impl Held {
@@ -87,6 +93,13 @@ impl Held {
 
     fn keep(&self, path: Path, upload: Upload) {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner).push((path, upload));
+    }
+
+    /// Remembers the first error; what the writer gets says the same.
+    fn note(&self, error: object_store::Error) -> object_store::Error {
+        let told = object_store::Error::Generic { store: "upload", source: error.to_string().into() };
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        told
     }
 
     /// Takes the parts back, without waiting for it.
@@ -134,7 +147,7 @@ impl ObjectStore for HeldStore {
     }
 
     async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Upload> {
-        let upload = self.0.store.put_multipart_opts(path, options).await?;
+        let upload = self.0.store.put_multipart_opts(path, options).await.map_err(|error| self.0.note(error))?;
         Ok(Box::new(HeldUpload { held: Arc::clone(&self.0), path: path.clone(), upload: Some(upload) }))
     }
 
@@ -187,7 +200,10 @@ fn over() -> object_store::Error {
 impl MultipartUpload for HeldUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         match &mut self.upload {
-            Some(upload) => upload.put_part(data),
+            Some(upload) => {
+                let (part, held) = (upload.put_part(data), Arc::clone(&self.held));
+                Box::pin(async move { part.await.map_err(|error| held.note(error)) })
+            }
             None => Box::pin(async { Err(over()) }),
         }
     }

@@ -10,6 +10,9 @@ use crate::fake_store::FakeStore;
 /// A session for each kind of store, and the URL of its bucket.
 fn sessions(server: &FakeStore) -> [(&'static str, Session, &'static str); 3] {
     let endpoint = server.url("");
+    let account = format!(
+        r#"{{"gcs_base_url": "{endpoint}", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}}"#
+    );
     let session = |options: &[(&str, &str)]| {
         let builder = Session::builder().threads(2);
         options.iter().fold(builder, |builder, (key, value)| builder.storage_option(*key, *value)).build().unwrap()
@@ -25,11 +28,7 @@ fn sessions(server: &FakeStore) -> [(&'static str, Session, &'static str); 3] {
             ]),
             "s3://bucket",
         ),
-        (
-            "gs",
-            session(&[("google_base_url", &endpoint), ("google_skip_signature", "true"), ("allow_http", "true")]),
-            "gs://bucket",
-        ),
+        ("gs", session(&[("google_service_account_key", &account), ("allow_http", "true")]), "gs://bucket"),
         (
             "az",
             session(&[

@@ -108,7 +108,11 @@ impl CopyTarget {
     /// Whatever the query or the disk says; nothing is left then.
     pub(crate) async fn write(self, state: &SessionState, copy: CopyTo) -> Result<u64> {
         let plan = DataFrame::new(state.clone(), LogicalPlan::Copy(copy));
-        let batches = plan.collect().await.map_err(of_execution)?;
+        let batches = plan.collect().await.map_err(|error| match &self.output {
+            // DataFusion's own error does not say what the store said.
+            Output::Remote(output) => of_execution(output.refusal().map_or(error, Into::into)),
+            Output::Local(_) | Output::Direct => of_execution(error),
+        })?;
         match self.output {
             Output::Local(output) => output.commit()?,
             Output::Remote(output) => output.commit().await.map_err(|error| of_execution(error.into()))?,
