@@ -26,7 +26,7 @@ fn files_that_are_broken_missing_or_empty() {
     let parquet = std::fs::read(path("whole.parquet")).unwrap();
     std::fs::write(path("cut.parquet"), &parquet[..parquet.len() / 2]).unwrap();
     std::fs::write(path("tiny.parquet"), b"PAR1").unwrap();
-    let mut holed = parquet.clone();
+    let mut holed = parquet;
     let middle = holed.len() / 2;
     holed[4..middle].fill(0xff);
     std::fs::write(path("holed.parquet"), holed).unwrap();

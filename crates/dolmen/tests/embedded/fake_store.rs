@@ -9,12 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+/// The parts of an upload by their name.
+type Parts = BTreeMap<String, Vec<u8>>;
+
 #[derive(Default)]
 pub(crate) struct Content {
     /// What a reader would see, by key.
     objects: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Parts of uploads that are not complete, by key and upload, then by part.
-    uploads: Mutex<BTreeMap<(String, String), BTreeMap<String, Vec<u8>>>>,
+    uploads: Mutex<BTreeMap<(String, String), Parts>>,
     pub(crate) n_parts: AtomicUsize,
     /// The header that every request must have, with a text in its value.
     pub(crate) required: Mutex<Option<(&'static str, String)>>,

@@ -11,7 +11,7 @@ fn session() -> Session {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sessions_with_different_limits_do_not_share_them() {
-    let limits = [36_u64 << 20, 44 << 20, 256 << 20];
+    let limits = [56_u64 << 20, 60 << 20, 256 << 20];
     let sessions: Vec<Session> = limits
         .iter()
         .enumerate()
@@ -31,7 +31,7 @@ async fn sessions_with_different_limits_do_not_share_them() {
                       FROM generate_series(1, 1500000))",
                 )
                 .rows::<i64>();
-            assert_eq!(sorted.await.unwrap(), [2_500_000]);
+            assert_eq!(sorted.await.unwrap(), [1_500_000]);
             let own: Vec<(i64, i64)> = session.sql("SELECT n, which() FROM own").rows().await.unwrap();
             assert_eq!(own, [(n as i64, n as i64)]);
             let zone: Vec<(String, String)> = session.sql("SHOW timezone").rows().await.unwrap();

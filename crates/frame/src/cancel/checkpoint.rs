@@ -1,4 +1,5 @@
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -10,7 +11,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::Cancellation;
 
 /// An expression that is not evaluated once its statement is cancelled.
-#[derive(Debug, Eq, Hash)]
+#[derive(Debug, Eq)]
 pub(super) struct Checkpoint {
     pub(super) inner: Arc<dyn PhysicalExpr>,
     pub(super) cancellation: Cancellation,
@@ -20,6 +21,13 @@ pub(super) struct Checkpoint {
 impl PartialEq for Checkpoint {
     fn eq(&self, other: &Self) -> bool {
         self.inner.as_ref() == other.inner.as_ref() && self.cancellation == other.cancellation
+    }
+}
+
+// Equal checkpoints have equal expressions and one cancellation; the expression alone tells enough of them apart.
+impl Hash for Checkpoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
     }
 }
 

@@ -253,11 +253,11 @@ impl Files<'_> {
         let is_repeated = self.all().any(|(listing, file)| !seen.insert((&listing.store_url, &file.location)));
         let has_own_columns = !partitions.is_empty() || self.options.filename.is_some();
         let table = match is_repeated || has_own_columns {
-            false => self.listing_table(kind, &format, &csv, &schema, self.all().collect())?,
+            false => self.listing_table(kind, &format, &csv, &schema, &self.all().collect::<Vec<_>>())?,
             true => {
                 let mut files = Vec::new();
                 for (listing, file) in self.all() {
-                    let inner = self.listing_table(kind, &format, &csv, &schema, vec![(listing, file)])?;
+                    let inner = self.listing_table(kind, &format, &csv, &schema, &[(listing, file)])?;
                     files.push((inner, self.columns_of(listing, file, &partitions)?));
                 }
                 Arc::new(PerFileTable::try_new(files).map_err(of_execution)?)
@@ -305,7 +305,7 @@ impl Files<'_> {
         format: &Arc<dyn FileFormat>,
         csv: &CsvOptions,
         schema: &SchemaRef,
-        files: Vec<(&Listing, &ObjectMeta)>,
+        files: &[(&Listing, &ObjectMeta)],
     ) -> Result<Arc<dyn TableProvider>> {
         let urls = files.iter().copied().map(|(listing, file)| file_url(listing, file)).collect::<Result<Vec<_>>>()?;
         if let Some(other) = urls.iter().find(|url| url.object_store() != urls[0].object_store()) {

@@ -82,14 +82,16 @@ struct Scope {
 
 #[derive(Clone)]
 enum Output {
-    Merged(Ident, Expr),
+    Merged(Ident, Box<Expr>),
     Table { name: Ident, without: Vec<Ident> },
 }
 
 impl Output {
     fn item(&self) -> SelectItem {
         match self {
-            Self::Merged(name, value) => SelectItem::ExprWithAlias { expr: value.clone(), alias: name.clone() },
+            Self::Merged(name, value) => {
+                SelectItem::ExprWithAlias { expr: value.as_ref().clone(), alias: name.clone() }
+            }
             Self::Table { name, without } => {
                 let names = without.iter().map(|name| ObjectName::from(vec![name.clone()])).collect::<Vec<_>>();
                 let opt_exclude = (!names.is_empty()).then_some(ExcludeSelectItem::Multiple(names));
@@ -176,7 +178,7 @@ fn add_item(scope: &mut Scope, from: &TableWithJoins) -> Option<()> {
                     };
                     merged.retain(|(known, _)| *known != normalized(column));
                     merged.push((normalized(column), value.clone()));
-                    first.push(Output::Merged(column.clone(), value));
+                    first.push(Output::Merged(column.clone(), Box::new(value)));
                     if let Output::Table { without, .. } = &mut table {
                         without.push(column.clone());
                     }
@@ -205,7 +207,7 @@ fn take_column(outputs: &mut Vec<Output>, column: &Ident) -> Option<Expr> {
     let is_it = |output: &Output| matches!(output, Output::Merged(name, _) if normalized(name) == normalized(column));
     if let Some(at) = outputs.iter().position(is_it) {
         return match outputs.remove(at) {
-            Output::Merged(_, value) => Some(value),
+            Output::Merged(_, value) => Some(*value),
             Output::Table { .. } => None,
         };
     }
