@@ -4,9 +4,14 @@
 //! cargo run --release -p dolmen-benches --bin tpch -- --scale 1 --pairs 15
 //! ```
 //!
-//! Pairs of runs are interleaved, and which engine begins alternates. For each query the median ratio (ours / stock) of wall
+//! Runs are interleaved in rounds, and which engine begins rotates. For each query the median ratio (ours / stock) of wall
 //! and CPU time is printed with its 95 % bootstrap interval. A query is slower when the lower bound is above 1.05; the whole
 //! is when that of the total is above 1.00.
+//!
+//! Ours has its own defaults, among them settings of joins; `--same-options` gives it stock's.
+//!
+//! A third engine runs in each round: stock DataFusion with nothing of ours but the guards (integer overflow,
+//! decorrelation). Its CPU time over stock's is what the guards cost, printed apart.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -18,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
 
@@ -32,9 +38,12 @@ struct Options {
     /// The scale factor
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Pairs of runs of each query
+    /// Rounds of each query, a run of each engine in each; one more goes before to warm up
     #[arg(long, default_value_t = 15)]
     pairs: usize,
+    /// Give ours the join settings of stock, instead of its own defaults
+    #[arg(long)]
+    same_options: bool,
     /// Threads and partitions of both engines
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -56,61 +65,111 @@ fn main() -> Result<(), AnyError> {
         .thread_stack_size(64 << 20)
         .enable_all()
         .build()?;
-    let stock = runtime.block_on(stock(&folder, options.threads))?;
-    let ours = dolmen::Session::builder().threads(options.threads).memory_limit(16 << 30).build()?;
+    let mut ours = dolmen::Session::builder().threads(options.threads).memory_limit(16 << 30);
+    if options.same_options {
+        let stock = SessionConfig::new();
+        let (optimizer, execution) = (&stock.options().optimizer, &stock.options().execution);
+        ours = ours
+            .setting("hash_join_single_partition_threshold", optimizer.hash_join_single_partition_threshold.to_string())
+            .setting(
+                "hash_join_single_partition_threshold_rows",
+                optimizer.hash_join_single_partition_threshold_rows.to_string(),
+            )
+            .setting(
+                "perfect_hash_join_small_build_threshold",
+                execution.perfect_hash_join_small_build_threshold.to_string(),
+            )
+            .setting("perfect_hash_join_min_key_density", execution.perfect_hash_join_min_key_density.to_string());
+    }
+    let ours = ours.build()?;
     for table in data::TABLES {
         ours.register_files_blocking(table, &folder.join(format!("{table}.parquet")).display().to_string(), [])?;
     }
+    let config = || SessionConfig::new().with_target_partitions(options.threads);
+    let stock = SessionStateBuilder::new().with_config(config()).with_default_features();
+    let guarded = SessionStateBuilder::new().with_config(config()).with_default_features();
+    let guarded = dolmen_frame::guard::install(dolmen_frame::plan::decorrelate::install(guarded));
+    let engines = [
+        Engine::Ours(ours),
+        Engine::DataFusion(runtime.block_on(context(stock, &folder))?),
+        Engine::DataFusion(runtime.block_on(context(guarded, &folder))?),
+    ];
     let queries: Vec<usize> = match options.queries.is_empty() {
         true => (1..=22).collect(),
         false => options.queries.clone(),
     };
-    println!("query   wall ours/stock        95 % interval    CPU ours/stock         95 % interval    stock ms");
-    let mut wall_total = Vec::new();
-    let mut cpu_total = Vec::new();
-    let mut slower = Vec::new();
+    println!("         --------- wall, ours/stock ---------   --------- CPU, ours/stock ----------");
+    println!("query            median   95 % interval              median   95 % interval    guards, CPU    stock ms");
+    let (mut walls, mut cpus, mut guards, mut slower) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for query in queries {
-        let sql = data::query(query)?;
-        let mut pairs = Vec::new();
-        for pair in 0..=options.pairs {
-            let mut times = [(0.0, 0.0); 2];
-            for engine in if pair % 2 == 0 { [0, 1] } else { [1, 0] } {
-                let (wall, cpu) = (Instant::now(), cpu::process_seconds()?);
-                match engine {
-                    0 => {
-                        for statement in ours.script(&sql)? {
-                            runtime
-                                .block_on(async { statement.stream().await?.try_for_each(async |_| Ok(())).await })?;
-                        }
-                    }
-                    _ => runtime.block_on(run_stock(&stock, &sql))?,
-                }
-                times[engine] = (wall.elapsed().as_secs_f64(), cpu::process_seconds()? - cpu);
-            }
-            // The first pair warms the caches of both.
-            if pair > 0 {
-                pairs.push(times);
-            }
-        }
-        let wall = Ratio::of(&pairs.iter().map(|[ours, stock]| (ours.0, stock.0)).collect::<Vec<_>>());
-        let cpu = Ratio::of(&pairs.iter().map(|[ours, stock]| (ours.1, stock.1)).collect::<Vec<_>>());
-        let stock_ms = statistics::median(pairs.iter().map(|[_, stock]| stock.0 * 1e3));
-        println!("Q{query:<5}  {wall}    {cpu}    {stock_ms:8.1}");
+        let rounds = measure(&engines, &runtime, &data::query(query)?, options.pairs)?;
+        let pairs = |pair: fn(&[Time; 3]) -> (f64, f64)| rounds.iter().map(pair).collect::<Vec<_>>();
+        let of_wall = pairs(|[ours, stock, _]| (ours.wall, stock.wall));
+        let of_cpu = pairs(|[ours, stock, _]| (ours.cpu, stock.cpu));
+        let of_guards = pairs(|[_, stock, guarded]| (guarded.cpu, stock.cpu));
+        let (wall, cpu, guard) = (Ratio::of(&of_wall), Ratio::of(&of_cpu), Ratio::of(&of_guards));
+        let stock_ms = statistics::median(rounds.iter().map(|[_, stock, _]| stock.wall * 1e3));
+        println!("Q{query:<5}  {wall}    {cpu}    {:11.3}    {stock_ms:8.1}", guard.median);
         if wall.low > 1.05 || cpu.low > 1.05 {
             slower.push(query);
         }
-        wall_total.push(pairs.iter().map(|[ours, stock]| (ours.0, stock.0)).collect::<Vec<_>>());
-        cpu_total.push(pairs.iter().map(|[ours, stock]| (ours.1, stock.1)).collect::<Vec<_>>());
+        walls.push(of_wall);
+        cpus.push(of_cpu);
+        guards.push(of_guards);
     }
-    let (wall, cpu) = (statistics::total(&wall_total), statistics::total(&cpu_total));
-    println!("total   {wall}    {cpu}");
+    let (wall, cpu, guard) = (statistics::total(&walls), statistics::total(&cpus), statistics::total(&guards));
+    println!("total   {wall}    {cpu}    {:11.3}", guard.median);
     println!("slower queries: {slower:?}; slower in total: {}", wall.low > 1.0 || cpu.low > 1.0);
     Ok(())
 }
 
-/// Stock DataFusion with its own defaults.
-async fn stock(folder: &std::path::Path, threads: usize) -> Result<SessionContext, AnyError> {
-    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(threads));
+/// Something that runs TPC-H.
+enum Engine {
+    Ours(dolmen::Session),
+    DataFusion(SessionContext),
+}
+
+/// Seconds of one run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Time {
+    wall: f64,
+    cpu: f64,
+}
+
+/// Runs `sql` once on each engine in each of `n_rounds` rounds.
+fn measure<const N: usize>(
+    engines: &[Engine; N],
+    runtime: &tokio::runtime::Runtime,
+    sql: &str,
+    n_rounds: usize,
+) -> Result<Vec<[Time; N]>, AnyError> {
+    let mut rounds = Vec::new();
+    for round in 0..=n_rounds {
+        let mut times = [Time::default(); N];
+        for turn in 0..N {
+            let engine = (round + turn) % N;
+            let (wall, cpu) = (Instant::now(), cpu::process_seconds()?);
+            match &engines[engine] {
+                Engine::Ours(session) => {
+                    for statement in session.script(sql)? {
+                        runtime.block_on(async { statement.stream().await?.try_for_each(async |_| Ok(())).await })?;
+                    }
+                }
+                Engine::DataFusion(context) => runtime.block_on(run_datafusion(context, sql))?,
+            }
+            times[engine] = Time { wall: wall.elapsed().as_secs_f64(), cpu: cpu::process_seconds()? - cpu };
+        }
+        // The first round warms the caches of all.
+        if round > 0 {
+            rounds.push(times);
+        }
+    }
+    Ok(rounds)
+}
+
+/// DataFusion with the tables of `folder`.
+async fn context(builder: SessionStateBuilder, folder: &std::path::Path) -> Result<SessionContext, AnyError> {
+    let context = SessionContext::new_with_state(builder.build());
     for table in data::TABLES {
         let path = folder.join(format!("{table}.parquet")).display().to_string();
         context.register_parquet(table, path, ParquetReadOptions::default()).await?;
@@ -118,7 +177,7 @@ async fn stock(folder: &std::path::Path, threads: usize) -> Result<SessionContex
     Ok(context)
 }
 
-async fn run_stock(context: &SessionContext, sql: &str) -> Result<(), AnyError> {
+async fn run_datafusion(context: &SessionContext, sql: &str) -> Result<(), AnyError> {
     for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
         // On the runtime's threads, as our session runs on its own.
         let frame = context.sql(statement).await?;

@@ -36,6 +36,16 @@ def main():
     write("people.csv.bz2", bz2.compress(PEOPLE.encode()))
     write("people.csv.xz", lzma.compress(PEOPLE.encode()))
     write("people.csv.zst", zstandard.compress(PEOPLE.encode()))
+    # Two compressed streams, one behind the other, as parallel tools and appending make them.
+    head, tail = PEOPLE.encode()[:40], PEOPLE.encode()[40:]
+    for suffix, compress in {
+        "gz": lambda data: gzip.compress(data, mtime=0), "bz2": bz2.compress, "xz": lzma.compress,
+        "zst": zstandard.compress,
+    }.items():
+        write(f"streams/people.csv.{suffix}", compress(head) + compress(tail))
+        write(f"streams/lines.txt.{suffix}", compress(b"one\ntw") + compress(b"o\nthree\n"))
+        write(f"streams/lines.ndjson.{suffix}", compress(b'{"a": 1}\n{"a"') + compress(b': 2}\n{"a": 3}\n'))
+        write(f"streams/array.json.{suffix}", compress(b'[{"a": 1}, {"a"') + compress(b': 2}, {"a": 3}]'))
     write("people.tsv", PEOPLE.replace(",", "\t"))
     write("semicolon.csv", "a;b\n1;x,y\n2;z\n")
     write("pipe_no_header.csv", "1|one\n2|two\n3|three\n")

@@ -1,6 +1,6 @@
 //! Records that stock DataFusion passes and Dolmen does not, on purpose.
 //!
-//! Each is named with the guard that makes the difference and the reason for the guard. A failing record that is named
+//! Each is named with the guard that makes the difference; what the guard is for is said once. A failing record that is named
 //! is counted as skipped; a name that no failing record bears is stale and is reported.
 
 use std::path::Path;
@@ -11,20 +11,36 @@ use thiserror::Error;
 
 use crate::outcome::{FileReport, Outcome, RecordReport};
 
-/// A record that deviates on purpose.
+/// What of ours makes records deviate, and why it is right to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Guard {
+    /// The name by which deviations refer to it.
+    name: String,
+    #[expect(dead_code, reason = "for the readers of the file; it must be there")]
+    reason: String,
+}
+
+/// Records that deviate on purpose.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deviation {
-    /// A glob on the path of the file; it need not start at the root: `index/**/*.test`.
-    pub file: String,
-    /// A part of the statement; white space counts as one blank.
-    pub sql: Option<String>,
-    /// The line of the record, for statements that several records share.
-    pub line: Option<u32>,
-    /// The guard of ours that refuses or changes what the record expects.
+    /// The name of the guard that refuses or changes what the records expect.
     pub guard: String,
-    /// Why the guard is right and the record is not.
-    pub reason: String,
+    /// A glob on the path of the file; it need not start at the root: `index/**/*.test`. Every file if left out.
+    #[serde(default = "every_file")]
+    pub file: String,
+    /// A part of the statement, in any case; white space counts as one blank.
+    pub sql: Option<String>,
+    /// The lines of the records, for statements that others share.
+    #[serde(default)]
+    pub lines: Vec<u32>,
+    /// How the records fail, as the report calls it: `result mismatch`, `unexpected error`. In any way if left out.
+    pub cause: Option<String>,
+}
+
+fn every_file() -> String {
+    "*".to_owned()
 }
 
 /// The file of deviations is wrong.
@@ -42,10 +58,16 @@ pub enum DeviationError {
         source: glob::PatternError,
     },
     /// An entry would cover a whole file.
-    #[error("deviations: file = {file:?} has neither sql nor line")]
+    #[error("deviations: file = {file:?} has neither sql nor lines")]
     TooWide {
         /// The glob of the entry.
         file: String,
+    },
+    /// An entry refers to a guard that the file does not explain.
+    #[error("deviations: guard = {guard:?} has no [[guard]] that says why")]
+    UnknownGuard {
+        /// The name as written.
+        guard: String,
     },
 }
 
@@ -67,6 +89,8 @@ struct Entry {
 #[serde(deny_unknown_fields)]
 struct Document {
     #[serde(default)]
+    guard: Vec<Guard>,
+    #[serde(default)]
     deviation: Vec<Deviation>,
 }
 
@@ -79,8 +103,11 @@ impl Deviations {
     pub fn parse(text: &str) -> Result<Self, DeviationError> {
         let document: Document = toml::from_str(text)?;
         let entry = |deviation: Deviation| {
-            if deviation.sql.is_none() && deviation.line.is_none() {
+            if deviation.sql.is_none() && deviation.lines.is_empty() {
                 return Err(DeviationError::TooWide { file: deviation.file });
+            }
+            if !document.guard.iter().any(|guard| guard.name == deviation.guard) {
+                return Err(DeviationError::UnknownGuard { guard: deviation.guard });
             }
             let pattern = Pattern::new(&format!("**/{}", deviation.file))
                 .map_err(|source| DeviationError::Pattern { file: deviation.file.clone(), source })?;
@@ -91,11 +118,13 @@ impl Deviations {
 
     /// Turns the failures of `report` that are named into skipped records.
     pub fn apply(&mut self, report: &mut FileReport) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.matches_file(&report.path)) {
-            entry.file_was_run = true;
-            for record in &mut report.records {
-                let has_failed = matches!(record.outcome, Outcome::Failed { .. });
-                if has_failed && entry.deviation.names(record) {
+        // A file may include others; each record counts for the file that it stands in.
+        for records in report.records.chunk_by_mut(|a, b| place(&a.at).0 == place(&b.at).0) {
+            let Some(first) = records.first() else { continue };
+            let path = Path::new(place(&first.at).0).to_owned();
+            for entry in self.entries.iter_mut().filter(|entry| entry.matches_file(&path)) {
+                entry.file_was_run = true;
+                for record in records.iter_mut().filter(|record| entry.deviation.names(record)) {
                     entry.n_seen += 1;
                     record.outcome = Outcome::Skipped { reason: format!("deviation: {}", entry.deviation.guard) };
                 }
@@ -124,14 +153,22 @@ impl Entry {
 
 impl Deviation {
     fn names(&self, record: &RecordReport) -> bool {
-        let line = record.at.rsplit_once(':').and_then(|(_, line)| line.parse::<u32>().ok());
-        self.line.is_none_or(|ours| Some(ours) == line)
-            && self.sql.as_ref().is_none_or(|part| single_spaced(&record.sql).contains(&single_spaced(part)))
+        let Outcome::Failed { cause, .. } = &record.outcome else { return false };
+        let line = place(&record.at).1;
+        self.cause.as_ref().is_none_or(|ours| cause.to_string().starts_with(ours))
+            && (self.lines.is_empty() || line.is_some_and(|line| self.lines.contains(&line)))
+            && self.sql.as_ref().is_none_or(|part| plain(&record.sql).contains(&plain(part)))
     }
 }
 
-fn single_spaced(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The path and the line of `path:line`.
+fn place(at: &str) -> (&str, Option<u32>) {
+    at.rsplit_once(':').map_or((at, None), |(path, line)| (path, line.parse().ok()))
+}
+
+/// In lower case, with single blanks.
+fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 #[cfg(test)]
@@ -140,11 +177,15 @@ mod tests {
     use crate::outcome::Cause;
 
     const TEXT: &str = r#"
-        [[deviation]]
-        file = "sub/*.slt"
-        sql = "SELECT  1 / 0"
-        guard = "division"
+        [[guard]]
+        name = "division"
         reason = "by hand"
+
+        [[deviation]]
+        guard = "division"
+        file = "sub/*.slt"
+        sql = "select  1 / 0"
+        cause = "missing error"
     "#;
 
     fn report(path: &str, sql: &str, outcome: Outcome) -> FileReport {
@@ -172,12 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_narrows_an_entry() {
-        let text = TEXT.replace("sql = \"SELECT  1 / 0\"", "line = 8");
-        let mut deviations = Deviations::parse(&text).unwrap();
-        let mut report = report("/a/sub/x.slt", "SELECT 1", failure());
-        deviations.apply(&mut report);
-        assert_eq!(report.records[0].outcome, failure());
+    fn a_line_or_a_cause_narrows_an_entry() {
+        let sql = "sql = \"select  1 / 0\"";
+        for (text, is_named) in [
+            (TEXT.replace(sql, "lines = [7, 9]"), true),
+            (TEXT.replace(sql, "lines = [8, 9]"), false),
+            (TEXT.replace("missing error", "result mismatch"), false),
+        ] {
+            let mut deviations = Deviations::parse(&text).unwrap();
+            let mut report = report("/a/sub/x.slt", "SELECT 1 / 0", failure());
+            deviations.apply(&mut report);
+            assert_eq!(report.records[0].outcome != failure(), is_named, "{text}");
+        }
     }
 
     #[test]
@@ -193,10 +240,12 @@ mod tests {
 
     #[test]
     fn an_entry_that_names_too_much_or_says_too_little_is_an_error() {
-        let too_wide = TEXT.replace("sql = \"SELECT  1 / 0\"", "");
+        let too_wide = TEXT.replace("sql = \"select  1 / 0\"", "");
         assert!(matches!(Deviations::parse(&too_wide), Err(DeviationError::TooWide { .. })));
         let without_reason = TEXT.replace("reason = \"by hand\"", "");
         assert!(matches!(Deviations::parse(&without_reason), Err(DeviationError::Shape(_))));
+        let unexplained = TEXT.replace("name = \"division\"", "name = \"zero\"");
+        assert!(matches!(Deviations::parse(&unexplained), Err(DeviationError::UnknownGuard { .. })));
     }
 
     #[test]

@@ -150,8 +150,8 @@ fn print_deviations(out: &mut dyn Write, deviations: &Deviations) -> io::Result<
         writeln!(out, "{} records deviate as named in the file of deviations", deviations.n_seen())?;
     }
     for stale in deviations.stale() {
-        let what = stale.sql.clone().unwrap_or_else(|| format!("line {}", stale.line.unwrap_or_default()));
-        writeln!(out, "stale deviation: {} in {} (guard: {}; {})", what, stale.file, stale.guard, stale.reason)?;
+        let what = stale.sql.clone().unwrap_or_else(|| format!("lines {:?}", stale.lines));
+        writeln!(out, "stale deviation: {what} in {} (guard: {})", stale.file, stale.guard)?;
     }
     Ok(())
 }

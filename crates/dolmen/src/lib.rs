@@ -43,7 +43,8 @@ mod session;
 
 pub use datafusion::scalar::ScalarValue;
 pub use dolmen_frame::{
-    Completeness, CsvConflict, Error, OptionValue, Position, Result, TableError, changed_rows, completeness,
+    Completeness, CsvConflict, EngineError, Error, OptionValue, Position, Result, TableError, changed_rows,
+    completeness,
 };
 pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
 pub use query::{BatchStream, BlockingBatches, Query};

@@ -71,7 +71,7 @@ impl<T: Send + 'static> Running<T> {
     /// What the task gave, or why it gave nothing.
     pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<T>> {
         Pin::new(&mut self.task).poll(context).map_err(|error| match error.try_into_panic() {
-            Ok(payload) => Error::Internal { message: dolmen_frame::panic_message(payload.as_ref()) },
+            Ok(payload) => Error::internal(dolmen_frame::panic_message(payload.as_ref())),
             Err(_) => Error::Cancelled,
         })
     }

@@ -255,7 +255,7 @@ impl Session {
         let statements = dolmen_frame::split_statements(script).map_err(|error| {
             let SplitError::Unterminated { line, column, .. } = &error;
             let position = dolmen_frame::Position::at(script, *line, *column, 1);
-            Error::Syntax { message: error.to_string(), position }
+            Error::Syntax { message: error.to_string(), position, source: None }
         })?;
         Ok(statements
             .into_iter()

@@ -12,7 +12,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ("dolmen", &["dolmen-frame", "dolmen-storage"]),
     ("dolmen-cli", &["dolmen"]),
     ("dolmen-sql-tests", &["dolmen"]),
-    ("dolmen-benches", &["dolmen"]),
+    ("dolmen-benches", &["dolmen", "dolmen-frame"]),
     ("dolmen-examples", &["dolmen"]),
 ];
 

@@ -10,6 +10,11 @@ use dolmen_storage::Secrets;
 /// Result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The error of the engine underneath, kept whole as the source of ours.
+///
+/// `source()` of ours gives it, and `downcast_ref::<DataFusionError>()` of that finds DataFusion's variant.
+pub type EngineError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a statement was refused or failed.
 ///
 /// `Display` is one or a few lines without the statement; [`Error::report`] adds the line of the statement with a caret
@@ -24,6 +29,8 @@ pub enum Error {
         message: String,
         /// Where, if the parser said so.
         position: Option<Position>,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// A relation is neither a table, a view, a common table expression nor a file.
     #[error("table \"{name}\" does not exist{}", DidYouMean(suggestion))]
@@ -34,6 +41,8 @@ pub enum Error {
         suggestion: Option<String>,
         /// Where the name stands.
         position: Option<Position>,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// No relation in scope has this column.
     #[error("column \"{name}\" does not exist{}{}", DidYouMean(suggestion), InScope(in_scope))]
@@ -46,6 +55,8 @@ pub enum Error {
         in_scope: Vec<String>,
         /// Where the name stands.
         position: Option<Position>,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// No function has this name.
     #[error("function \"{name}\" does not exist{}", DidYouMean(suggestion))]
@@ -56,6 +67,8 @@ pub enum Error {
         suggestion: Option<String>,
         /// Where the name stands.
         position: Option<Position>,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// No setting has this name.
     #[error("setting \"{name}\" does not exist{}", DidYouMean(suggestion))]
@@ -74,6 +87,8 @@ pub enum Error {
         remedy: String,
         /// Where it stands.
         position: Option<Position>,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// The statement is well formed but has no meaning: types do not fit, a name is taken, an argument is out of range.
     #[error("{message}")]
@@ -82,8 +97,8 @@ pub enum Error {
         message: String,
         /// Where, if known.
         position: Option<Position>,
-        /// The planner's own error.
-        source: Option<Box<DataFusionError>>,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// The session was opened read-only.
     #[error("{statement} is refused: the session is read-only; the program that opened it decides that")]
@@ -117,20 +132,24 @@ pub enum Error {
     MemoryLimit {
         /// Which operator asked for how much, the limit, and who holds the memory.
         message: String,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// The statement failed while it ran.
     #[error("{message}")]
     Execution {
         /// What happened.
         message: String,
-        /// The engine's own error.
-        source: Box<DataFusionError>,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// A defect of the engine, caught so that the session goes on.
     #[error("internal error: {message}; the session goes on, but please report the statement")]
     Internal {
         /// The panic's or the broken invariant's message.
         message: String,
+        /// The engine's own error, if it found this.
+        source: Option<EngineError>,
     },
     /// The statement ran longer than its timeout and was stopped.
     #[error("the statement was stopped after its timeout of {after:?}")]
@@ -185,7 +204,34 @@ impl Error {
 
     /// An [`Error::Unsupported`] without a place.
     pub fn unsupported(construct: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Unsupported { construct: construct.into(), remedy: remedy.into(), position: None }
+        Self::Unsupported { construct: construct.into(), remedy: remedy.into(), position: None, source: None }
+    }
+
+    /// An [`Error::Syntax`] that no parser of the engine found.
+    pub(crate) fn syntax(message: impl Into<String>, position: Option<Position>) -> Self {
+        Self::Syntax { message: message.into(), position, source: None }
+    }
+
+    /// An [`Error::Internal`].
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::Internal { message: message.into(), source: None }
+    }
+
+    /// The error with `engine` as its source, where it has a place for one.
+    pub(crate) fn with_source(mut self, engine: DataFusionError) -> Self {
+        match &mut self {
+            Self::Syntax { source, .. }
+            | Self::UnknownTable { source, .. }
+            | Self::UnknownColumn { source, .. }
+            | Self::UnknownFunction { source, .. }
+            | Self::Unsupported { source, .. }
+            | Self::Invalid { source, .. }
+            | Self::MemoryLimit { source, .. }
+            | Self::Execution { source, .. }
+            | Self::Internal { source, .. } => *source = Some(Box::new(engine)),
+            _ => {}
+        }
+        self
     }
 
     /// Where in the statement the error lies, if that is known.
@@ -329,6 +375,7 @@ mod tests {
             suggestion: Some("dep_delay".into()),
             in_scope: vec![],
             position,
+            source: None,
         };
         assert_eq!(
             error.report(),

@@ -20,6 +20,7 @@ mod error;
 mod files;
 pub mod functions;
 pub mod guard;
+mod meaning;
 mod memory;
 pub mod plan;
 mod runtime;
@@ -33,7 +34,7 @@ pub mod table;
 
 pub use cancel::Cancellation;
 pub use context::{ContextOptions, SqlContext};
-pub use error::{Error, Position, Result};
+pub use error::{EngineError, Error, Position, Result};
 pub use files::{CsvConflict, FileRequest, OptionValue, WriteRequest};
 pub use memory::memory_pool;
 pub use runtime::{Runtime, RuntimeOptions, build_runtime};

@@ -57,6 +57,8 @@ pub fn build_runtime(options: RuntimeOptions) -> Result<Runtime> {
         .with_disk_manager_builder(
             DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![temp.path()?])),
         )
+        // A statement sees the files of now, also in the folder of an external table.
+        .with_object_list_cache_limit(0)
         .with_object_store_registry(Arc::new(Registry { stores: Arc::clone(&stores), _temp: temp }))
         .build_arc()
         .map_err(of_execution)?;

@@ -3,6 +3,7 @@
 use datafusion::common::config::ConfigOptions;
 
 use crate::error::{Error, Result, closest};
+use crate::sql::translate::message_of;
 
 /// DataFusion's prefix, which users need not write.
 const PREFIX: &str = "datafusion.";
@@ -66,8 +67,8 @@ pub(crate) fn check_changeable(name: &str) -> Result<()> {
 pub(crate) fn set(options: &mut ConfigOptions, name: &str, value: &str) -> Result<()> {
     let full = full_name(options, name)?;
     options.set(&full, value).map_err(|error| {
-        let reason = error.strip_backtrace();
-        Error::invalid(format!("setting \"{name}\" does not take '{value}': {reason}"))
+        let message = format!("setting \"{name}\" does not take '{value}': {}", message_of(&error));
+        Error::invalid(message).with_source(error)
     })
 }
 

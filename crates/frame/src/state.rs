@@ -11,7 +11,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::error::Result;
 use crate::sql::translate::of_execution;
-use crate::{cancel, guard, plan, settings};
+use crate::{cancel, guard, meaning, plan, settings};
 
 /// Nesting of a statement that the parser accepts. Planning runs on threads whose stacks are made for it.
 const RECURSION_LIMIT: usize = 2_000;
@@ -48,6 +48,11 @@ pub(crate) fn build_state(
         let reservation = &mut options.execution.sort_spill_reservation_bytes;
         *reservation = (*reservation).min(limit_bytes / (4 * threads));
     }
+    let small = small_build_bytes(&runtime, threads);
+    options.optimizer.hash_join_single_partition_threshold = small;
+    options.optimizer.hash_join_single_partition_threshold_rows = small / BUILD_ROW_BYTES;
+    options.execution.perfect_hash_join_small_build_threshold = small / BUILD_ROW_BYTES;
+    options.execution.perfect_hash_join_min_key_density = PERFECT_HASH_DENSITY;
     if let Some(batch_size) = batch_size {
         options.execution.batch_size = size(batch_size.get())?;
     }
@@ -56,8 +61,27 @@ pub(crate) fn build_state(
     }
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
     // What decorrelation makes is guarded as well.
-    let builder = cancel::install(guard::install(plan::decorrelate::install(builder)));
+    let builder = cancel::install(guard::install(meaning::install(plan::decorrelate::install(builder))));
     Ok(builder.build())
+}
+
+/// Bytes of a row on the build side of a join, with its entry in the hash table, where statistics know the rows only.
+const BUILD_ROW_BYTES: usize = 16;
+
+/// Share of the keys between the smallest and the largest that a build side must have for a table indexed by key. Such a
+/// table costs four bytes a key, less than a hash table's entry as long as one key in ten is there; it is quicker far below.
+const PERFECT_HASH_DENSITY: f64 = 0.01;
+
+/// The largest build side, in bytes, that each join builds once for all its partitions.
+///
+/// That saves splitting both sides, a sixth of the CPU time of TPC-H on two cores. But one thread builds it while the others
+/// wait, so that it is smaller on more threads, and it is held whole, so that it is a small part of the memory limit.
+fn small_build_bytes(runtime: &RuntimeEnv, threads: usize) -> usize {
+    let limit = match runtime.memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes,
+        MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+    };
+    ((128 << 20) / threads.max(1)).min(limit / 64).max(1 << 20)
 }
 
 fn size(value: usize) -> Result<ConfigNonZeroUsize> {

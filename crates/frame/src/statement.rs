@@ -25,6 +25,7 @@ use crate::catalog::{IfTaken, Name, Relation, View};
 use crate::context::{PreparedText, SqlContext, refresh_functions};
 use crate::error::{Error, Result};
 use crate::files::WriteRequest;
+use crate::sql::defaults::fill_defaults;
 use crate::sql::parse::{Parsed, normalized, parse};
 use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation};
 use crate::sql::scope::Scope;
@@ -128,7 +129,7 @@ impl SqlContext {
         let target = files::CopyTarget::prepare(&self.stores, &mut copy)?;
         let planned = self.bound(scope, Statement::CopyTo(copy), text, parameters).await?;
         let LogicalPlan::Copy(mut copy) = planned.plan else {
-            return Err(Error::Internal { message: "COPY was planned as something else".into() });
+            return Err(Error::internal("COPY was planned as something else"));
         };
         copy.input = Arc::new(named_plan(Arc::unwrap_or_clone(copy.input), &planned.names)?);
         let n_rows = target.write(&planned.state, copy).await?;
@@ -146,7 +147,7 @@ impl SqlContext {
     async fn run_in(&self, scope: &Scope, text: &str, parameters: &Parameters) -> Result<Outcome> {
         match self.parse(text)? {
             Parsed::Sql(Statement::Statement(statement)) => match *statement {
-                ast::Statement::Prepare { name, data_types, statement } => self.prepare(&name, &data_types, &statement),
+                ast::Statement::Prepare { .. } => self.prepare(scope, *statement, text).await,
                 ast::Statement::Execute { name: Some(name), parameters: values, .. } => {
                     Box::pin(self.execute_prepared(&name.to_string(), &values, scope.cancellation())).await
                 }
@@ -276,11 +277,15 @@ impl SqlContext {
             LogicalPlan::Statement(other) => {
                 Err(Error::unsupported(format!("{} as a statement", other.name()), "each statement stands for itself"))
             }
+            LogicalPlan::Explain(mut explain) => {
+                explain.plan = Arc::new(rows_read(explain.plan.as_ref().clone()));
+                query("EXPLAIN", Planned { plan: LogicalPlan::Explain(explain), names, state }, text, scope).await
+            }
+            LogicalPlan::Analyze(analyze) if matches!(*analyze.input, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_)) => {
+                Err(Error::unsupported("EXPLAIN ANALYZE of a change", "EXPLAIN shows how it finds its rows"))
+            }
             plan => {
-                let tag = match &plan {
-                    LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
-                    _ => "SELECT",
-                };
+                let tag = if matches!(plan, LogicalPlan::Analyze(_)) { "EXPLAIN" } else { "SELECT" };
                 query(tag, Planned { plan, names, state }, text, scope).await
             }
         }
@@ -327,7 +332,7 @@ impl SqlContext {
             DdlStatement::CreateFunction(_) | DdlStatement::DropFunction(_) => {
                 Err(Error::unsupported("CREATE or DROP FUNCTION", "functions are registered by the embedding program"))
             }
-            DdlStatement::CreateView(_) => Err(Error::Internal { message: "a view reached the planner".into() }),
+            DdlStatement::CreateView(_) => Err(Error::internal("a view reached the planner")),
         }
     }
 
@@ -414,11 +419,16 @@ impl SqlContext {
     async fn change_rows(
         &self,
         scope: &Scope,
-        statement: ast::Statement,
+        mut statement: ast::Statement,
         text: &str,
         parameters: &Parameters,
     ) -> Result<Outcome> {
         let tag = statement_tag(&statement);
+        if let Some(name) = changed_table(&statement)
+            && let Some(Relation::Stored(table)) = self.catalog.get(&self.object_name(name)?)
+        {
+            fill_defaults(&mut statement, table.definition())?;
+        }
         let statement = Statement::Statement(Box::new(statement));
         let Planned { plan, state, .. } = self.bound(scope, statement, text, parameters).await?;
         let LogicalPlan::Dml(dml) = plan else {
@@ -440,10 +450,20 @@ impl SqlContext {
         Ok(Outcome::count(tag, n_rows))
     }
 
-    fn prepare(&self, name: &ast::Ident, types: &[ast::DataType], statement: &ast::Statement) -> Result<Outcome> {
-        let name = normalized(name);
+    /// Keeps a statement. A query is planned once, so that one that cannot be run is refused here, as in PostgreSQL.
+    async fn prepare(&self, scope: &Scope, prepare: ast::Statement, text: &str) -> Result<Outcome> {
+        if let ast::Statement::Prepare { statement, data_types, .. } = &prepare
+            && matches!(statement.as_ref(), ast::Statement::Query(_))
+        {
+            let planned = plan_statement(scope, Statement::Statement(Box::new(prepare.clone())), text).await?;
+            check_declared(&planned.plan, data_types.len())?;
+        }
+        let ast::Statement::Prepare { name, data_types, statement } = prepare else {
+            return Err(Error::internal("PREPARE was parsed as something else"));
+        };
+        let name = normalized(&name);
         let prepared =
-            PreparedText { text: statement.to_string(), types: types.iter().map(ToString::to_string).collect() };
+            PreparedText { text: statement.to_string(), types: data_types.iter().map(ToString::to_string).collect() };
         let mut known = self.prepared.write().unwrap_or_else(PoisonError::into_inner);
         if known.contains_key(&name) {
             return Err(Error::invalid(format!("prepared statement \"{name}\" already exists; DEALLOCATE it first")));
@@ -513,6 +533,15 @@ impl SqlContext {
     }
 }
 
+/// The part of a change that the engine plans: finding the rows to write, or to change.
+fn rows_read(plan: LogicalPlan) -> LogicalPlan {
+    match plan {
+        LogicalPlan::Dml(dml) => Arc::unwrap_or_clone(dml.input),
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => Arc::unwrap_or_clone(create.input),
+        plan => plan,
+    }
+}
+
 /// Starts a query; its rows come as the stream is polled.
 async fn query(tag: &'static str, planned: Planned, text: &str, scope: &Scope) -> Result<Outcome> {
     let Planned { plan, names, state } = planned;
@@ -548,10 +577,29 @@ async fn diagnosed(scope: &Scope, error: Error) -> Error {
     }
 }
 
+/// The names of a plan's parameters, sorted, without the sign.
+fn parameter_names(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let names = plan.get_parameter_names().map_err(of_execution)?;
+    let mut names: Vec<String> = names.iter().map(|name| name.trim_start_matches('$').to_owned()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Refuses parameters that a PREPARE with `n_types` types does not declare. Without types, it declares none.
+fn check_declared(plan: &LogicalPlan, n_types: usize) -> Result<()> {
+    let is_declared = |name: &String| name.parse::<usize>().is_ok_and(|number| (1..=n_types).contains(&number));
+    match parameter_names(plan)?.into_iter().find(|name| n_types > 0 && !is_declared(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::Parameter {
+            message: format!(
+                "${name} has no type: PREPARE declares {n_types} types, which are those of $1 to ${n_types}"
+            ),
+        }),
+    }
+}
+
 fn bind(plan: LogicalPlan, parameters: &Parameters) -> Result<LogicalPlan> {
-    let asked = plan.get_parameter_names().map_err(of_execution)?;
-    let mut asked: Vec<&str> = asked.iter().map(|name| name.trim_start_matches('$')).collect();
-    asked.sort_unstable();
+    let asked = parameter_names(&plan)?;
     let given: Vec<String> = match parameters {
         Parameters::None => Vec::new(),
         Parameters::Positional(values) => (1..=values.len()).map(|n| n.to_string()).collect(),
@@ -562,7 +610,7 @@ fn bind(plan: LogicalPlan, parameters: &Parameters) -> Result<LogicalPlan> {
             message: format!("parameter ${missing} has no value; bind one before running"),
         });
     }
-    if let Some(extra) = given.iter().find(|name| !asked.contains(&name.as_str())) {
+    if let Some(extra) = given.iter().find(|name| !asked.contains(name)) {
         return Err(Error::Parameter {
             message: format!("a value is given for ${extra}, which the statement does not use"),
         });
@@ -586,6 +634,21 @@ fn without_temporary(statement: ast::Statement) -> ast::Statement {
             ast::Statement::CreateTable(create)
         }
         other => other,
+    }
+}
+
+/// The table that an INSERT or UPDATE changes, by its name.
+fn changed_table(statement: &ast::Statement) -> Option<&ast::ObjectName> {
+    match statement {
+        ast::Statement::Insert(insert) => match &insert.table {
+            ast::TableObject::TableName(name) => Some(name),
+            _ => None,
+        },
+        ast::Statement::Update(update) => match &update.table.relation {
+            ast::TableFactor::Table { name, .. } => Some(name),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -21,6 +21,8 @@
 //! | bytea | `\x6869` |
 //! | list, struct, map | as JSON: `[1, 2, null]`, `{"a": 1}` |
 //!
+//! A table of EXPLAIN's answer shows its plans over several lines, as they are drawn.
+//!
 //! JSON differs where it must: what is neither a number nor a boolean is a string, the floats that JSON cannot write
 //! are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, and timestamps are ISO 8601 (`2013-01-01T06:00:00Z` with
 //! a time zone, no suffix without). A second column or field of the same name gets the suffix `_1`, the third `_2`,
@@ -52,6 +54,7 @@ mod json;
 mod line;
 mod markdown;
 mod options;
+mod plan;
 mod table;
 mod writer;
 

@@ -513,3 +513,15 @@ fn unescape(field: &str) -> Option<String> {
     }
     Some(text)
 }
+
+#[test]
+fn plans_keep_their_lines() {
+    let text = |values: [&'static str; 2]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([
+        ("plan_type", text(["logical_plan", "physical_plan"])),
+        ("plan", text(["Filter: a\n  Scan", "┌─┐\n└─┘\n"])),
+    ])
+    .unwrap();
+    assert_eq!(in_format(&batch, Format::Table), "logical_plan\nFilter: a\n  Scan\nphysical_plan\n┌─┐\n└─┘\n");
+    assert!(in_format(&batch, Format::Csv).starts_with("plan_type,plan\n"));
+}

@@ -5,6 +5,7 @@ use super::html::Html;
 use super::json::Json;
 use super::line::Line;
 use super::markdown::Markdown;
+use super::plan::Plan;
 use super::table::Table;
 use super::{Format, OutputOptions};
 use arrow::array::RecordBatch;
@@ -106,6 +107,7 @@ pub struct BatchMismatch {
 
 fn encoder(schema: &Schema, options: OutputOptions) -> Box<dyn Encoder> {
     match options.format {
+        Format::Table if Plan::is_answered_with(schema) => Box::new(Plan),
         Format::Table => Box::new(Table::new(schema, options)),
         Format::Csv => Box::new(Csv::new(schema, &options)),
         Format::Tsv => Box::new(Tsv::new(schema, &options)),

@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::CreateExternalTable;
 use dolmen_storage::{Location, Operation, Stores};
 
 use crate::error::{Error, Result};
+use crate::files::required::RequiredColumns;
 use crate::sql::translate::of_execution;
 
 /// Makes the table that the statement describes. Its files are listed anew by every statement that reads it.
+///
+/// WITH ORDER is taken for a hint and not used: the planner would leave out a sort where the files need one. NOT NULL is
+/// checked as rows are read.
 ///
 /// # Errors
 /// A constraint, which nobody would enforce; a location that may not be read; an unknown format or option.
@@ -37,5 +43,22 @@ pub(crate) async fn external_table(
         known.sort_unstable();
         Error::invalid(format!("STORED AS {format} is not known; known are {}", known.join(", ")))
     })?;
-    factory.create(state, create).await.map_err(of_execution)
+    let required: Vec<String> =
+        fields_of(create).filter(|field| !field.is_nullable()).map(|f| f.name().clone()).collect();
+    let fields = create
+        .schema
+        .iter()
+        .map(|(relation, field)| (relation.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
+    let schema =
+        DFSchema::new_with_metadata(fields.collect(), create.schema.metadata().clone()).map_err(of_execution)?;
+    let create = CreateExternalTable { schema: Arc::new(schema), order_exprs: Vec::new(), ..create.clone() };
+    let table = factory.create(state, &create).await.map_err(of_execution)?;
+    Ok(match required.is_empty() {
+        true => table,
+        false => Arc::new(RequiredColumns::new(table, create.name.table().to_owned(), required)),
+    })
+}
+
+fn fields_of(create: &CreateExternalTable) -> impl Iterator<Item = &FieldRef> {
+    create.schema.fields().iter()
 }

@@ -13,6 +13,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::files::decompress::decompressed;
+
 /// The schema of the first `rows_max` objects. DataFusion's own search reads line by line, which fits only an array with an
 /// object on each line. The whole file is held while it is looked at.
 pub(crate) async fn array_schema(
@@ -22,7 +24,7 @@ pub(crate) async fn array_schema(
     rows_max: usize,
 ) -> Result<Schema> {
     let bytes = store.get(path).await?.into_stream().map_err(DataFusionError::from);
-    let mut chunks = compression.convert_stream(Box::pin(bytes))?;
+    let mut chunks = decompressed(Box::pin(bytes), compression);
     let mut text = Vec::new();
     while let Some(chunk) = chunks.try_next().await? {
         text.extend_from_slice(&chunk);

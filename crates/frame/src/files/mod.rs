@@ -8,12 +8,14 @@ mod conflict;
 mod copy;
 mod csv_parts;
 mod csv_records;
+mod decompress;
 mod external;
 mod format;
 mod json_array;
 mod open;
 mod per_file;
 mod request;
+mod required;
 mod text;
 mod write;
 

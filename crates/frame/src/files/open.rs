@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::files::conflict::{CsvSource, CsvTable};
 use crate::files::csv_parts::CsvParts;
 use crate::files::csv_records::sample;
+use crate::files::decompress::{DecompressedStore, decompressed};
 use crate::files::format::{FileKind, SAMPLE_ROWS, Suffix, compression_of, csv_options, reader};
 use crate::files::json_array::array_schema;
 use crate::files::per_file::{FileColumns, PerFileTable};
@@ -66,7 +67,7 @@ pub(crate) async fn open(
     let is_array = kind == FileKind::Json && files.is_json_array(compression).await?;
     let parquet = state.default_table_options().parquet;
     let format = reader(kind, csv.clone(), &parquet, is_array, options.sample_rows)
-        .ok_or_else(|| Error::Internal { message: "text has a reader of its own".into() })?;
+        .ok_or_else(|| Error::internal("text has a reader of its own"))?;
     files.table(kind, format, csv, is_array, &partitions).await
 }
 
@@ -219,7 +220,7 @@ impl Files<'_> {
         let store = self.store(listing)?;
         let bytes = store.get(&file.location).await.map_err(|error| of_execution(error.into()))?.into_stream();
         let bytes = TryStreamExt::map_err(bytes, Into::into);
-        let mut text = FileCompressionType::from(compression).convert_stream(Box::pin(bytes)).map_err(of_execution)?;
+        let mut text = decompressed(Box::pin(bytes), FileCompressionType::from(compression));
         while let Some(chunk) = text.try_next().await.map_err(of_execution)? {
             if let Some(first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 return Ok(*first == b'[');
@@ -237,7 +238,7 @@ impl Files<'_> {
         partitions: &[Field],
     ) -> Result<Arc<dyn TableProvider>> {
         let array = is_array.then(|| FileCompressionType::from(csv.compression));
-        let (found, has_quoted_lines) = self.schema(&format, array).await?;
+        let (found, has_quoted_lines) = self.schema(kind, &csv, &format, array).await?;
         let mut csv = csv;
         if has_quoted_lines {
             csv.newlines_in_values.get_or_insert(true);
@@ -322,7 +323,8 @@ impl Files<'_> {
                 .with_schema(Arc::clone(schema));
             Ok(Arc::new(ListingTable::try_new(config).map_err(of_execution)?.with_cache(cache.clone())))
         };
-        if kind != FileKind::Csv {
+        let is_compressed = csv.compression != CompressionTypeVariant::UNCOMPRESSED;
+        if kind != FileKind::Csv || is_compressed {
             return table(Arc::clone(format));
         }
         let reader = |newlines| {
@@ -347,16 +349,24 @@ impl Files<'_> {
     /// that are one array each.
     async fn schema(
         &self,
+        kind: FileKind,
+        csv: &CsvOptions,
         format: &Arc<dyn FileFormat>,
         array: Option<FileCompressionType>,
     ) -> Result<(SchemaRef, bool)> {
         let mut has_quoted_lines = false;
+        // DataFusion would look at the first of several compressed streams only.
+        let compression = FileCompressionType::from(csv.compression);
+        let is_packed = compression.is_compressed() && matches!(kind, FileKind::Csv | FileKind::Json);
+        let plain = CsvOptions { compression: CompressionTypeVariant::UNCOMPRESSED, ..csv.clone() };
+        let parquet = self.state.default_table_options().parquet;
+        let plain_format = reader(kind, plain, &parquet, false, self.options.sample_rows);
         let found = match self.options.columns.is_empty() {
             false => Schema::empty(),
             true => {
                 let mut schemas = Vec::new();
                 for listing in &self.listings {
-                    let store = self.store(listing)?;
+                    let mut store = self.store(listing)?;
                     if let Some(compression) = array {
                         let rows_max = self.options.sample_rows.unwrap_or(SAMPLE_ROWS);
                         for file in &listing.files {
@@ -364,6 +374,11 @@ impl Files<'_> {
                             schemas.push(schema.map_err(|error| self.unreadable(listing, error))?);
                         }
                         continue;
+                    }
+                    let mut format = format;
+                    if let (true, Some(plain_format)) = (is_packed, &plain_format) {
+                        store = Arc::new(DecompressedStore::new(store, compression));
+                        format = plain_format;
                     }
                     if let Some(csv) = format.downcast_ref::<CsvFormat>() {
                         let files = listing.files.iter().map(|file| (&store, &file.location));

@@ -19,6 +19,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use crate::files::decompress::decompressed;
 use crate::files::per_file::FileColumns;
 
 /// The longest line that is read, in bytes: a file without line ends must not fill the memory.
@@ -95,7 +96,7 @@ impl PartitionStream for TextFile {
         let batches = async move {
             let bytes = store.get(&path).await?.into_stream().map_err(DataFusionError::from).boxed();
             let lines = Lines {
-                bytes: compression.convert_stream(bytes)?,
+                bytes: decompressed(bytes, compression),
                 pending: BytesMut::new(),
                 scanned: 0,
                 line: 0,

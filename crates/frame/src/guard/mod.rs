@@ -1,4 +1,4 @@
-//! Answers are right or an error: integer overflow, arms of CASE, text compared with numbers.
+//! Answers are right or an error: integer overflow, arms of CASE, IN lists, operands that do not fit.
 //!
 //! Stock DataFusion wraps in `+`, `-`, `*`, unary minus, SUM and a few functions. A flag of its physical `BinaryExpr`
 //! asks for checked kernels, but constant folding builds expressions without the flag and the plan encoding drops it.
@@ -27,6 +27,8 @@ mod comparison;
 mod distinct_sum;
 mod error;
 mod exact_sum;
+mod in_lists;
+mod join_filter;
 mod kernel;
 mod lazy_case;
 mod linear_sum;
@@ -39,14 +41,20 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+use in_lists::SimplifyWithoutMerging;
+use join_filter::PushProjections;
 
 pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegate};
 pub use checked_sum::CheckedSum;
-pub use comparison::refuse_text_compared_with_number;
+pub use comparison::refuse_unfit_operands;
 pub use error::OverflowError;
 pub use lazy_case::LazyCase;
 pub use linear_sum::LinearSums;
 pub use rewrite::OverflowGuard;
+pub(crate) use rewrite::input_schema;
 
 /// Adds the guard to a session: its functions, and the rules that put them in place of the stock ones.
 ///
@@ -55,7 +63,21 @@ pub fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     state.scalar_functions().get_or_insert_with(Vec::new).extend(scalar_functions());
     state.aggregate_functions().get_or_insert_with(Vec::new).extend(aggregate_functions());
     state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner));
+    let mut rules = Optimizer::new().rules;
+    for rule in &mut rules {
+        if rule.name() == "simplify_expressions" {
+            *rule = Arc::new(SimplifyWithoutMerging::default());
+        }
+    }
+    let mut physical_rules = PhysicalOptimizer::new().rules;
+    for rule in &mut physical_rules {
+        if rule.name() == "ProjectionPushdown" {
+            *rule = Arc::new(PushProjections::default());
+        }
+    }
     state
+        .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(physical_rules)
         .with_analyzer_rule(Arc::new(OverflowGuard))
         .with_analyzer_rule(Arc::new(LinearSums))
         .with_analyzer_rule(Arc::new(LazyCase))

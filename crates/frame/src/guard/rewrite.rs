@@ -46,7 +46,7 @@ fn guard_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 /// All columns an expression of this node can name.
-fn input_schema(plan: &LogicalPlan) -> Result<DFSchema> {
+pub(crate) fn input_schema(plan: &LogicalPlan) -> Result<DFSchema> {
     let mut schema = merge_schema(&plan.inputs());
     match plan {
         LogicalPlan::TableScan(scan) => {

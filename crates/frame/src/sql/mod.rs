@@ -1,6 +1,8 @@
 //! From text to plan.
 
+pub(crate) mod defaults;
 pub(crate) mod depth;
+pub(crate) mod desugar;
 pub(crate) mod names;
 pub(crate) mod parse;
 pub(crate) mod plan;

@@ -8,8 +8,8 @@ use datafusion::sql::sqlparser::dialect::{Dialect as SqlDialect, dialect_from_st
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::error::{Error, Position, Result};
-use crate::sql::translate;
+use crate::error::{Error, Result};
+use crate::sql::translate::Translation;
 
 /// A statement of the session.
 #[derive(Debug, Clone)]
@@ -67,11 +67,10 @@ impl Parser<'_> {
             .map_err(|error| self.syntax(error))?;
         match (statements.pop_front(), statements.is_empty()) {
             (Some(statement), true) => Ok(statement),
-            (None, _) => Err(Error::Syntax { message: "the statement is empty".into(), position: None }),
-            (Some(_), false) => Err(Error::Syntax {
-                message: "more than one statement; run a script of several with `script`".into(),
-                position: None,
-            }),
+            (None, _) => Err(Error::syntax("the statement is empty", None)),
+            (Some(_), false) => {
+                Err(Error::syntax("more than one statement; run a script of several with `script`", None))
+            }
         }
     }
 
@@ -87,36 +86,28 @@ impl Parser<'_> {
         };
         let rest = &self.text[start + first.len()..];
         if rest.trim().trim_end_matches(';').is_empty() {
-            return Err(Error::Syntax { message: format!("{first} needs a table, a file or a query"), position: None });
+            return Err(Error::syntax(format!("{first} needs a table, a file or a query"), None));
         }
         let keyword = if is_query || rest.trim_start().starts_with('(') { "" } else { "FROM" };
         let sql = format!("{}{keyword:<width$}{rest}", &self.text[..*start], width = first.len());
         let statement = self.statement(&sql)?;
         match &statement {
             Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)) => Ok(statement),
-            _ => Err(Error::Syntax { message: format!("{first} needs a table, a file or a query"), position: None }),
+            _ => Err(Error::syntax(format!("{first} needs a table, a file or a query"), None)),
         }
     }
 
     fn syntax(&self, error: DataFusionError) -> Error {
-        match error {
-            DataFusionError::SQL(parser_error, _) => match *parser_error {
-                ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
-                    let (message, place) = translate::split_place(&message);
-                    let position = place.and_then(|(line, column)| Position::at(self.text, line, column, 1));
-                    Error::Syntax { message, position }
-                }
-                ParserError::RecursionLimitExceeded => Error::Syntax {
-                    message: format!(
-                        "the statement is nested too deeply (limit {}); SET sql_parser.recursion_limit raises it",
-                        self.recursion_limit
-                    ),
-                    position: None,
-                },
-            },
-            DataFusionError::Diagnostic(_, inner) => self.syntax(*inner),
-            other => Error::Syntax { message: other.strip_backtrace(), position: None },
+        if let DataFusionError::SQL(parser_error, _) = error.find_root()
+            && let ParserError::RecursionLimitExceeded = parser_error.as_ref()
+        {
+            let limit = self.recursion_limit;
+            let message =
+                format!("the statement is nested too deeply (limit {limit}); SET sql_parser.recursion_limit raises it");
+            return Error::syntax(message, None).with_source(error);
         }
+        // No table or function is looked up before the text is parsed, so that none can be misspelt.
+        Translation { text: self.text, tables: Vec::new(), functions: Vec::new() }.of_planning(error)
     }
 }
 

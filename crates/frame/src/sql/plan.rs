@@ -10,8 +10,10 @@ use datafusion::sql::parser::Statement;
 use futures::FutureExt;
 
 use crate::error::{Error, Position, Result};
-use crate::guard::refuse_text_compared_with_number;
+use crate::guard::refuse_unfit_operands;
+use crate::plan::count_repeated_rows;
 use crate::sql::depth::check_depth;
+use crate::sql::desugar::{desugar, name_casts};
 use crate::sql::names::{self, Alike};
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::relations::rewrite_relations;
@@ -36,26 +38,31 @@ const ATTEMPTS_MAX: usize = 1000;
 pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text: &str) -> Result<Planned> {
     check_depth(&mut statement)?;
     rewrite_relations(&mut statement, scope, text)?;
+    // Columns are called by what the user wrote.
+    let written = statement.clone();
+    desugar(&mut statement, text)?;
     let state = scope.state();
     reject_unsupported(&statement, &state).map_err(|unsupported| Error::Unsupported {
         construct: unsupported.construct.to_string(),
         remedy: unsupported.remedy.to_string(),
         position: unsupported.span.and_then(|span| crate::sql::relations::position(text, span)),
+        source: None,
     })?;
     if let Statement::Statement(statement) = &mut statement {
         crate::table::join_update_source(statement);
     }
     let mut made = HashSet::new();
     let mut alike = Some(Alike::Text);
+    let mut casts_are_named = false;
     for _ in 0..ATTEMPTS_MAX {
         let planning = async {
-            let plan = state.statement_to_plan(statement.clone()).await?;
-            refuse_text_compared_with_number(&plan)?;
-            Ok(plan)
+            let plan = crate::table::forget_keys(state.statement_to_plan(statement.clone()).await?)?;
+            refuse_unfit_operands(&plan)?;
+            count_repeated_rows(plan)
         };
         let error = match guarded(planning).await {
             Ok(Ok(plan)) => {
-                let names = output_names(&statement, &plan, &made);
+                let names = output_names(&written, &plan, &made);
                 return Ok(Planned { plan, names, state });
             }
             Ok(Err(error)) => error,
@@ -64,10 +71,15 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
         if names::fit_case(&mut statement, &error) {
             continue;
         }
-        if let (Some(now), true) = (alike, names::is_duplicate_name(&error)) {
-            made.extend(names::separate_duplicates(&mut statement, now));
-            alike = (now == Alike::Text).then_some(Alike::ColumnName);
-            continue;
+        if names::is_duplicate_name(&error) {
+            if let Some(now) = alike {
+                made.extend(names::separate_duplicates(&mut statement, now));
+                alike = (now == Alike::Text).then_some(Alike::ColumnName);
+                continue;
+            }
+            if !std::mem::replace(&mut casts_are_named, true) && name_casts(&mut statement) {
+                continue;
+            }
         }
         return Err(translation(scope, &state, text).of_planning(error));
     }
@@ -134,10 +146,7 @@ pub(crate) fn translation<'a>(scope: &Scope, state: &SessionState, text: &'a str
 pub(crate) async fn guarded<T>(
     planning: impl Future<Output = Result<T, DataFusionError>>,
 ) -> Result<Result<T, DataFusionError>> {
-    AssertUnwindSafe(planning)
-        .catch_unwind()
-        .await
-        .map_err(|payload| Error::Internal { message: panic_message(payload.as_ref()) })
+    AssertUnwindSafe(planning).catch_unwind().await.map_err(|payload| Error::internal(panic_message(payload.as_ref())))
 }
 
 fn output_names(statement: &Statement, plan: &LogicalPlan, made: &HashSet<String>) -> Vec<String> {

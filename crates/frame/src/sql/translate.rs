@@ -20,66 +20,66 @@ pub(crate) struct Translation<'a> {
 impl Translation<'_> {
     /// An error of parsing or planning the statement.
     pub(crate) fn of_planning(&self, error: DataFusionError) -> Error {
-        self.translate(error, None)
+        match into_own(error) {
+            Ok(ours) => ours,
+            Err(engine) => self.translate(&engine, None).with_source(engine),
+        }
     }
 
-    fn translate(&self, error: DataFusionError, span: Option<Span>) -> Error {
+    fn translate(&self, error: &DataFusionError, span: Option<Span>) -> Error {
         match error {
-            DataFusionError::Diagnostic(diagnostic, inner) => self.translate(*inner, diagnostic.span.or(span)),
-            DataFusionError::Context(_, inner) => self.translate(*inner, span),
-            DataFusionError::Collection(mut errors) if !errors.is_empty() => {
-                self.translate(errors.swap_remove(0), span)
-            }
-            DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
-                Ok(inner) => self.translate(inner, span),
-                Err(shared) => self.translate(DataFusionError::Plan(shared.strip_backtrace()), span),
-            },
-            DataFusionError::External(inner) => of_external(inner),
-            DataFusionError::SchemaError(schema_error, backtrace) => match *schema_error {
-                SchemaError::FieldNotFound { field, valid_fields } => self.unknown_column(&field, &valid_fields, span),
-                SchemaError::AmbiguousReference { field } => Error::Invalid {
-                    message: format!("column \"{}\" is ambiguous; qualify it with its table's name", field.name),
-                    position: self.position_of(&field, span),
-                    source: None,
-                },
-                other => self.invalid(DataFusionError::SchemaError(Box::new(other), backtrace), span),
+            DataFusionError::Diagnostic(diagnostic, inner) => self.translate(inner, diagnostic.span.or(span)),
+            DataFusionError::Context(_, inner) => self.translate(inner, span),
+            DataFusionError::Shared(inner) => self.translate(inner, span),
+            DataFusionError::Collection(errors) if !errors.is_empty() => self.translate(&errors[0], span),
+            DataFusionError::SchemaError(schema_error, _) => match schema_error.as_ref() {
+                SchemaError::FieldNotFound { field, valid_fields } => self.unknown_column(field, valid_fields, span),
+                SchemaError::AmbiguousReference { field } => self.invalid(
+                    format!("column \"{}\" is ambiguous; qualify it with its table's name", field.name),
+                    self.position_of(field, span),
+                ),
+                _ => self.invalid(message_of(error), self.position(span)),
             },
             DataFusionError::Plan(message) => self.plan_message(message, span),
-            DataFusionError::NotImplemented(message) => {
-                Error::Unsupported { construct: message, remedy: String::new(), position: self.position(span) }
-            }
+            DataFusionError::NotImplemented(message) => Error::Unsupported {
+                construct: construct_of(message).to_owned(),
+                remedy: String::new(),
+                position: self.position(span),
+                source: None,
+            },
             DataFusionError::SQL(parser_error, _) => {
                 let (message, place) = split_place(&parser_error.to_string());
                 let position = place.and_then(|(line, column)| Position::at(self.text, line, column, 1));
-                Error::Syntax { message: message.trim_start_matches("sql parser error: ").to_owned(), position }
+                Error::syntax(message.trim_start_matches("sql parser error: "), position)
             }
-            other => match of_execution(other) {
+            other => match of_engine(other) {
                 // Planning folds constants, so that an execution error may come before anything ran.
-                Error::Execution { message, source } => {
-                    Error::Invalid { message, position: self.position(span), source: Some(source) }
-                }
+                Error::Execution { message, .. } => self.invalid(message, self.position(span)),
                 error => error,
             },
         }
     }
 
-    fn plan_message(&self, message: String, span: Option<Span>) -> Error {
-        if let Some(name) = quoted_part(&message, "table '", "' not found") {
+    fn plan_message(&self, message: &str, span: Option<Span>) -> Error {
+        if let Some(name) = quoted_part(message, "table '", "' not found") {
             let bare = name.rsplit('.').next().unwrap_or(name).to_owned();
             let suggestion = closest(&bare, self.tables.iter().map(String::as_str));
             let position = self.position(span).or_else(|| self.find(&bare));
-            return Error::UnknownTable { name: bare, suggestion, position };
+            return Error::UnknownTable { name: bare, suggestion, position, source: None };
         }
-        if let Some(name) = quoted_part(&message, "table function '", "' not found") {
-            let suggestion = closest(name, self.functions.iter().map(String::as_str));
-            return Error::UnknownFunction { name: name.to_owned(), suggestion, position: self.find(name) };
+        if let Some(name) = quoted_part(message, "table function '", "' not found") {
+            return self.unknown_function(name, None);
         }
-        if let Some(name) = quoted_part(&message, "Invalid function '", "'") {
-            let suggestion = closest(name, self.functions.iter().map(String::as_str));
-            let position = self.position(span).or_else(|| self.find(name));
-            return Error::UnknownFunction { name: name.to_owned(), suggestion, position };
+        if let Some(name) = quoted_part(message, "Invalid function '", "'") {
+            return self.unknown_function(name, span);
         }
-        self.invalid(DataFusionError::Plan(message), span)
+        self.invalid(message_of(&DataFusionError::Plan(message.to_owned())), self.position(span))
+    }
+
+    fn unknown_function(&self, name: &str, span: Option<Span>) -> Error {
+        let suggestion = closest(name, self.functions.iter().map(String::as_str));
+        let position = self.position(span).or_else(|| self.find(name));
+        Error::UnknownFunction { name: name.to_owned(), suggestion, position, source: None }
     }
 
     fn unknown_column(&self, field: &Column, valid: &[Column], span: Option<Span>) -> Error {
@@ -93,11 +93,10 @@ impl Translation<'_> {
             bare.eq_ignore_ascii_case(&field.name)
         };
         if names.iter().filter(same).count() > 1 {
-            return Error::Invalid {
-                message: format!("column \"{}\" is ambiguous: several columns in scope have that name", field.name),
-                position: self.position_of(field, span),
-                source: None,
-            };
+            return self.invalid(
+                format!("column \"{}\" is ambiguous: several columns in scope have that name", field.name),
+                self.position_of(field, span),
+            );
         }
         let suggestion = closest(&field.name, names.iter().copied());
         let in_scope = match suggestion {
@@ -105,12 +104,11 @@ impl Translation<'_> {
             None => names.iter().map(|name| (*name).to_owned()).collect(),
         };
         let position = self.position_of(field, span);
-        Error::UnknownColumn { name: field.flat_name(), suggestion, in_scope, position }
+        Error::UnknownColumn { name: field.flat_name(), suggestion, in_scope, position, source: None }
     }
 
-    fn invalid(&self, error: DataFusionError, span: Option<Span>) -> Error {
-        let message = message_of(&error);
-        Error::Invalid { message, position: self.position(span), source: Some(Box::new(error)) }
+    fn invalid(&self, message: String, position: Option<Position>) -> Error {
+        Error::Invalid { message, position, source: None }
     }
 
     fn position_of(&self, column: &Column, span: Option<Span>) -> Option<Position> {
@@ -142,63 +140,95 @@ impl Translation<'_> {
 
 /// An error that an operator raised while the statement ran.
 pub(crate) fn of_execution(error: DataFusionError) -> Error {
+    match into_own(error) {
+        Ok(ours) => ours,
+        Err(engine) => of_engine(&engine).with_source(engine),
+    }
+}
+
+/// An error of the engine itself, without its source.
+fn of_engine(error: &DataFusionError) -> Error {
+    match root(error) {
+        DataFusionError::ResourcesExhausted(message) => Error::MemoryLimit { message: message.clone(), source: None },
+        DataFusionError::Internal(message) => Error::internal(message),
+        root => Error::Execution { message: message_of(root), source: None },
+    }
+}
+
+/// The error below contexts, diagnostics, collections and sharing.
+fn root(error: &DataFusionError) -> &DataFusionError {
     match error {
-        DataFusionError::External(inner) => of_external(inner),
-        DataFusionError::Context(context, inner) => match of_execution(*inner) {
-            Error::Execution { message, source } => {
-                Error::Execution { message, source: Box::new(DataFusionError::Context(context, source)) }
-            }
-            error => error,
-        },
-        DataFusionError::Diagnostic(_, inner) => of_execution(*inner),
-        DataFusionError::Collection(mut errors) if !errors.is_empty() => of_execution(errors.swap_remove(0)),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(errors) if !errors.is_empty() => root(&errors[0]),
+        other => other,
+    }
+}
+
+/// The error of ours that one of the engine's carries, or a panic; else the engine's error as it came.
+///
+/// One that other operators hold as well stays the engine's, because it cannot be taken apart.
+fn into_own(error: DataFusionError) -> Result<Error, DataFusionError> {
+    let is_own = match root(&error) {
+        DataFusionError::External(inner) => {
+            inner.is::<Error>()
+                || inner.is::<dolmen_storage::StorageError>()
+                || inner.is::<crate::functions::FunctionError>()
+                || inner.is::<crate::table::TableError>()
+        }
+        DataFusionError::ExecutionJoin(join) => join.is_panic(),
+        _ => false,
+    };
+    if is_own { unwrapped(error) } else { Err(error) }
+}
+
+fn unwrapped(error: DataFusionError) -> Result<Error, DataFusionError> {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrapped(*inner),
+        DataFusionError::Collection(mut errors) => unwrapped(errors.swap_remove(0)),
         DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
-            Ok(inner) => of_execution(inner),
-            Err(shared) => of_shared(&shared),
+            Ok(inner) => unwrapped(inner),
+            Err(shared) => Err(DataFusionError::Shared(shared)),
         },
-        DataFusionError::ResourcesExhausted(message) => Error::MemoryLimit { message },
-        DataFusionError::ExecutionJoin(join) if join.is_panic() => {
-            Error::Internal { message: panic_message(join.into_panic().as_ref()) }
-        }
-        DataFusionError::Internal(message) => Error::Internal { message },
-        other => Error::Execution { message: message_of(&other), source: Box::new(other) },
+        DataFusionError::ExecutionJoin(join) => match join.try_into_panic() {
+            Ok(payload) => Ok(Error::internal(panic_message(payload.as_ref()))),
+            Err(join) => Err(DataFusionError::ExecutionJoin(Box::new(join))),
+        },
+        DataFusionError::External(inner) => of_external(inner),
+        other => Err(other),
     }
 }
 
-/// An error that other operators hold as well, so that it cannot be taken apart.
-fn of_shared(error: &Arc<DataFusionError>) -> Error {
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(message) => Error::MemoryLimit { message: message.clone() },
-        DataFusionError::Internal(message) => Error::Internal { message: message.clone() },
-        root => {
-            Error::Execution { message: message_of(root), source: Box::new(DataFusionError::Shared(Arc::clone(error))) }
-        }
-    }
-}
-
-fn of_external(inner: Box<dyn std::error::Error + Send + Sync>) -> Error {
+fn of_external(inner: Box<dyn std::error::Error + Send + Sync>) -> Result<Error, DataFusionError> {
     let inner = match inner.downcast::<Error>() {
-        Ok(error) => return *error,
+        Ok(error) => return Ok(*error),
         Err(inner) => inner,
     };
     let inner = match inner.downcast::<dolmen_storage::StorageError>() {
-        Ok(error) => return Error::Storage(*error),
+        Ok(error) => return Ok(Error::Storage(*error)),
         Err(inner) => inner,
     };
     let inner = match inner.downcast::<crate::functions::FunctionError>() {
-        Ok(error) => return Error::Function(*error),
+        Ok(error) => return Ok(Error::Function(*error)),
         Err(inner) => inner,
     };
     match inner.downcast::<crate::table::TableError>() {
-        Ok(error) => Error::Table(*error),
-        Err(inner) => {
-            Error::Execution { message: inner.to_string(), source: Box::new(DataFusionError::External(inner)) }
-        }
+        Ok(error) => Ok(Error::Table(*error)),
+        Err(inner) => Err(DataFusionError::External(inner)),
     }
 }
 
+/// What the engine says it does not do, without saying so: `Error::Unsupported` adds that itself.
+fn construct_of(message: &str) -> &str {
+    let message = message.trim_end().trim_end_matches('.');
+    [" is not supported yet", " is not supported", " are not supported yet", " are not supported", " not supported"]
+        .iter()
+        .find_map(|ending| message.strip_suffix(ending))
+        .unwrap_or(message)
+}
+
 /// The message without the engine's own prefix ("Error during planning: ", "Arrow error: ").
-fn message_of(error: &DataFusionError) -> String {
+pub(crate) fn message_of(error: &DataFusionError) -> String {
     let message = match error.find_root() {
         DataFusionError::ArrowError(arrow, _) => arrow.to_string(),
         root => root.message().into_owned(),

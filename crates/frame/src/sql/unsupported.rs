@@ -25,7 +25,6 @@ mod query;
 mod relation;
 mod statement;
 mod types;
-mod window;
 
 /// A construct that parses but would not be honoured.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

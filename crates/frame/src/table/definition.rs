@@ -47,6 +47,14 @@ impl TableDefinition {
         Self { chunk_rows_max: rows.max(1), ..self }
     }
 
+    /// The keys that the planner may build on.
+    ///
+    /// Not UNIQUE: several rows may have NULL there, and the planner would take DISTINCT away all the same.
+    pub(super) fn planner_keys(&self) -> Constraints {
+        let primary = self.keys.iter().filter(|key| key.kind == KeyKind::Primary);
+        Constraints::new_unverified(primary.map(|key| Constraint::PrimaryKey(key.columns.clone())).collect())
+    }
+
     /// Checks the definition and makes the columns of the primary key NOT NULL.
     pub(super) fn validated(mut self) -> Result<Self, TableError> {
         for key in &self.keys {

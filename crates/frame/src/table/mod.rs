@@ -16,8 +16,9 @@
 //! - **A write is all or nothing**, also when it is cancelled: nothing shared is changed before it ends but the key
 //!   indexes, whose edits are undone when the write is dropped.
 //! - **What the planner is told is true**: NOT NULL is enforced; counts and bounds are exact.
-//! - **The planner is not told of keys.** DataFusion 55 derives wrong functional dependencies from them: above a GROUP BY
-//!   over a join, it drops a DISTINCT that has work to do, and it takes UNIQUE columns to hold at most one NULL.
+//! - **The optimizer is not told of keys**, and SqlToRel only of primary ones. DataFusion 55 derives wrong functional
+//!   dependencies from them: above a GROUP BY over a join, it drops a DISTINCT that has work to do, and it takes UNIQUE
+//!   columns to hold at most one NULL.
 
 mod change;
 mod chunk;
@@ -25,6 +26,7 @@ mod conform;
 mod definition;
 mod dml;
 mod error;
+mod forget_keys;
 mod keys;
 mod rewrite;
 mod scan;
@@ -40,6 +42,7 @@ mod tests;
 pub use definition::{CHUNK_ROWS_MAX, KeyConstraint, KeyKind, TableDefinition};
 pub use dml::{delete, execute, insert, update};
 pub use error::TableError;
+pub(crate) use forget_keys::forget_keys;
 pub use scan::SnapshotScan;
 pub use snapshot::TableSnapshot;
 pub use stored::{StoredTable, TableWrite};

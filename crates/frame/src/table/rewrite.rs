@@ -23,7 +23,7 @@ pub(super) fn read_latest(plan: LogicalPlan, latest: &TableSnapshot) -> Result<L
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
         match snapshot_of(scan, &latest.version.definition) {
             Some(snapshot) if !Arc::ptr_eq(&snapshot.version, &latest.version) => {
-                let source = provider_as_source(Arc::new(latest.clone()));
+                let source = provider_as_source(Arc::new(latest.without_keys()));
                 let scan = TableScan { source, ..scan.clone() };
                 Ok(Transformed::new(LogicalPlan::TableScan(scan), true, TreeNodeRecursion::Continue))
             }

@@ -64,7 +64,7 @@ impl SnapshotScan {
 
     /// The version of the table that is read.
     pub fn snapshot(&self) -> TableSnapshot {
-        TableSnapshot { version: Arc::clone(&self.version) }
+        TableSnapshot::new(Arc::clone(&self.version))
     }
 
     /// The same scan with its rows inside, in a form that DataFusion can encode and send away.
@@ -85,15 +85,18 @@ impl SnapshotScan {
         rows.start..rows.end.min(rows.start.saturating_add(self.fetch.unwrap_or(usize::MAX)))
     }
 
+    /// The positions of the chunks that hold these rows.
+    fn chunks_of(&self, rows: &Range<usize>) -> Range<usize> {
+        match rows.is_empty() {
+            true => 0..0,
+            false => self.version.chunk_of(rows.start)..self.version.chunk_of(rows.end - 1) + 1,
+        }
+    }
+
     /// The rows at these positions, a batch for each chunk they lie in.
     fn pieces(&self, rows: Range<usize>) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'static {
         let scan = self.clone();
-        let chunks = if rows.is_empty() {
-            0..0
-        } else {
-            scan.version.chunk_of(rows.start)..scan.version.chunk_of(rows.end - 1) + 1
-        };
-        chunks.map(move |i| {
+        self.chunks_of(&rows).map(move |i| {
             let start = scan.version.rows(i).start;
             let chunk = &scan.version.chunks[i];
             let from = rows.start.max(start) - start;
@@ -131,18 +134,17 @@ impl DataSource for SnapshotScan {
     }
 
     fn fmt_as(&self, t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let definition = &self.version.definition;
-        let n_rows: usize = self.partitions.iter().map(|rows| self.fetched(rows).len()).sum();
         match t {
             DisplayFormatType::TreeRender => {
-                writeln!(f, "table={}", definition.name)?;
+                let n_rows: usize = self.partitions.iter().map(|rows| self.fetched(rows).len()).sum();
+                writeln!(f, "table={}", self.version.definition.name)?;
                 writeln!(f, "rows={n_rows}")
             }
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                let names: Vec<_> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
-                let columns = names.join(", ");
-                let n_partitions = self.partitions.len();
-                write!(f, "table={}, columns=[{columns}], rows={n_rows}, partitions={n_partitions}", definition.name)?;
+                // In the words of DataFusion's own tables in memory, which readers and tests of its plans know.
+                let sizes: Vec<_> =
+                    self.partitions.iter().map(|rows| self.chunks_of(&self.fetched(rows)).len()).collect();
+                write!(f, "partitions={}, partition_sizes={sizes:?}", sizes.len())?;
                 self.fetch.map_or(Ok(()), |fetch| write!(f, ", fetch={fetch}"))
             }
         }

@@ -4,8 +4,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
+use datafusion::common::{Constraints, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
@@ -22,9 +22,19 @@ use super::version::Version;
 #[derive(Debug, Clone)]
 pub struct TableSnapshot {
     pub(super) version: Arc<Version>,
+    /// Whether the planner is told of the primary key.
+    tells_keys: bool,
 }
 
 impl TableSnapshot {
+    pub(super) fn new(version: Arc<Version>) -> Self {
+        Self { version, tells_keys: true }
+    }
+
+    pub(super) fn without_keys(&self) -> Self {
+        Self { version: Arc::clone(&self.version), tells_keys: false }
+    }
+
     /// What the table is: name, columns, constraints, defaults.
     pub fn definition(&self) -> &TableDefinition {
         &self.version.definition
@@ -62,6 +72,10 @@ impl TableProvider for TableSnapshot {
 
     fn table_type(&self) -> TableType {
         TableType::Base
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        self.tells_keys.then_some(&self.version.planner_keys)
     }
 
     fn get_column_default(&self, column: &str) -> Option<&Expr> {

@@ -55,7 +55,7 @@ impl StoredTable {
 
     /// The rows as the last finished write left them.
     pub fn snapshot(&self) -> Arc<TableSnapshot> {
-        Arc::new(TableSnapshot { version: self.current() })
+        Arc::new(TableSnapshot::new(self.current()))
     }
 
     /// Waits for its turn to write. Until the result is dropped, nobody else writes to the table.
@@ -100,7 +100,7 @@ pub struct TableWrite<'a> {
 impl TableWrite<'_> {
     /// The rows that this write changes; plan the statement against them.
     pub fn snapshot(&self) -> TableSnapshot {
-        TableSnapshot { version: Arc::clone(&self.base) }
+        TableSnapshot::new(Arc::clone(&self.base))
     }
 
     /// Appends the rows of `input` and returns their number.

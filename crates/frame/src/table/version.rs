@@ -2,8 +2,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
-use datafusion::common::ColumnStatistics;
 use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Constraints};
 use datafusion::error::Result;
 
 use super::TableDefinition;
@@ -14,6 +14,8 @@ use super::statistics::column_statistics;
 pub(super) struct Version {
     pub(super) definition: Arc<TableDefinition>,
     pub(super) chunks: Vec<Arc<Chunk>>,
+    /// The keys that the planner may build on.
+    pub(super) planner_keys: Constraints,
     /// The position of the first row of each chunk, and at the end the number of rows.
     starts: Vec<usize>,
     statistics: Vec<OnceLock<ColumnStatistics>>,
@@ -29,7 +31,7 @@ impl Version {
         }
         starts.push(n_rows);
         let statistics = definition.schema.fields().iter().map(|_| OnceLock::new()).collect();
-        Self { definition, chunks, starts, statistics }
+        Self { planner_keys: definition.planner_keys(), definition, chunks, starts, statistics }
     }
 
     pub(super) fn n_rows(&self) -> usize {

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
-    FunctionArguments, Spanned, TypedString, WindowType,
+    FunctionArguments, Spanned, TypedString,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{Checked, refuse_if, types, window};
+use super::{Checked, refuse_if, types};
 
 pub(super) fn check_expr(expr: &Expr, functions: &SessionState) -> Checked {
     match expr {
@@ -21,12 +21,6 @@ pub(super) fn check_expr(expr: &Expr, functions: &SessionState) -> Checked {
         Expr::Trim { expr: _, trim_where: _, trim_what: _, trim_characters: Some(sets) } => {
             let remedy = "write all characters in one string: trim(x, 'ab')";
             refuse_if(sets.len() > 1, "trim with several strings of characters", remedy, Span::empty())
-        }
-        // The pattern is handed to the regular expression engine as it stands: `%` and `_` are not wildcards, and a match
-        // anywhere is enough.
-        Expr::SimilarTo { .. } => {
-            let remedy = "use LIKE, or ~ with a regular expression between ^ and $";
-            refuse_if(true, "SIMILAR TO", remedy, Span::empty())
         }
         // What the planner does not know, it rejects; of the rest it reads every field that has a meaning.
         _ => Ok(()),
@@ -102,10 +96,8 @@ fn check_function(function: &Function, functions: &SessionState) -> Checked {
         refuse(args.iter().any(is_wildcard), "DISTINCT *", remedy)?;
         refuse(NOT_DISTINCT.contains(&called.as_ref()), "DISTINCT", remedy)?;
     }
-    match over {
-        Some(WindowType::WindowSpec(spec)) => window::check_spec(spec)?,
-        Some(WindowType::NamedWindow(_)) => {}
-        None => return Ok(()),
+    if over.is_none() {
+        return Ok(());
     }
     if functions.window_functions().contains_key(called.as_ref()) {
         refuse(is_distinct, "DISTINCT", "remove duplicate rows in a subquery")?;

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{Checked, refuse_if, relation, window};
+use super::{Checked, refuse_if, relation};
 
 pub(super) fn check_query(query: &Query) -> Checked {
     let Query {
@@ -18,7 +18,7 @@ pub(super) fn check_query(query: &Query) -> Checked {
         body,
         order_by,
         limit_clause: _,
-        // FETCH is rejected by the planner.
+        // FETCH has become LIMIT.
         fetch: _,
         locks,
         for_clause,
@@ -44,25 +44,7 @@ pub(super) fn check_query(query: &Query) -> Checked {
         let is_select = matches!(**body, SetExpr::Select(_));
         refuse_if(!is_select, "ORDER BY ALL behind a set operation or VALUES", "name the columns", span)?;
     }
-    check_set_operations(body)?;
-    pipe_operators.iter().try_for_each(|operator| check_pipe(operator, span))?;
-    window::check_query(query)
-}
-
-/// Walks over the arms in a loop: a script may well hold a UNION of thousands.
-fn check_set_operations(body: &SetExpr) -> Checked {
-    let mut open = vec![body];
-    while let Some(arm) = open.pop() {
-        if let SetExpr::SetOperation { left, op, set_quantifier, right } = arm {
-            // The engine takes a semi or an anti join, which does not count how often a row occurs.
-            let counts_rows =
-                matches!(op, SetOperator::Intersect | SetOperator::Except) && *set_quantifier == SetQuantifier::All;
-            let remedy = "leave ALL out, or number equal rows with row_number() on both sides";
-            refuse_if(counts_rows, format!("{op} ALL"), remedy, body_span(left))?;
-            open.extend([left.as_ref(), right.as_ref()]);
-        }
-    }
-    Ok(())
+    pipe_operators.iter().try_for_each(|operator| check_pipe(operator, span))
 }
 
 fn check_with(with: &With) -> Checked {
@@ -170,8 +152,7 @@ pub(super) fn check_select(select: &Select, creates_table: bool) -> Checked {
     }
     projection.iter().try_for_each(check_item)?;
     from.iter().try_for_each(relation::check_joined)?;
-    check_merged_columns(select)?;
-    window::check_select(select)
+    check_merged_columns(select)
 }
 
 fn check_item(item: &SelectItem) -> Checked {
@@ -197,7 +178,7 @@ fn check_item(item: &SelectItem) -> Checked {
     }
 }
 
-/// Refuses a bare column of RIGHT or FULL JOIN ... USING. It should be whichever side is not NULL; the planner takes the
+/// Refuses a bare column of a RIGHT or FULL JOIN ... USING that could not be rewritten. It should be whichever side is not NULL; the planner takes the
 /// left one.
 fn check_merged_columns(select: &Select) -> Checked {
     let mut merged = Vec::new();

@@ -83,7 +83,7 @@ impl Database {
         if let Statement::Statement(statement) = &mut statement {
             join_update_source(statement);
         }
-        state.statement_to_plan(statement).await
+        crate::table::forget_keys(state.statement_to_plan(statement).await?)
     }
 
     async fn try_run(&self, sql: &str) -> Result<Answer, DataFusionError> {
