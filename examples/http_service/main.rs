@@ -125,8 +125,7 @@ mod tests {
         address
     }
 
-    /// Posts a statement; the status code and the whole answer.
-    fn post(address: SocketAddr, statement: &str) -> (u16, String) {
+    fn send(address: SocketAddr, statement: &str) -> TcpStream {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let head = format!(
@@ -135,6 +134,12 @@ mod tests {
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(statement.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Posts a statement; the status code and the whole answer.
+    fn post(address: SocketAddr, statement: &str) -> (u16, String) {
+        let mut stream = send(address, statement);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
@@ -166,20 +171,65 @@ mod tests {
         assert!(status == 400 && answer.contains("did you mean \"dep_delay\"?"), "{answer}");
     }
 
+    /// Clients of every kind at the same time: quick ones, wrong ones, greedy ones, and some that hang up half way.
     #[tokio::test(flavor = "multi_thread")]
-    async fn many_clients_get_their_own_answers() {
-        let address = serve().await;
-        let clients = (0..6).map(|client| async move {
+    async fn under_load_every_client_gets_its_own_answer() {
+        let session = open(DATA).await.unwrap();
+        let service = Service { session: session.clone(), statements: Arc::new(Semaphore::new(STATEMENTS_MAX)) };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = axum::serve(listener, router(service)).with_graceful_shutdown(async { drop(stopped.await) });
+        let serving = tokio::spawn(async move { serving.await });
+        let clients = (0..STATEMENTS_MAX * 3).map(|client| {
             tokio::task::spawn_blocking(move || {
-                for round in 0..5 {
+                for round in 0..8 {
                     let n = client * 100 + round;
-                    let (status, answer) = post(address, &format!("SELECT {n} AS n, count(*) AS rows FROM airlines"));
-                    assert!(status == 200 && answer.contains(&format!("{{\"n\":{n},\"rows\":16}}")), "{answer}");
+                    match client % 4 {
+                        0 | 1 => {
+                            let statement =
+                                format!("SELECT {n} AS n, count(*) AS flights FROM flights WHERE carrier = 'UA'");
+                            let (status, answer) = insist(address, &statement);
+                            let expected = format!("{{\"n\":{n},\"flights\":58665}}");
+                            assert!(status == 200 && answer.contains(&expected), "{answer}");
+                        }
+                        2 => {
+                            let (status, answer) = insist(address, &format!("SELECT wrong_{n} FROM flights"));
+                            assert!(status == 400 && answer.contains(&format!("wrong_{n}")), "{answer}");
+                        }
+                        _ => hang_up(address, "SELECT a.*, b.* FROM flights a, flights b"),
+                    }
                 }
             })
-            .await
-            .unwrap();
         });
-        futures::future::join_all(clients).await;
+        for client in futures::future::join_all(clients).await {
+            client.unwrap();
+        }
+        let _ = stop.send(());
+        serving.await.unwrap().unwrap();
+        // What the clients left behind is cancelled, and nothing is held for it.
+        for _ in 0..1000 {
+            if session.running_tasks() == 0 && session.memory_used_bytes() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} tasks, {} bytes are left", session.running_tasks(), session.memory_used_bytes());
+    }
+
+    /// Posts until the service has room.
+    fn insist(address: SocketAddr, statement: &str) -> (u16, String) {
+        loop {
+            match post(address, statement) {
+                (503, _) => std::thread::sleep(Duration::from_millis(5)),
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Posts, reads the beginning of the answer and goes away.
+    fn hang_up(address: SocketAddr, statement: &str) {
+        let mut stream = send(address, statement);
+        let _ = stream.read(&mut [0; 100]);
     }
 }

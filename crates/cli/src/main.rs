@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args) -> anyhow::Result<Ending> {
-    let session = args.session()?;
+    // Its errors say their sources themselves.
+    let session = args.session().map_err(|error| anyhow::anyhow!(error.report()))?;
     let mut runner = Runner::new(session, args)?;
     let sources = args.sources();
     if sources.is_empty() && std::io::stdin().is_terminal() {

@@ -169,6 +169,7 @@ impl SessionBuilder {
             storage_options: self.storage_options,
             external_access: self.external_access,
             read_only: self.read_only,
+            threads,
             io: io.handle().clone(),
         })?;
         let context = SqlContext::try_new(ContextOptions {

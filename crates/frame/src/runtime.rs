@@ -1,5 +1,6 @@
 //! DataFusion's runtime environment over the session's storage: memory, temporary files, object stores.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct RuntimeOptions {
     pub external_access: ExternalAccess,
     /// Whether nothing may be written.
     pub read_only: bool,
+    /// Partitions of a plan, which share the memory.
+    pub threads: NonZeroUsize,
     /// Where network I/O runs.
     pub io: Handle,
 }
@@ -52,10 +55,13 @@ pub fn build_runtime(options: RuntimeOptions) -> Result<Runtime> {
         io_runtime: Some(options.io),
     })?);
     let temp = TempFolder::new(options.temp_dir);
+    let fan_in = merge_fan_in(options.budget.limit_bytes(), options.threads);
     let environment = RuntimeEnvBuilder::new()
         .with_memory_pool(memory_pool(options.budget))
         .with_disk_manager_builder(
-            DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![temp.path()?])),
+            DiskManagerBuilder::default()
+                .with_mode(DiskManagerMode::Directories(vec![temp.path()?]))
+                .with_max_spill_merge_fan_in(fan_in),
         )
         // A statement sees the files of now, also in the folder of an external table.
         .with_object_list_cache_limit(0)
@@ -63,6 +69,17 @@ pub fn build_runtime(options: RuntimeOptions) -> Result<Runtime> {
         .build_arc()
         .map_err(of_execution)?;
     Ok(Runtime { environment, stores })
+}
+
+/// What merging one more spilled run takes: batches read ahead, and their keys as rows.
+const MERGE_RUN_BYTES: usize = 4 << 20;
+
+/// Spilled runs that a sort merges at a time.
+///
+/// DataFusion takes as many as the memory has batches for, and then has none for the keys of their rows: the merge fails.
+/// Fewer at a time need more passes and always some room.
+fn merge_fan_in(limit_bytes: usize, threads: NonZeroUsize) -> usize {
+    (limit_bytes / threads / MERGE_RUN_BYTES).clamp(2, 64)
 }
 
 /// DataFusion's way to the session's stores.

@@ -95,6 +95,24 @@ impl Held {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner).push((path, upload));
     }
 
+    /// Begins an upload. If nobody waits for it any more when it has begun, it is taken back.
+    async fn begin(&self, path: &Path, options: PutMultipartOptions) -> Result<Upload> {
+        let Some(runtime) = self.runtime() else { return self.store.put_multipart_opts(path, options).await };
+        let (store, path) = (Arc::clone(&self.store), path.clone());
+        let (sender, begun) = futures::channel::oneshot::channel();
+        runtime.spawn(async move {
+            let upload = store.put_multipart_opts(&path, options).await;
+            if let Err(Ok(mut upload)) = sender.send(upload) {
+                let _ = upload.abort().await;
+            }
+        });
+        begun.await.unwrap_or_else(|_| Err(over()))
+    }
+
+    fn runtime(&self) -> Option<Handle> {
+        self.io.clone().or_else(|| Handle::try_current().ok())
+    }
+
     /// Remembers the first error; what the writer gets says the same.
     fn note(&self, error: object_store::Error) -> object_store::Error {
         let told = object_store::Error::Generic { store: "upload", source: error.to_string().into() };
@@ -104,9 +122,8 @@ impl Held {
 
     /// Takes the parts back, without waiting for it.
     fn abort(&self, mut upload: Upload) {
-        let runtime = self.io.clone().or_else(|| Handle::try_current().ok());
         // Without a runtime the parts stay, unseen, until the store clears them away.
-        if let Some(runtime) = runtime {
+        if let Some(runtime) = self.runtime() {
             runtime.spawn(async move { upload.abort().await });
         }
     }
@@ -147,7 +164,7 @@ impl ObjectStore for HeldStore {
     }
 
     async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Upload> {
-        let upload = self.0.store.put_multipart_opts(path, options).await.map_err(|error| self.0.note(error))?;
+        let upload = self.0.begin(path, options).await.map_err(|error| self.0.note(error))?;
         Ok(Box::new(HeldUpload { held: Arc::clone(&self.0), path: path.clone(), upload: Some(upload) }))
     }
 

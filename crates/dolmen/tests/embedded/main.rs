@@ -6,4 +6,5 @@ mod cancel;
 mod fake_store;
 mod remote;
 mod sessions;
+mod spilling;
 mod writing;

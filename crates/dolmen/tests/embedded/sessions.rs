@@ -23,7 +23,7 @@ async fn sessions_with_different_limits_do_not_share_them() {
     let work = sessions.iter().zip(limits).enumerate().map(|(n, (session, limit))| async move {
         session.register_scalar("which", move || n as i64).unwrap();
         session.sql(format!("CREATE TABLE own AS SELECT {n} AS n")).execute().await.unwrap();
-        for _ in 0..2 {
+        let rounds = (0..2).map(|_| async move {
             // Sorts in more than the small limits hold, and so spills.
             let sorted = session
                 .sql(
@@ -36,7 +36,8 @@ async fn sessions_with_different_limits_do_not_share_them() {
             assert_eq!(own, [(n as i64, n as i64)]);
             let zone: Vec<(String, String)> = session.sql("SHOW timezone").rows().await.unwrap();
             assert_eq!(zone[0].1, format!("+0{n}:00"));
-        }
+        });
+        futures::future::join_all(rounds).await;
         // A table of 64 MB.
         let big = session.sql("CREATE TABLE big AS SELECT value AS x FROM generate_series(1, 8000000)").execute().await;
         match limit > 64 << 20 {

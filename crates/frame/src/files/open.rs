@@ -323,7 +323,8 @@ impl Files<'_> {
                 .with_schema(Arc::clone(schema));
             Ok(Arc::new(ListingTable::try_new(config).map_err(of_execution)?.with_cache(cache.clone())))
         };
-        if kind != FileKind::Csv {
+        let is_compressed = csv.compression != CompressionTypeVariant::UNCOMPRESSED;
+        if kind != FileKind::Csv || is_compressed {
             return table(Arc::clone(format));
         }
         let reader = |newlines| {
