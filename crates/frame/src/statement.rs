@@ -243,6 +243,11 @@ impl SqlContext {
                 Err(Error::unsupported(format!("{} as a statement", other.name()), "each statement stands for itself"))
             }
             plan => {
+                if let LogicalPlan::Analyze(analyze) = &plan
+                    && matches!(*analyze.input, LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Ddl(_))
+                {
+                    self.check_writable("EXPLAIN ANALYZE of a change")?;
+                }
                 let tag = match &plan {
                     LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN",
                     _ => "SELECT",
@@ -466,7 +471,7 @@ impl SqlContext {
 
     fn unknown_prepared(&self, name: &str) -> Error {
         let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner);
-        let hint = crate::error::closest(name, known.keys().map(String::as_str))
+        let hint = dolmen_storage::nearest(name, known.keys().map(String::as_str))
             .map(|close| format!("; did you mean \"{close}\"?"))
             .unwrap_or_default();
         Error::invalid(format!("prepared statement \"{name}\" does not exist{hint}"))

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use datafusion::common::{Column, SchemaError, Span};
 use datafusion::error::DataFusionError;
+use dolmen_storage::nearest;
 
-use crate::error::{Error, Position, closest};
+use crate::error::{Error, Position};
 
 /// What is known of the statement whose error is translated.
 pub(crate) struct Translation<'a> {
@@ -66,16 +67,16 @@ impl Translation<'_> {
     fn plan_message(&self, message: String, span: Option<Span>) -> Error {
         if let Some(name) = quoted_part(&message, "table '", "' not found") {
             let bare = name.rsplit('.').next().unwrap_or(name).to_owned();
-            let suggestion = closest(&bare, self.tables.iter().map(String::as_str));
+            let suggestion = nearest(&bare, self.tables.iter().map(String::as_str)).map(str::to_owned);
             let position = self.position(span).or_else(|| self.find(&bare));
             return Error::UnknownTable { name: bare, suggestion, position };
         }
         if let Some(name) = quoted_part(&message, "table function '", "' not found") {
-            let suggestion = closest(name, self.functions.iter().map(String::as_str));
+            let suggestion = nearest(name, self.functions.iter().map(String::as_str)).map(str::to_owned);
             return Error::UnknownFunction { name: name.to_owned(), suggestion, position: self.find(name) };
         }
         if let Some(name) = quoted_part(&message, "Invalid function '", "'") {
-            let suggestion = closest(name, self.functions.iter().map(String::as_str));
+            let suggestion = nearest(name, self.functions.iter().map(String::as_str)).map(str::to_owned);
             let position = self.position(span).or_else(|| self.find(name));
             return Error::UnknownFunction { name: name.to_owned(), suggestion, position };
         }
@@ -99,7 +100,7 @@ impl Translation<'_> {
                 source: None,
             };
         }
-        let suggestion = closest(&field.name, names.iter().copied());
+        let suggestion = nearest(&field.name, names.iter().copied()).map(str::to_owned);
         let in_scope = match suggestion {
             Some(_) => Vec::new(),
             None => names.iter().map(|name| (*name).to_owned()).collect(),
