@@ -142,6 +142,24 @@ fn a_read_only_session_changes_itself_only() {
 }
 
 #[test]
+fn explain_shows_operators() {
+    for kind in ["", "FORMAT INDENT", "FORMAT TREE", "ANALYZE", "VERBOSE"] {
+        let sql = format!(
+            "CREATE TABLE t AS SELECT * FROM (VALUES (1, 2), (3, 4)) AS v(a, b); \
+             EXPLAIN {kind} SELECT a + b AS c, -a AS d, sum(a * b) OVER () AS e FROM t WHERE a - b < 1"
+        );
+        let shown = out(&run(&["--format", "csv", "-c", &sql]));
+        assert!(!shown.contains("checked_"), "{kind}: {shown}");
+        for part in ["a + b", "- a", "a * b", "a - b"] {
+            assert!(
+                shown.replace("@0", "").replace("@1", "").replace("t.", "").contains(part),
+                "{kind} {part}: {shown}"
+            );
+        }
+    }
+}
+
+#[test]
 fn long_expressions_have_answers() {
     let repeated = |part: &str, between: &str, n: usize| vec![part; n].join(between);
     let numbered = |template: &str, between: &str, n: usize| {

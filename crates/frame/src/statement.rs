@@ -28,7 +28,7 @@ use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation
 use crate::sql::scope::Scope;
 use crate::sql::translate::of_execution;
 use crate::table::{KeyConstraint, StoredTable, TableDefinition};
-use crate::{files, settings, summarize, table};
+use crate::{files, guard, settings, summarize, table};
 
 /// Values of a statement's parameters.
 #[derive(Debug, Clone, Default)]
@@ -481,12 +481,14 @@ impl SqlContext {
 /// Starts a query; its rows come as the stream is polled.
 async fn query(tag: &'static str, planned: Planned, text: &str, scope: &Scope) -> Result<Outcome> {
     let Planned { plan, names, state } = planned;
+    let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+    let state = if explains { guard::explaining(state) } else { state };
     let started = guarded(async { DataFrame::new(state.clone(), plan).execute_stream().await }).await?;
     let stream = started.map_err(|error| translation(scope, &state, text).of_planning(error))?;
     let schema = renamed(&stream.schema(), &names);
     let columns = Arc::clone(&schema);
     let stream = stream.map(move |batch| {
-        let batch = batch?;
+        let batch = if explains { guard::show_operators(&batch?)? } else { batch? };
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&columns), batch.columns().to_vec(), &options)?)
     });

@@ -27,6 +27,7 @@ mod comparison;
 mod distinct_sum;
 mod error;
 mod exact_sum;
+mod explain;
 mod kernel;
 mod lazy_case;
 mod linear_sum;
@@ -44,6 +45,7 @@ pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegat
 pub use checked_sum::CheckedSum;
 pub use comparison::refuse_text_compared_with_number;
 pub use error::OverflowError;
+pub(crate) use explain::{explaining, show_operators};
 pub use lazy_case::LazyCase;
 pub use linear_sum::LinearSums;
 pub use rewrite::OverflowGuard;
