@@ -115,6 +115,78 @@ fn paths_and_writes_can_be_fenced_off() {
 }
 
 #[test]
+fn a_read_only_session_changes_itself_only() {
+    let refused = |sql: &str| {
+        let output = run(&["--read-only", "-c", sql]);
+        assert_eq!(output.status.code(), Some(1), "{sql}");
+        assert!(err(&output).contains("read-only"), "{sql}: {}", err(&output));
+    };
+    for sql in [
+        "CREATE TEMP TABLE t (a int)",
+        "CREATE VIEW v AS SELECT 1 AS a",
+        "CREATE SCHEMA s",
+        "DROP TABLE IF EXISTS t",
+        "INSERT INTO t VALUES (1)",
+        "UPDATE t SET a = 1",
+        "DELETE FROM t",
+        "TRUNCATE t",
+        "PREPARE p AS INSERT INTO t VALUES (1); EXECUTE p",
+        "PREPARE p AS CREATE TABLE t AS SELECT 1 AS a; EXECUTE p",
+    ] {
+        refused(sql);
+    }
+    let own = "SET batch_size = 7; SHOW batch_size; RESET batch_size; PREPARE p AS SELECT $1 + 1 AS n; EXECUTE p(41); DEALLOCATE p";
+    let output = run(&["--read-only", "--format", "csv", "-c", own]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains(",7") && out(&output).contains("42"), "{}", out(&output));
+}
+
+#[test]
+fn explain_shows_operators() {
+    for kind in ["", "FORMAT INDENT", "FORMAT TREE", "ANALYZE", "VERBOSE"] {
+        let sql = format!(
+            "CREATE TABLE t AS SELECT * FROM (VALUES (1, 2), (3, 4)) AS v(a, b); \
+             EXPLAIN {kind} SELECT a + b AS c, -a AS d, sum(a * b) OVER () AS e FROM t WHERE a - b < 1"
+        );
+        let shown = out(&run(&["--format", "csv", "-c", &sql]));
+        assert!(!shown.contains("checked_"), "{kind}: {shown}");
+        for part in ["a + b", "- a", "a * b", "a - b"] {
+            assert!(
+                shown.replace("@0", "").replace("@1", "").replace("t.", "").contains(part),
+                "{kind} {part}: {shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn long_expressions_have_answers() {
+    let repeated = |part: &str, between: &str, n: usize| vec![part; n].join(between);
+    let numbered = |template: &str, between: &str, n: usize| {
+        (0..n).map(|i| template.replace('#', &i.to_string())).collect::<Vec<_>>().join(between)
+    };
+    let from = "FROM (VALUES (1, 1.5), (3, 2.5)) AS t(a, x)";
+    for (expression, answer) in [
+        (format!("SELECT {}", repeated("1", " + ", 800)), "800"),
+        (format!("SELECT max({}) {from}", repeated("a", " + ", 800)), "2400"),
+        (format!("SELECT max({}) {from}", repeated("x", " + ", 800)), "2000.0"),
+        (format!("SELECT count(*) {from} WHERE {}", numbered("a <> # + 2", " AND ", 1000)), "1"),
+        (format!("SELECT count(*) {from} WHERE {}", numbered("a = # + 2", " OR ", 1000)), "1"),
+        (format!("SELECT count(*) {from} WHERE a IN ({})", numbered("#", ", ", 10_000)), "2"),
+        (format!("SELECT max(CASE {} END) {from}", numbered("WHEN a = # THEN a + #", " ", 1000)), "6"),
+        (format!("SELECT {}1{}", "(".repeat(1000), ")".repeat(1000)), "1"),
+        (format!("SELECT {}-1{}", "abs(".repeat(200), ")".repeat(200)), "1"),
+    ] {
+        let output = piped(&["--format", "csv"], expression.as_bytes());
+        let shown = &expression[..60];
+        assert_eq!(out(&output).lines().last(), Some(answer), "{shown}: {}", err(&output));
+    }
+    let calls = format!("SELECT {}1{}", "abs(".repeat(300), ")".repeat(300));
+    let output = piped(&[], calls.as_bytes());
+    assert!(err(&output).contains("nested more than 250 deep"), "{}", err(&output));
+}
+
+#[test]
 fn settings_are_for_the_session() {
     let output = run(&["--set", "batch_size=7", "--format", "csv", "-c", "SHOW batch_size"]);
     assert!(out(&output).contains("7"), "{}{}", out(&output), err(&output));

@@ -136,6 +136,9 @@ impl SessionBuilder {
     }
 
     /// Refuses every statement that changes a table, the catalog or a file. No statement can change it.
+    ///
+    /// As in PostgreSQL, `SET`, `RESET`, `PREPARE` and `DEALLOCATE` stay allowed: they change nothing but the session.
+    /// `EXECUTE` of a statement that writes is refused.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
@@ -393,5 +396,28 @@ impl Prepared {
     /// One run of the statement; bind its parameters and run it.
     pub fn query(&self) -> Query {
         self.session.sql(self.statement.clone())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed expectation is how a test reports")]
+mod tests {
+    use arrow::array::Int64Array;
+    use datafusion::datasource::MemTable;
+
+    use super::*;
+
+    /// EXPLAIN ANALYZE runs its statement, and a provider of the embedding program knows nothing of `read_only`.
+    #[test]
+    fn read_only_refuses_to_analyze_a_change() {
+        let batch = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1])) as _)]).unwrap();
+        let session = Session::builder().threads(1).read_only(true).build().unwrap();
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
+        session.register_provider("t", Arc::new(table)).unwrap();
+        for sql in ["INSERT INTO t VALUES (2)", "EXPLAIN ANALYZE INSERT INTO t VALUES (2)"] {
+            let error = session.sql(sql).collect_blocking().unwrap_err();
+            assert!(matches!(error, Error::ReadOnly { .. }), "{sql}: {error}");
+        }
+        assert_eq!(session.sql("SELECT count(*) FROM t").rows_blocking::<i64>().unwrap(), [1]);
     }
 }

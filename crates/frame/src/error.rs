@@ -348,21 +348,6 @@ impl fmt::Display for InScope<'_> {
     }
 }
 
-/// The candidate closest to `name`, if it is close enough to be a misspelling.
-///
-/// Distance is the number of inserted, removed, replaced or swapped characters, ignoring case; up to a third of the name's
-/// length counts as close.
-pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let wanted = name.to_lowercase();
-    let limit = (wanted.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::osa_distance(&wanted, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,13 +375,5 @@ mod tests {
         let (excerpt, start) = excerpt(&position);
         assert!(excerpt.chars().count() <= EXCERPT_CHARS);
         assert_eq!(excerpt.chars().nth(start), Some('x'));
-    }
-
-    #[test]
-    fn closest_finds_misspellings_only() {
-        let names = ["flights", "airports", "weather"];
-        assert_eq!(closest("fligths", names), Some("flights".into()));
-        assert_eq!(closest("WEATHR", names), Some("weather".into()));
-        assert_eq!(closest("customers", names), None);
     }
 }

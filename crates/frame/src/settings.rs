@@ -1,8 +1,9 @@
 //! Settings: their short names, and which of them a statement may change.
 
 use datafusion::common::config::ConfigOptions;
+use dolmen_storage::nearest;
 
-use crate::error::{Error, Result, closest};
+use crate::error::{Error, Result};
 use crate::sql::translate::message_of;
 
 /// DataFusion's prefix, which users need not write.
@@ -42,7 +43,7 @@ pub(crate) fn full_name(options: &ConfigOptions, name: &str) -> Result<String> {
         .ok_or_else(|| {
             let short: Vec<&str> = known.iter().map(|key| key.strip_prefix(PREFIX).unwrap_or(key)).collect();
             let last: Vec<&str> = short.iter().map(|key| key.rsplit('.').next().unwrap_or(key)).collect();
-            let suggestion = closest(bare, short.iter().copied()).or_else(|| closest(bare, last));
+            let suggestion = nearest(bare, short.iter().copied()).or_else(|| nearest(bare, last)).map(str::to_owned);
             Error::UnknownSetting { name: name.clone(), suggestion }
         })
 }

@@ -31,7 +31,7 @@ use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation
 use crate::sql::scope::Scope;
 use crate::sql::translate::of_execution;
 use crate::table::{KeyConstraint, StoredTable, TableDefinition};
-use crate::{files, settings, summarize, table};
+use crate::{files, guard, settings, summarize, table};
 
 /// Values of a statement's parameters.
 #[derive(Debug, Clone, Default)]
@@ -282,9 +282,15 @@ impl SqlContext {
                 query("EXPLAIN", Planned { plan: LogicalPlan::Explain(explain), names, state }, text, scope).await
             }
             LogicalPlan::Analyze(analyze) if matches!(*analyze.input, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_)) => {
+                self.check_writable("EXPLAIN ANALYZE of a change")?;
                 Err(Error::unsupported("EXPLAIN ANALYZE of a change", "EXPLAIN shows how it finds its rows"))
             }
             plan => {
+                if let LogicalPlan::Analyze(analyze) = &plan
+                    && matches!(*analyze.input, LogicalPlan::Copy(_))
+                {
+                    self.check_writable("EXPLAIN ANALYZE of COPY")?;
+                }
                 let tag = if matches!(plan, LogicalPlan::Analyze(_)) { "EXPLAIN" } else { "SELECT" };
                 query(tag, Planned { plan, names, state }, text, scope).await
             }
@@ -526,7 +532,7 @@ impl SqlContext {
 
     fn unknown_prepared(&self, name: &str) -> Error {
         let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner);
-        let hint = crate::error::closest(name, known.keys().map(String::as_str))
+        let hint = dolmen_storage::nearest(name, known.keys().map(String::as_str))
             .map(|close| format!("; did you mean \"{close}\"?"))
             .unwrap_or_default();
         Error::invalid(format!("prepared statement \"{name}\" does not exist{hint}"))
@@ -545,12 +551,14 @@ fn rows_read(plan: LogicalPlan) -> LogicalPlan {
 /// Starts a query; its rows come as the stream is polled.
 async fn query(tag: &'static str, planned: Planned, text: &str, scope: &Scope) -> Result<Outcome> {
     let Planned { plan, names, state } = planned;
+    let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+    let state = if explains { guard::explaining(state) } else { state };
     let started = guarded(async { DataFrame::new(state.clone(), plan).execute_stream().await }).await?;
     let stream = started.map_err(|error| translation(scope, &state, text).of_planning(error))?;
     let schema = renamed(&stream.schema(), &names);
     let columns = Arc::clone(&schema);
     let stream = stream.map(move |batch| {
-        let batch = batch?;
+        let batch = if explains { guard::show_operators(&batch?)? } else { batch? };
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&columns), batch.columns().to_vec(), &options)?)
     });

@@ -67,4 +67,5 @@ pub use location::{Location, PathBase, StoreKey, StoreKind, Target};
 pub use memory_limit::default_memory_limit;
 pub use secrets::{REDACTED, Secrets, is_secret_key, redact_url};
 pub use stores::{ResolvedStore, Stores, StoresConfig};
+pub use suggest::nearest;
 pub use temp_folder::TempFolder;

@@ -85,16 +85,11 @@ impl FromStr for Format {
             "md" => return Ok(Format::Markdown),
             _ => {}
         }
-        if let Some(format) = Format::ALL.into_iter().find(|format| format.as_str() == name) {
+        let named = |name: &str| Format::ALL.into_iter().find(|format| format.as_str() == name);
+        if let Some(format) = named(&name) {
             return Ok(format);
         }
-        let suggestion = Format::ALL
-            .into_iter()
-            .map(|format| (strsim::damerau_levenshtein(&name, format.as_str()), format))
-            .min_by_key(|(distance, _)| *distance)
-            // A third of the word may be wrong, and one letter always.
-            .filter(|(distance, format)| *distance <= (format.as_str().len() / 3).max(1))
-            .map(|(_, format)| format);
+        let suggestion = dolmen_storage::nearest(&name, Format::ALL.map(Format::as_str)).and_then(named);
         Err(UnknownFormat { given: text.to_owned(), suggestion })
     }
 }

@@ -53,13 +53,7 @@ impl Encoder for Html {
                     Kind::Number => b"<td style=\"text-align:right\">".as_slice(),
                     Kind::Plain | Kind::Text => b"<td>",
                 });
-                if column.is_null(row) {
-                    out.extend_from_slice(&self.null);
-                } else {
-                    cell.clear();
-                    column.write(row, &mut cell);
-                    append_html(&String::from_utf8_lossy(&cell), out);
-                }
+                column.append(row, &self.null, &mut cell, out, append_html);
                 out.extend_from_slice(b"</td>");
             }
             out.extend_from_slice(b"</tr>\n");

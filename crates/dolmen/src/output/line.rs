@@ -45,13 +45,9 @@ impl Encoder for Line {
             self.first = false;
             for (prefix, column) in self.prefixes.iter().zip(&columns) {
                 out.extend_from_slice(prefix.as_bytes());
-                if column.is_null(row) {
-                    out.extend_from_slice(self.null.as_bytes());
-                } else {
-                    cell.clear();
-                    column.write(row, &mut cell);
-                    out.extend_from_slice(visible(&String::from_utf8_lossy(&cell)).as_bytes());
-                }
+                column.append(row, self.null.as_bytes(), &mut cell, out, |text, out| {
+                    out.extend_from_slice(visible(text).as_bytes());
+                });
                 out.push(b'\n');
             }
         }

@@ -54,13 +54,7 @@ impl Encoder for Markdown {
         for row in 0..batch.num_rows() {
             for column in &columns {
                 out.extend_from_slice(b"| ");
-                if column.is_null(row) {
-                    out.extend_from_slice(&self.null);
-                } else {
-                    cell.clear();
-                    column.write(row, &mut cell);
-                    append_markdown(&String::from_utf8_lossy(&cell), out);
-                }
+                column.append(row, &self.null, &mut cell, out, append_markdown);
                 out.push(b' ');
             }
             out.extend_from_slice(b"|\n");

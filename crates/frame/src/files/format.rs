@@ -11,8 +11,8 @@ use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
+use dolmen_storage::nearest;
 
-use crate::error::closest;
 use crate::files::request::ReadOptions;
 
 /// A format that files are read in.
@@ -31,7 +31,7 @@ impl FileKind {
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         Self::from_suffix(&name.to_lowercase()).ok_or_else(|| {
             let known = ["csv", "tsv", "parquet", "json", "ndjson", "arrow", "avro", "text"];
-            let hint = closest(name, known)
+            let hint = nearest(name, known)
                 .map_or_else(|| format!("known are {}", known.join(", ")), |name| format!("did you mean {name}?"));
             format!("format {name} is not known; {hint}")
         })

@@ -424,7 +424,7 @@ impl Files<'_> {
         for (name, data_type) in &self.options.types {
             let known = fields.iter().map(|field| field.name().clone()).collect::<Vec<_>>();
             let field = fields.iter_mut().find(|field| field.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
-                let hint = crate::error::closest(name, known.iter().map(String::as_str)).map_or_else(
+                let hint = dolmen_storage::nearest(name, known.iter().map(String::as_str)).map_or_else(
                     || format!("the columns are {}", known.join(", ")),
                     |name| format!("did you mean {name}?"),
                 );

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use dolmen_storage::{Location, redact_url};
+use dolmen_storage::{Location, nearest, redact_url};
 
-use crate::error::closest;
 use crate::files::format::{FileKind, Suffix};
 
 /// The value of an option of a reading function.
@@ -193,7 +192,7 @@ impl ReadOptions {
         };
         for (name, value) in options {
             if !known.contains(&name.as_str()) {
-                let hint = closest(name, known.iter().copied())
+                let hint = nearest(name, known.iter().copied())
                     .map_or_else(|| format!("known are {}", known.join(", ")), |name| format!("did you mean {name}?"));
                 return Err(format!("{function} has no option {name}; {hint}"));
             }

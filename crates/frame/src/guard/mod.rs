@@ -27,6 +27,7 @@ mod comparison;
 mod distinct_sum;
 mod error;
 mod exact_sum;
+mod explain;
 mod in_lists;
 mod join_filter;
 mod kernel;
@@ -36,7 +37,9 @@ mod literal_planner;
 mod rewrite;
 mod sum_accumulator;
 mod sum_groups;
+mod table_arguments;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
@@ -51,6 +54,7 @@ pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegat
 pub use checked_sum::CheckedSum;
 pub use comparison::refuse_unfit_operands;
 pub use error::OverflowError;
+pub(crate) use explain::{explaining, show_operators};
 pub use lazy_case::LazyCase;
 pub use linear_sum::LinearSums;
 pub use rewrite::OverflowGuard;
@@ -63,6 +67,9 @@ pub fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     state.scalar_functions().get_or_insert_with(Vec::new).extend(scalar_functions());
     state.aggregate_functions().get_or_insert_with(Vec::new).extend(aggregate_functions());
     state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner));
+    for function in state.table_functions().iter_mut().flat_map(HashMap::values_mut) {
+        *function = table_arguments::guarded(function);
+    }
     let mut rules = Optimizer::new().rules;
     for rule in &mut rules {
         if rule.name() == "simplify_expressions" {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use datafusion::common::{Column, SchemaError, Span};
 use datafusion::error::DataFusionError;
+use dolmen_storage::nearest;
 
-use crate::error::{Error, Position, closest};
+use crate::error::{Error, Position};
 
 /// What is known of the statement whose error is translated.
 pub(crate) struct Translation<'a> {
@@ -63,7 +64,7 @@ impl Translation<'_> {
     fn plan_message(&self, message: &str, span: Option<Span>) -> Error {
         if let Some(name) = quoted_part(message, "table '", "' not found") {
             let bare = name.rsplit('.').next().unwrap_or(name).to_owned();
-            let suggestion = closest(&bare, self.tables.iter().map(String::as_str));
+            let suggestion = nearest(&bare, self.tables.iter().map(String::as_str)).map(str::to_owned);
             let position = self.position(span).or_else(|| self.find(&bare));
             return Error::UnknownTable { name: bare, suggestion, position, source: None };
         }
@@ -77,7 +78,7 @@ impl Translation<'_> {
     }
 
     fn unknown_function(&self, name: &str, span: Option<Span>) -> Error {
-        let suggestion = closest(name, self.functions.iter().map(String::as_str));
+        let suggestion = nearest(name, self.functions.iter().map(String::as_str)).map(str::to_owned);
         let position = self.position(span).or_else(|| self.find(name));
         Error::UnknownFunction { name: name.to_owned(), suggestion, position, source: None }
     }
@@ -98,7 +99,7 @@ impl Translation<'_> {
                 self.position_of(field, span),
             );
         }
-        let suggestion = closest(&field.name, names.iter().copied());
+        let suggestion = nearest(&field.name, names.iter().copied()).map(str::to_owned);
         let in_scope = match suggestion {
             Some(_) => Vec::new(),
             None => names.iter().map(|name| (*name).to_owned()).collect(),

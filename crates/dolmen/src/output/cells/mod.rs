@@ -57,6 +57,24 @@ impl Column {
         self.cells.write(row, out);
     }
 
+    /// Appends the value of `row` as `append` writes its text, or `null`; `scratch` is for the text.
+    pub(super) fn append(
+        &self,
+        row: usize,
+        null: &[u8],
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+        append: impl Fn(&str, &mut Vec<u8>),
+    ) {
+        if self.is_null(row) {
+            out.extend_from_slice(null);
+        } else {
+            scratch.clear();
+            self.write(row, scratch);
+            append(&String::from_utf8_lossy(scratch), out);
+        }
+    }
+
     /// Appends the value of `row`, or `null`.
     pub(super) fn write_or_null(&self, row: usize, out: &mut Vec<u8>) {
         if self.is_null(row) {
@@ -193,4 +211,16 @@ fn cells(array: &dyn Array, syntax: Syntax) -> Box<dyn Cells> {
             _ => Box::new(Indexed::of_runs(array.as_run::<Int64Type>(), syntax)),
         },
     }
+}
+
+/// The values of `column`, none of which is NULL.
+#[cfg(test)]
+fn texts(column: &Column, n_rows: usize) -> Vec<String> {
+    (0..n_rows)
+        .map(|row| {
+            let mut out = Vec::new();
+            column.write(row, &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        })
+        .collect()
 }

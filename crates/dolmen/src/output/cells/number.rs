@@ -170,20 +170,13 @@ fn append_decimal(digits: &str, scale: i8, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Column;
+    use super::super::{Column, texts};
     use arrow::array::*;
     use arrow::datatypes::{Decimal128Type, Decimal256Type, i256};
     use proptest::prelude::*;
 
     fn text(array: &dyn Array) -> Vec<String> {
-        let column = Column::text(array);
-        (0..array.len())
-            .map(|row| {
-                let mut out = Vec::new();
-                column.write(row, &mut out);
-                String::from_utf8(out).unwrap()
-            })
-            .collect()
+        texts(&Column::text(array), array.len())
     }
 
     #[test]

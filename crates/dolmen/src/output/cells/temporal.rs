@@ -330,27 +330,17 @@ fn civil_date(days: i64) -> (i64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Column;
+    use super::super::{Column, texts};
     use super::*;
     use arrow::array::*;
     use proptest::prelude::*;
 
     fn text(array: &dyn Array) -> Vec<String> {
-        rows(&Column::text(array), array.len())
+        texts(&Column::text(array), array.len())
     }
 
     fn json(array: &dyn Array) -> Vec<String> {
-        rows(&Column::json(array), array.len())
-    }
-
-    fn rows(column: &Column, n_rows: usize) -> Vec<String> {
-        (0..n_rows)
-            .map(|row| {
-                let mut out = Vec::new();
-                column.write(row, &mut out);
-                String::from_utf8(out).unwrap()
-            })
-            .collect()
+        texts(&Column::json(array), array.len())
     }
 
     #[test]

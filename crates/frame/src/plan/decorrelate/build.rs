@@ -3,6 +3,7 @@
 //! `LogicalPlanBuilder` resolves and normalises the names it is given. The rewrite only uses columns whose qualifier and
 //! name it has read from a schema, so resolving them again could only make them ambiguous.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -99,4 +100,19 @@ pub(super) fn as_exprs(columns: &[Column]) -> Vec<Expr> {
 /// References to every column of `schema`, in order.
 pub(super) fn all_columns(schema: &DFSchema) -> Vec<Expr> {
     schema.columns().into_iter().map(Expr::Column).collect()
+}
+
+/// Where the columns of a join stand among those of the same join whose inputs have more columns at their ends.
+///
+/// A range goes from the number of columns that an input had to the number that it has.
+pub(super) fn kept_positions(join_type: JoinType, left: Range<usize>, right: Range<usize>) -> Vec<usize> {
+    match join_type {
+        JoinType::LeftSemi | JoinType::LeftAnti => (0..left.start).collect(),
+        JoinType::LeftMark => (0..left.start).chain([left.end]).collect(),
+        JoinType::RightSemi | JoinType::RightAnti => (0..right.start).collect(),
+        JoinType::RightMark => (0..right.start).chain([right.end]).collect(),
+        JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+            (0..left.start).chain(left.end..left.end + right.start).collect()
+        }
+    }
 }

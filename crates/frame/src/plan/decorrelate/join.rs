@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, Filter, Join, JoinConstraint, JoinType, LogicalPlan, Operator, SubqueryAlias,
 };
 
-use super::build::{all_columns, as_exprs, column_at, named, named_like, project};
+use super::build::{all_columns, as_exprs, column_at, kept_positions, named, named_like, project};
 use super::domain::Domain;
 use super::expr::Rewritten;
 use super::node::Rewrite;
@@ -45,15 +45,7 @@ impl Parts {
             original.null_equality,
             original.null_aware,
         )?);
-        let positions: Vec<usize> = match original.join_type {
-            JoinType::LeftSemi | JoinType::LeftAnti => (0..n_left).collect(),
-            JoinType::LeftMark => (0..n_left).chain([left_width]).collect(),
-            JoinType::RightSemi | JoinType::RightAnti => (0..n_right).collect(),
-            JoinType::RightMark => (0..n_right).chain([right_width]).collect(),
-            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
-                (0..n_left).chain(left_width..left_width + n_right).collect()
-            }
-        };
+        let positions = kept_positions(original.join_type, n_left..left_width, n_right..right_width);
         let exprs = positions
             .into_iter()
             .enumerate()

@@ -7,7 +7,7 @@ use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinConstraint, JoinType, LogicalPlan, Operator};
 
-use super::build::{as_exprs, column_at, named, named_like, project};
+use super::build::{as_exprs, column_at, kept_positions, named, named_like, project};
 use super::push::{Push, Pushed};
 use super::references::{free_refs, free_refs_of_right, mentions};
 
@@ -108,15 +108,7 @@ impl Push<'_> {
         let (n_left, n_right) = (left.n_original(), right.n_original());
         let left_width = n_left + left.domain.len();
         let right_width = n_right + right.domain.len();
-        let positions: Vec<usize> = match join.join_type {
-            JoinType::LeftSemi | JoinType::LeftAnti => (0..n_left).collect(),
-            JoinType::LeftMark => (0..n_left).chain([left_width]).collect(),
-            JoinType::RightSemi | JoinType::RightAnti => (0..n_right).collect(),
-            JoinType::RightMark => (0..n_right).chain([right_width]).collect(),
-            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
-                (0..n_left).chain(left_width..left_width + n_right).collect()
-            }
-        };
+        let positions = kept_positions(join.join_type, n_left..left_width, n_right..right_width);
         let mut exprs: Vec<Expr> = positions
             .into_iter()
             .enumerate()
