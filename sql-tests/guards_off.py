@@ -3,10 +3,10 @@
 
     python3 sql-tests/guards_off.py [--list] [NAME...]
 
-Each guard is one edit of the source: a text and what stands in its place. The script makes the edit, builds and runs the
-tests that should notice, and puts the source back. A guard whose loss nothing notices, or whose text is no longer there,
-is a failure of the script. A run of all takes one build of the crate `dolmen-frame` for each, so it is not part of the gate;
-its last result is in sql-tests/guards_off.md.
+Each guard is an expression of the source, between « and » below, and another that does without it. The script puts a switch
+in place of each, builds the tests once, puts the source back, and runs the tests with every switch in turn. A guard that
+nothing misses, or whose text is no longer there, is a failure of the script. A run takes a build and half an hour, so it is
+not part of the gate.
 """
 
 import os
@@ -17,73 +17,136 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FRAME = "crates/frame/src/"
-SUITE = ["cargo", "test", "--workspace", "--test", "suite", "--no-fail-fast"]
-EMBEDDED = ["cargo", "test", "--workspace", "--test", "embedded", "--no-fail-fast"]
+SWITCH = "DOLMEN_GUARD_OFF"
+TESTS = ["suite", "embedded", "command_line"]
 
-# The tests need less than a minute.
+# The tests of one binary need less than a minute.
 TESTS_SECONDS_MAX = 240
 
-# name: (file, text, replacement, command that should fail)
+FRAME = "crates/frame/src/"
+GUARD = FRAME + "guard/mod.rs"
+PLAN = FRAME + "sql/plan.rs"
+STATE = FRAME + "state.rs"
+STATEMENT = FRAME + "statement.rs"
+IDENTITY = "std::convert::identity as fn(_) -> _"
+
+# name: (file, text with the guard between « and », expression without it)
 GUARDS = {
-    "overflow in arithmetic": (FRAME + "guard/mod.rs", "        .with_analyzer_rule(Arc::new(OverflowGuard))\n", "", SUITE),
+    "overflow in arithmetic": (GUARD, ".with_analyzer_rule(«Arc::new(OverflowGuard)»)", "Arc::new(LazyCase)"),
     "overflow in constants": (
-        FRAME + "guard/mod.rs",
-        "state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner));",
-        "",
-        SUITE,
+        GUARD,
+        "«state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner))»;",
+        "()",
     ),
-    "lazy CASE": (FRAME + "guard/mod.rs", ".with_analyzer_rule(Arc::new(LazyCase))", "", SUITE),
-    "syntax that would be ignored": (FRAME + "sql/plan.rs", "reject_unsupported(&statement, &state)", "Ok::<_, crate::sql::unsupported::Unsupported>(()).map(|()| _ = &reject_unsupported)", SUITE),
-    "depth of statements": (FRAME + "sql/plan.rs", "check_depth(&mut statement)?;", "let _ = check_depth;", EMBEDDED),
-    "case of CSV headers": (FRAME + "sql/plan.rs", "if names::fit_case(&mut statement, &error) {", "if false && names::fit_case(&mut statement, &error) {", SUITE),
-    "PostgreSQL's meaning": (FRAME + "state.rs", "meaning::install(", "std::convert::identity(", SUITE),
-    "decorrelation": (FRAME + "state.rs", "plan::decorrelate::install(builder)", "builder", SUITE),
+    "lazy CASE": (GUARD, ".with_analyzer_rule(«Arc::new(LazyCase)»)", "Arc::new(LinearSums)"),
+    "IN lists with NULL": (GUARD, 'if «rule.name() == "simplify_expressions"»', "false"),
+    "names in join filters": (GUARD, 'if «rule.name() == "ProjectionPushdown"»', "false"),
+    "arguments of table functions": (GUARD, "*function = «table_arguments::guarded(function)»;", "Arc::clone(function)"),
+    "operands that do not fit": (PLAN, "«refuse_unfit_operands(&plan)?»;", "()"),
+    "EXCEPT ALL and INTERSECT ALL": (PLAN, "«count_repeated_rows(plan)»", "Ok(plan)"),
+    "keys that mislead the optimizer": (
+        PLAN,
+        "«crate::table::forget_keys(state.statement_to_plan(statement.clone()).await?)?»",
+        "state.statement_to_plan(statement.clone()).await?",
+    ),
+    "syntax that would be ignored": (PLAN, "«reject_unsupported(&statement, &state)»", "Ok(())"),
+    "depth of statements": (PLAN, "«check_depth(&mut statement)?»;", "()"),
+    "PostgreSQL's syntax": (PLAN, "«desugar(&mut statement, text)?»;", "()"),
+    "case of CSV headers": (PLAN, "if «names::fit_case(&mut statement, &error)»", "false"),
+    "PostgreSQL's meaning": (STATE, "«meaning::install»(", IDENTITY),
+    "decorrelation": (STATE, "«plan::decorrelate::install(builder)»", "builder"),
+    "order below array_agg": (STATE, "enable_subquery_sort_elimination = «false»", "true"),
+    "time zone of TIMESTAMPTZ": (STATE, 'execution.time_zone = «Some("+00:00".to_owned())»', "None"),
+    "cancelling": (STATE, "«cancel::install»(", IDENTITY),
     "PRIMARY KEY and UNIQUE": (
         FRAME + "table/stored.rs",
-        "            self.keys.insert_rows(&definition, batch.columns())?;\n",
-        "",
-        SUITE,
+        "«self.keys.insert_rows(&definition, batch.columns())?»;",
+        "Default::default()",
     ),
-    "settings of the embedding program": (FRAME + "statement.rs", "settings::check_changeable(&set.variable)?;", "", SUITE),
-    "read-only sessions": (FRAME + "statement.rs", "        match self.read_only {\n            true => Err", "        match self.read_only && false {\n            true => Err", EMBEDDED),
-    "access to files": ("crates/storage/src/access.rs", "operation: Operation) -> Result<()> {\n        let allowed = match &self.external_access {", "operation: Operation) -> Result<()> {\n        let allowed = match &ExternalAccess::All {", EMBEDDED),
-    "secrets": ("crates/storage/src/secrets.rs", "            if text.contains(value.as_str()) {", "            if false && text.contains(value.as_str()) {", EMBEDDED),
-    "cancelling": (FRAME + "state.rs", "cancel::install(", "std::convert::identity(", EMBEDDED),
-    "checkpoints of joins": (FRAME + "cancel/plan.rs", "if let Some(join) = with_checkpoint(&inner, cancellation)? {", "if let (Some(join), false) = (with_checkpoint(&inner, cancellation)?, true) {", EMBEDDED),
-    "line breaks in CSV values": (FRAME + "files/csv_parts.rs", "            if !looked.map_err", "            if false && !looked.map_err", EMBEDDED),
-    "names of CSV conflicts": (FRAME + "statement.rs", "    match files::diagnose(&scope.resolved(), &error.to_string()).await {", "    match None.or(files::diagnose(&[], &error.to_string()).await) {", SUITE),
-    "uploads that are held back": ("crates/storage/src/held_output.rs", "        self.held.keep(self.path.clone(), upload);\n        Ok(nothing_yet())", "        let mut upload = upload;\n        upload.complete().await", EMBEDDED),
-    "room for the merge of a sort": (FRAME + "memory.rs", "if is_sorter(reservation.consumer()) { share / 2 }", "if is_sorter(reservation.consumer()) { share }", EMBEDDED),
+    "settings of the embedding program": (
+        STATEMENT,
+        "(PlanStatement::SetVariable(set)) => {\n                «settings::check_changeable(&set.variable)?»",
+        "()",
+    ),
+    "read-only sessions": (STATEMENT, "match «self.read_only» {", "false"),
+    "names of CSV conflicts": (STATEMENT, "match «files::diagnose(&scope.resolved(), &error.to_string()).await»", "None"),
+    "access to files": (
+        "crates/storage/src/access.rs",
+        "operation: Operation) -> Result<()> {\n        let allowed = match «&self.external_access»",
+        "&ExternalAccess::All",
+    ),
+    "secrets": ("crates/storage/src/secrets.rs", "if «text.contains(value.as_str())»", "false"),
+    "checkpoints of joins": (
+        FRAME + "cancel/plan.rs",
+        "if let Some(join) = «with_checkpoint(&inner, cancellation)?»",
+        "None",
+    ),
+    "line breaks in CSV values": (
+        FRAME + "files/csv_parts.rs",
+        "if !«looked.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??»",
+        "looked.is_ok()",
+    ),
+    "NOT NULL of external tables": (FRAME + "files/external.rs", "match «required.is_empty()»", "true"),
+    "new files of external tables": (FRAME + "runtime.rs", ".with_object_list_cache_limit(«0»)", "1 << 20"),
+    "uploads that are held back": (
+        "crates/storage/src/held_output.rs",
+        "«self.held.keep(self.path.clone(), upload);\n        Ok(nothing_yet())»",
+        "let mut upload = upload; upload.complete().await",
+    ),
+    "room for the merge of a sort": (FRAME + "memory.rs", "if «is_sorter(reservation.consumer())»", "false"),
 }
 
 
-def noticed_by(name):
-    """The tests that fail without the guard; None if the edit cannot be made or built."""
-    file, text, replacement, command = GUARDS[name]
-    path = ROOT / file
-    source = path.read_text()
-    if source.count(text) != 1:
-        return None, f"{file} holds its text {source.count(text)} times"
-    path.write_text(source.replace(text, replacement))
-    try:
-        output, ended = run(command)
-    finally:
-        path.write_text(source)
-    if "could not compile" in output:
-        return None, re.search(r"^error.*$", output, re.M).group(0)
-    tests = re.findall(r"^test (\S+)\s+\.\.\. FAILED", output, re.M)
-    # Without some guards the engine does not come back.
-    return tests + ([] if ended or tests else ["(the tests crash or do not end)"]), output[-2000:]
+def with_switches(guards):
+    """The files that hold the guards, each with a switch in place of every guard; the errors of texts that are not there."""
+    files, errors = {}, []
+    for name, (file, text, without) in guards.items():
+        source = files.setdefault(file, (ROOT / file).read_text())
+        before, guard, after = re.fullmatch("(.*)«(.*)»(.*)", text, re.S).groups()
+        if source.count(before + guard + after) != 1:
+            errors.append(f"{name}: {file} holds its text {source.count(before + guard + after)} times")
+        is_off = f'std::env::var_os("{SWITCH}").is_some_and(|name| name == "{name}")'
+        switch = f"(if {is_off} {{ {without} }} else {{ {guard} }})"
+        files[file] = source.replace(before + guard + after, before + switch + after)
+    return files, errors
 
 
-def run(command):
-    """The output of the tests, and whether they ended by themselves."""
-    build = subprocess.run(command + ["--no-run"], cwd=ROOT, capture_output=True, text=True)
+def test_binaries():
+    """Builds the tests; the command that runs each."""
+    selection = [part for test in TESTS for part in ("--test", test)]
+    build = subprocess.run(
+        ["cargo", "test", "--workspace", "--no-run", *selection], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
     if build.returncode:
-        return build.stderr, True
+        sys.exit(build.stderr)
+    return [str(ROOT / path) for path in re.findall(r"\((\S+/deps/\w+-\w+)\)", build.stderr)]
+
+
+def noticed_by(name, binaries):
+    """The tests that fail without the guard."""
+    failed = []
+    for binary in binaries:
+        output, ended = run(binary, name)
+        tests = re.findall(r"^test (\S.*?)\s+\.\.\. FAILED", output, re.M)
+        # Without some guards the engine does not come back.
+        failed += tests if tests or ended else ["(the tests crash or do not end)"]
+        if failed:
+            break
+    return failed
+
+
+def run(binary, name):
+    """The output of a test binary, and whether it ended by itself."""
+    # Cargo runs tests in the folder of their package.
+    package = next(p for p in ("sql-tests", "crates/dolmen", "crates/cli") if (ROOT / p / "tests" / test_of(binary)).exists())
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        [binary],
+        cwd=ROOT / package,
+        env=os.environ | {SWITCH: name},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     try:
         output, _ = process.communicate(timeout=TESTS_SECONDS_MAX)
@@ -93,16 +156,36 @@ def run(command):
         return process.communicate()[0], False
 
 
+def test_of(binary):
+    """The file or folder of a test below `tests`."""
+    test = re.sub(r"-\w+$", "", os.path.basename(binary))
+    return "embedded" if test == "embedded" else f"{test}.rs"
+
+
 def main():
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")] or list(GUARDS)
     if "--list" in sys.argv:
         print("\n".join(GUARDS))
         return 0
+    guards = {name: GUARDS[name] for name in names}
+    files, errors = with_switches(guards)
+    if errors:
+        sys.exit("\n".join(errors))
+    sources = {file: (ROOT / file).read_text() for file in files}
+    try:
+        for file, text in files.items():
+            (ROOT / file).write_text(text)
+        binaries = test_binaries()
+    finally:
+        for file, text in sources.items():
+            (ROOT / file).write_text(text)
+    if broken := noticed_by("", binaries):
+        sys.exit(f"with every guard on, these fail: {', '.join(broken)}")
     unnoticed = 0
     print("| guard switched off | noticed by |\n|---|---|")
     for name in names:
-        tests, told = noticed_by(name)
-        shown = told if tests is None else ", ".join(tests[:4]) + (f" and {len(tests) - 4} more" if len(tests) > 4 else "")
+        tests = noticed_by(name, binaries)
+        shown = ", ".join(tests[:4]) + (f" and {len(tests) - 4} more" if len(tests) > 4 else "")
         unnoticed += not tests
         print(f"| {name} | {shown or '**nothing**'} |", flush=True)
     return 1 if unnoticed else 0

@@ -15,7 +15,6 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-mod cpu;
 mod data;
 mod statistics;
 
@@ -148,7 +147,7 @@ fn measure<const N: usize>(
         let mut times = [Time::default(); N];
         for turn in 0..N {
             let engine = (round + turn) % N;
-            let (wall, cpu) = (Instant::now(), cpu::process_seconds()?);
+            let (wall, cpu) = (Instant::now(), ProcessTime::now());
             match &engines[engine] {
                 Engine::Ours(session) => {
                     for statement in session.script(sql)? {
@@ -157,7 +156,7 @@ fn measure<const N: usize>(
                 }
                 Engine::DataFusion(context) => runtime.block_on(run_datafusion(context, sql))?,
             }
-            times[engine] = Time { wall: wall.elapsed().as_secs_f64(), cpu: cpu::process_seconds()? - cpu };
+            times[engine] = Time { wall: wall.elapsed().as_secs_f64(), cpu: cpu.elapsed().as_secs_f64() };
         }
         // The first round warms the caches of all.
         if round > 0 {
