@@ -1,0 +1,29 @@
+//! Describes work: graphs of stages, before anything runs.
+
+mod builder;
+mod context;
+mod cull;
+mod encode;
+mod event;
+mod executor;
+mod graph;
+mod id;
+mod op;
+mod partitions;
+mod task;
+mod value;
+mod wiring;
+
+pub use builder::{GraphBuilder, GraphError};
+pub use context::{CancelToken, RunContext, TaskContext};
+pub use cull::cull;
+pub use encode::EncodeGraphError;
+pub use event::{Event, EventKind, EventReader};
+pub use executor::{Executor, GraphRun, Parent, RunError, RunId, RunStatus, SubmitError, SubmitOptions, TaskStatus};
+pub use graph::{ByteEstimate, Input, Output, Stage, TaskGraph, TaskOptions};
+pub use id::{StageId, TaskId};
+pub use op::{BoxFuture, EncodeError, Op, StreamBody, SyncBody, TaskBody, TaskResult};
+pub use partitions::PartitionSet;
+pub use task::{TaskError, TaskInputs};
+pub use value::{Encoded, Pieces, Value, ValueError, ValueRef};
+pub use wiring::{AxisMap, AxisProblem, BlockAxis, Blocks, ExchangeKind, Grid, Table, Wiring, WiringError};
