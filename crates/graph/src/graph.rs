@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Op, PartitionSet, StageId, Table, TaskId, Wiring};
 
 /// A family of tasks that run the same operation on different partitions.
@@ -101,7 +103,7 @@ pub struct Input {
 }
 
 /// The bytes of something that each task of a stage has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ByteEstimate {
     /// So many.
     Exact(u64),
@@ -144,7 +146,7 @@ impl fmt::Display for ByteEstimate {
 }
 
 /// How tasks are run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskOptions {
     /// How often a task that failed for a [transient](crate::TaskError::is_transient) reason is tried again.
     pub retries: u32,

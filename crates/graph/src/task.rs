@@ -156,6 +156,14 @@ impl TaskError {
         Self::Transient { source: Arc::from(error.into()) }
     }
 
+    /// The failure of an operation that panicked with `payload`, as `catch_unwind` gives it.
+    #[must_use]
+    pub fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self::Panicked { message: text.unwrap_or("a value that is no text").to_owned() }
+    }
+
     /// Whether another attempt may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::OpRegistry;
+
 /// Anything that travels between tasks: record batches, array blocks, plain Rust values.
 ///
 /// A value says how many bytes it holds, so that the scheduler can keep to its budget, and how it is written as bytes, so
@@ -102,6 +104,13 @@ impl Pieces {
         let size_bytes =
             size_of::<Self>() + size_of_val(&*pieces) + pieces.iter().map(|piece| piece.size_bytes()).sum::<usize>();
         Self { pieces, size_bytes }
+    }
+
+    pub(crate) fn decode(bytes: &[u8], registry: &OpRegistry) -> Result<ValueRef, ValueError> {
+        let malformed = |error| ValueError::Decode { type_name: Self::TYPE_NAME.to_owned(), source: Arc::new(error) };
+        let pieces: Vec<(&str, &[u8])> = postcard::from_bytes(bytes).map_err(malformed)?;
+        let pieces = pieces.into_iter().map(|(name, bytes)| registry.decode_value_bytes(name, bytes));
+        Ok(Arc::new(Self::new(pieces.collect::<Result<_, _>>()?)))
     }
 
     /// All pieces in order.

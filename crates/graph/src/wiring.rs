@@ -8,6 +8,7 @@ mod table;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use axis::AxisMap;
@@ -46,7 +47,7 @@ pub enum Wiring {
 }
 
 /// By what an exchange divides its rows. The scheduler treats all kinds alike; pictures and events name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ExchangeKind {
     /// By the hash of some columns.
@@ -127,6 +128,19 @@ impl Wiring {
     #[must_use]
     pub fn is_all_to_all(&self) -> bool {
         matches!(self, Self::All | Self::Exchange(_))
+    }
+
+    /// Whether task `p` reads partition `p` and nothing else, however that is written.
+    #[must_use]
+    pub fn is_same(&self, n_up: u32, n_down: u32) -> bool {
+        match self {
+            Self::Same => true,
+            Self::Blocks(blocks) => blocks.is_same(),
+            Self::Exchange(_) => false,
+            Self::All | Self::Broadcast { .. } | Self::Tree { .. } | Self::Table(_) => {
+                (n_up, n_down) == (1, 1) && self.n_inputs(1, 1, 0) == 1
+            }
+        }
     }
 
     /// The number of tasks above which a tree reduction of `n_up` partitions makes no sense: one for each `fan_in`.
@@ -213,6 +227,14 @@ pub enum WiringError {
         /// Tasks that the reading stage needs.
         expected_down: u32,
     },
+    /// Lists were made for an upstream stage of another size.
+    #[error("the lists are for an upstream of {expected_up}, it has {n_up}")]
+    UpstreamTasks {
+        /// Tasks of the upstream stage, or blocks along the axis.
+        n_up: u32,
+        /// What the lists are for.
+        expected_up: u32,
+    },
     /// A partition is named that the upstream stage does not have.
     #[error("partition {partition} is named, the stage has {n_up}")]
     NoSuchPartition {
@@ -286,4 +308,4 @@ pub enum AxisProblem {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -140,6 +140,16 @@ impl Blocks {
         &self.axes
     }
 
+    /// Whether every block of the output reads the block with the same index, and nothing else.
+    pub(super) fn is_same(&self) -> bool {
+        self.up.dims == self.down.dims
+            && self.axes.iter().enumerate().all(|(axis, entry)| match entry {
+                BlockAxis::From { axis: from, map } if *from == axis => map == &AxisMap::SAME,
+                BlockAxis::From { .. } => false,
+                BlockAxis::All | BlockAxis::At(_) => self.up.dims[axis] == 1,
+            })
+    }
+
     pub(super) fn n_inputs(&self, p: u32) -> u32 {
         (0..self.axes.len()).map(|axis| self.up_indices(axis, p).len()).product()
     }

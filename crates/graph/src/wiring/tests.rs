@@ -87,7 +87,7 @@ fn any_blocks() -> impl Strategy<Value = (u32, u32, Wiring)> {
     })
 }
 
-fn any_wiring() -> impl Strategy<Value = (u32, u32, Wiring)> {
+pub(crate) fn any_wiring() -> impl Strategy<Value = (u32, u32, Wiring)> {
     let table = (1_u32..20, prop::collection::vec(prop::collection::btree_set(0_u32..20, 0..8), 1..20)).prop_map(
         |(n_up, lists)| {
             let n_down = u32::try_from(lists.len()).unwrap();
@@ -116,6 +116,14 @@ proptest! {
     #[test]
     fn every_wiring_is_one_relation_seen_from_both_sides((n_up, n_down, wiring) in any_wiring()) {
         assert_is_relation(&wiring, n_up, n_down);
+    }
+
+    #[test]
+    fn what_is_said_to_be_the_same_is((n_up, n_down, wiring) in any_wiring()) {
+        if wiring.is_same(n_up, n_down) {
+            prop_assert_eq!(n_up, n_down);
+            prop_assert!((0..n_down).all(|p| inputs(&wiring, n_up, n_down, p) == [p]));
+        }
     }
 
     #[test]
