@@ -138,6 +138,18 @@ impl AxisMap {
         }
     }
 
+    /// Whether all blocks of the input are first read in ascending order, from the first to the last.
+    pub(super) fn keeps_order(&self, n_up: u32, n_down: u32) -> bool {
+        match self {
+            Self::Affine { offset: 0, step: 1 } => n_up == n_down,
+            Self::Group { size } => n_up.div_ceil(*size) == n_down,
+            Self::Split { size } => n_down.div_ceil(*size) == n_up,
+            Self::Window { wraps, .. } => !wraps && n_up == n_down,
+            Self::Elements { offset: 0, .. } => self.range_read(n_up, n_down) == Some(0..n_up),
+            Self::Affine { .. } | Self::Elements { .. } | Self::Ranges(_) | Self::Lists(_) => false,
+        }
+    }
+
     /// The blocks of the input that any of `n_down` blocks reads, where these are known to be neighbours.
     pub(super) fn range_read(&self, n_up: u32, n_down: u32) -> Option<Range<u32>> {
         if n_down == 0 {

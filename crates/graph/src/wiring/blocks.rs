@@ -150,7 +150,7 @@ impl Blocks {
             })
     }
 
-    pub(super) fn n_inputs(&self, p: u32) -> u32 {
+    pub(crate) fn n_inputs(&self, p: u32) -> u32 {
         (0..self.axes.len()).map(|axis| self.up_indices(axis, p).len()).product()
     }
 
@@ -243,6 +243,59 @@ impl Blocks {
         }
     }
 
+    /// The first block of the output that reads block `q` of the input, where that takes no search.
+    pub(crate) fn first_consumer(&self, q: u32) -> Option<u32> {
+        if !self.is_read(q) {
+            return None;
+        }
+        let mut partition = 0;
+        for axis in 0..self.down.dims.len() {
+            let mut constraints = self.constraints(axis, q);
+            let idx = match (constraints.next(), constraints.next()) {
+                (None, _) => 0,
+                (Some(indices), None) => indices.first()?,
+                _ => return None,
+            };
+            partition += idx * self.down.strides[axis];
+        }
+        Some(partition)
+    }
+
+    /// Where block `q` of the input stands among those that block `p` of the output reads; it must be one of them.
+    pub(crate) fn position(&self, p: u32, q: u32) -> u32 {
+        (0..self.axes.len()).fold(0, |position, axis| {
+            let indices = self.up_indices(axis, p);
+            position * indices.len() + indices.position(self.up.index(q, axis))
+        })
+    }
+
+    /// Whether the blocks of the input, in ascending order, are first read in ascending order, from the first block of the
+    /// output to the last. May say no where they are.
+    pub(crate) fn keeps_order(&self) -> bool {
+        let mut next_down_axis = 0;
+        // Once several blocks of the input share a reader, an axis behind would start again for each of them.
+        let mut is_shared = false;
+        for (up_axis, entry) in self.axes.iter().enumerate() {
+            let n_up = self.up.dims[up_axis];
+            if n_up == 1 {
+                continue;
+            }
+            let BlockAxis::From { axis, map } = entry else {
+                is_shared = true;
+                continue;
+            };
+            // An output axis in front that nothing depends on: its first index alone reads the whole input.
+            let is_behind = *axis < next_down_axis || !is_one(&self.down.dims[next_down_axis..*axis]);
+            if is_shared || is_behind || !map.keeps_order(n_up, self.down.dims[*axis]) {
+                return false;
+            }
+            is_shared = !matches!(map, AxisMap::Affine { .. } | AxisMap::Split { .. });
+            next_down_axis = axis + 1;
+        }
+        // Several readers of the same blocks: the first of them wants all of them.
+        !is_shared || is_one(&self.down.dims[next_down_axis..])
+    }
+
     /// Calls `f` with runs of input blocks that together are all those that the output as a whole reads, or returns `false`
     /// if that takes a walk over the blocks of the output.
     pub(crate) fn for_each_run_read(&self, mut f: impl FnMut(Range<u32>)) -> bool {
@@ -282,6 +335,11 @@ impl Blocks {
             }
         }
     }
+}
+
+/// Whether there is one block along each of some axes.
+fn is_one(dims: &[u32]) -> bool {
+    dims.iter().all(|dim| *dim == 1)
 }
 
 /// The blocks along one axis of the input that any block along the output's axis reads.

@@ -41,6 +41,29 @@ impl Indices<'_> {
         }
     }
 
+    pub(super) fn first(self) -> Option<u32> {
+        match self {
+            Self::Range { start, end } => (start < end).then_some(start),
+            Self::Wrap { start, len, .. } => (len > 0).then_some(start),
+            Self::List(list) => list.first().copied(),
+        }
+    }
+
+    /// Where `idx`, which is one of the indices, stands among them.
+    pub(super) fn position(self, idx: u32) -> u32 {
+        match self {
+            Self::Range { start, .. } => idx - start,
+            Self::Wrap { start, modulus, .. } => {
+                if idx >= start {
+                    idx - start
+                } else {
+                    idx + (modulus - start)
+                }
+            }
+            Self::List(list) => list.iter().position(|other| *other == idx).map_or(0, |at| super::len_u32(&list[..at])),
+        }
+    }
+
     pub(super) fn for_each(self, mut f: impl FnMut(u32)) {
         match self {
             Self::Range { start, end } => (start..end).for_each(f),
