@@ -8,6 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::cull::NeverRun;
+use crate::delayed::{ErasedFunction, RemoteCalls};
 use crate::fuse::Fused;
 use crate::{Encoded, Op, Pieces, ValueError, ValueRef};
 
@@ -21,15 +22,17 @@ type ValueDecoder = Box<dyn Fn(&[u8], &OpRegistry) -> Result<ValueRef, ValueErro
 pub struct OpRegistry {
     ops: HashMap<String, OpDecoder>,
     values: HashMap<String, ValueDecoder>,
+    functions: HashMap<String, Arc<dyn ErasedFunction>>,
 }
 
 impl OpRegistry {
     /// A registry that knows what this crate defines.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Self { ops: HashMap::new(), values: HashMap::new() };
+        let mut registry = Self { ops: HashMap::new(), values: HashMap::new(), functions: HashMap::new() };
         registry.ops.insert(Fused::NAME.to_owned(), Box::new(Fused::decode));
         registry.ops.insert(NeverRun::NAME.to_owned(), Box::new(|_, _| Ok(Arc::new(NeverRun))));
+        registry.ops.insert(RemoteCalls::NAME.to_owned(), Box::new(RemoteCalls::decode));
         registry.values.insert(Pieces::TYPE_NAME.to_owned(), Box::new(Pieces::decode));
         registry
     }
@@ -86,6 +89,19 @@ impl OpRegistry {
         decode(bytes, self)
     }
 
+    pub(crate) fn insert_function(
+        &mut self,
+        name: &str,
+        function: Arc<dyn ErasedFunction>,
+    ) -> Result<(), RegistryError> {
+        insert_new(&mut self.functions, name, function)
+    }
+
+    pub(crate) fn function(&self, name: &str) -> Result<Arc<dyn ErasedFunction>, DecodeError> {
+        let function = self.functions.get(name).cloned();
+        function.ok_or_else(|| DecodeError::UnknownFunction { name: name.to_owned() })
+    }
+
     /// The names of all operations in alphabetical order.
     #[must_use]
     pub fn op_names(&self) -> Vec<&str> {
@@ -103,7 +119,10 @@ impl Default for OpRegistry {
 
 impl fmt::Debug for OpRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpRegistry").field("ops", &self.op_names()).finish_non_exhaustive()
+        f.debug_struct("OpRegistry")
+            .field("ops", &self.op_names())
+            .field("functions", &self.functions.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,6 +153,12 @@ pub enum DecodeError {
     /// Nothing is registered under the name.
     #[error("no operation named `{name}` is registered")]
     UnknownOp {
+        /// The name.
+        name: String,
+    },
+    /// No function is registered under the name.
+    #[error("no function named `{name}` is registered")]
+    UnknownFunction {
         /// The name.
         name: String,
     },

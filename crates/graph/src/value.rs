@@ -25,6 +25,13 @@ pub trait Value: Any + Send + Sync {
         Err(ValueError::NotEncodable { type_name: self.type_name() })
     }
 
+    /// How the bytes of this very value are read back in this process, for a value whose type is in no registry.
+    ///
+    /// `None` if the registry has its decoder, or if it has no encoding.
+    fn local_decoder(&self) -> Option<LocalDecoder> {
+        None
+    }
+
     /// One piece of a value that consists of pieces, as the result of a task before an
     /// [exchange](crate::Wiring::Exchange) does: consumer `p` gets piece `p`.
     ///
@@ -42,6 +49,9 @@ pub trait Value: Any + Send + Sync {
 
 /// A shared value. Cloning it copies a pointer.
 pub type ValueRef = Arc<dyn Value>;
+
+/// Reads the bytes of one value, see [`Value::local_decoder`].
+pub type LocalDecoder = Arc<dyn Fn(&[u8]) -> Result<ValueRef, ValueError> + Send + Sync>;
 
 impl dyn Value {
     /// Whether the value is a `T`.
