@@ -1,7 +1,8 @@
 //! How fast blocks go to disk and back: `cargo run --release -p dolmen-storage --example spill_speed [FOLDER]`.
 //!
 //! Nothing waits for the disk, so with room in the page cache these are the costs of the store and the file system: a
-//! file for each block, its checksum, and copying. The second part is what a value costs that is never spilled.
+//! file for each block, its checksum, and copying. Beside them is what `std::fs` takes to write, read and remove the same
+//! files. The last line is what a value costs that is never spilled.
 #![allow(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 use std::error::Error;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use dolmen_storage::{BlockCodec, BlockId, BlockStore, CodecError, MemoryBudget, TempFolder};
 
-const TOTAL_BYTES: usize = 512 << 20;
+const TOTAL_BYTES: usize = 256 << 20;
 const N_ROUNDS: usize = 5;
 
 struct Plain;
@@ -35,31 +36,61 @@ impl BlockCodec<Vec<u8>> for Plain {
 fn main() -> Result<(), Box<dyn Error>> {
     let base = std::env::args_os().nth(1).map(PathBuf::from);
     for block_bytes in [1 << 20, 64 << 10, 4 << 10] {
+        let n_blocks = (TOTAL_BYTES / block_bytes).min(8192);
         // The best of a few rounds: others use the machine as well.
-        let (mut spill, mut load, mut remove) = (Duration::MAX, Duration::MAX, Duration::MAX);
-        let n_blocks = (TOTAL_BYTES / block_bytes).min(20_000);
+        let (mut store, mut plain) = ([Duration::MAX; 3], [Duration::MAX; 3]);
         for _ in 0..N_ROUNDS {
-            let took = round(base.clone(), block_bytes, n_blocks)?;
-            (spill, load, remove) = (spill.min(took[0]), load.min(took[1]), remove.min(took[2]));
+            keep_best(&mut plain, plain_files(base.clone(), block_bytes, n_blocks)?);
+            keep_best(&mut store, blocks(base.clone(), block_bytes, n_blocks)?);
         }
+        println!("{n_blocks} blocks of {} KiB", block_bytes >> 10);
         let mb_per_s = |took: Duration| (n_blocks * block_bytes) as f64 / 1e6 / took.as_secs_f64();
-        let us_per_block = |took: Duration| took.as_secs_f64() * 1e6 / n_blocks as f64;
-        println!(
-            "{:>5} KiB blocks: spill {:6.0} MB/s ({:6.1} us each), load {:6.0} MB/s ({:6.1} us each), remove {:5.1} us each",
-            block_bytes >> 10,
-            mb_per_s(spill),
-            us_per_block(spill),
-            mb_per_s(load),
-            us_per_block(load),
-            us_per_block(remove),
-        );
+        let us_each = |took: Duration| took.as_secs_f64() * 1e6 / n_blocks as f64;
+        for ((name, store), plain) in ["spill", "load", "remove"].into_iter().zip(store).zip(plain) {
+            println!(
+                "  {name:<6} {:6.0} MB/s, {:7.1} us each; std::fs {:6.0} MB/s, {:7.1} us each; ratio of times {:.2}",
+                mb_per_s(store),
+                us_each(store),
+                mb_per_s(plain),
+                us_each(plain),
+                store.as_secs_f64() / plain.as_secs_f64(),
+            );
+        }
     }
-    println!("in memory: put, get and remove {:.0} ns for each value", in_memory_ns());
+    println!("in memory: put, get and remove take {:.0} ns for each value", in_memory_ns());
     Ok(())
 }
 
+fn keep_best(best: &mut [Duration; 3], took: [Duration; 3]) {
+    for (best, took) in best.iter_mut().zip(took) {
+        *best = took.min(*best);
+    }
+}
+
+/// Writes, reads and removes `n_blocks` files: how long each took.
+fn plain_files(base: Option<PathBuf>, block_bytes: usize, n_blocks: usize) -> Result<[Duration; 3], Box<dyn Error>> {
+    let temp = TempFolder::new(base);
+    let folder = temp.path()?;
+    let values: Vec<Vec<u8>> = (0..n_blocks).map(|n| vec![n as u8; block_bytes]).collect();
+    let start = Instant::now();
+    for (n, value) in values.into_iter().enumerate() {
+        std::fs::write(folder.join(n.to_string()), value)?;
+    }
+    let write = start.elapsed();
+    let start = Instant::now();
+    for n in 0..n_blocks {
+        black_box(std::fs::read(folder.join(n.to_string()))?);
+    }
+    let read = start.elapsed();
+    let start = Instant::now();
+    for n in 0..n_blocks {
+        std::fs::remove_file(folder.join(n.to_string()))?;
+    }
+    Ok([write, read, start.elapsed()])
+}
+
 /// Spills, loads and removes `n_blocks` blocks: how long each took.
-fn round(base: Option<PathBuf>, block_bytes: usize, n_blocks: usize) -> Result<[Duration; 3], Box<dyn Error>> {
+fn blocks(base: Option<PathBuf>, block_bytes: usize, n_blocks: usize) -> Result<[Duration; 3], Box<dyn Error>> {
     let budget = MemoryBudget::new(4 << 30);
     let store = BlockStore::new(Arc::clone(&budget), Arc::new(TempFolder::new(base)), Plain, |_| ());
     let consumer = budget.consumer("stage");

@@ -159,9 +159,8 @@ impl MemoryBudget {
         let mut dropped_bytes = 0;
         let taken = loop {
             let Err(used_bytes) = self.try_take(bytes) else { break Ok(()) };
-            // Nothing that could be dropped makes room for more than the limit.
             let missing_bytes = self.missing(bytes, used_bytes);
-            let freed = if bytes > self.limit_bytes { 0 } else { reclaimers.drop_clean(missing_bytes, missing_bytes) };
+            let freed = reclaimers.drop_clean(missing_bytes, missing_bytes);
             if freed == 0 {
                 break Err(used_bytes);
             }

@@ -11,6 +11,8 @@ pub type CodecError = Box<dyn Error + Send + Sync>;
 /// The size of values, and their way to bytes and back.
 ///
 /// Called without any lock of the store, and from several threads at once. A panic in it leaves the store as it was.
+/// A value that is on disk too may be dropped by whoever asks the budget for memory, so dropping it is bound by the rules
+/// of [`Reclaim`](crate::Reclaim): it neither waits nor frees what a memory pool over the budget counts under a lock.
 pub trait BlockCodec<V>: Send + Sync {
     /// The bytes that `value` holds in memory.
     fn size_bytes(&self, value: &V) -> usize;

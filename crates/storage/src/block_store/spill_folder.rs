@@ -69,15 +69,14 @@ impl SpillFolder {
         let path = self.path(block);
         let io_error = |source| BlockError::Io { operation: "read", block, path: path.clone(), source };
         let damaged = |problem| BlockError::Corrupt { block, path: path.clone(), problem };
-        let wrong_length = |found_bytes| damaged(Damage::Length { expected_bytes: written.n_bytes, found_bytes });
         let mut file = File::open(&path).map_err(io_error)?;
         // Asked before memory is taken: a damaged file may be of any length.
         let found_bytes = file.metadata().map_err(io_error)?.len();
         if found_bytes != written.n_bytes {
-            return Err(wrong_length(found_bytes));
+            return Err(damaged(Damage::Length { expected_bytes: written.n_bytes, found_bytes }));
         }
         let mut bytes = Vec::with_capacity(written.n_bytes as usize);
-        (&mut file).take(written.n_bytes).read_to_end(&mut bytes).map_err(io_error)?;
+        file.read_to_end(&mut bytes).map_err(io_error)?;
         let found = xxh3_64(&bytes);
         if found != written.checksum {
             return Err(damaged(Damage::Checksum { expected: written.checksum, found }));

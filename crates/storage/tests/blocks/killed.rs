@@ -10,6 +10,8 @@ use super::{BLOCK_BYTES, n_files, put, store};
 /// Says where a process started by this test spills. The test is what runs in it, too.
 const BASE: &str = "DOLMEN_TEST_SPILL_BASE";
 
+const SPILLING_MAX: Duration = Duration::from_secs(60);
+
 /// How many processes are killed, each at another moment.
 const N_KILLED: u64 = 8;
 
@@ -17,6 +19,7 @@ const N_KILLED: u64 = 8;
 fn a_killed_process_leaves_nothing_after_the_next_start() {
     if let Some(base) = std::env::var_os(BASE) {
         spill_until_killed(&PathBuf::from(base));
+        return;
     }
     let base = tempfile::tempdir().unwrap();
     // One that lives on must keep what it has.
@@ -47,10 +50,12 @@ fn a_killed_process_leaves_nothing_after_the_next_start() {
     assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
 }
 
-fn spill_until_killed(base: &Path) -> ! {
+fn spill_until_killed(base: &Path) {
     let (budget, blocks) = store(base);
     let mut ids = std::collections::VecDeque::new();
-    loop {
+    // Not for ever, in case that the process which should kill this one is killed itself.
+    let start = Instant::now();
+    while start.elapsed() < SPILLING_MAX {
         let id = put(&budget, &blocks, 3);
         blocks.spill(id).unwrap();
         ids.push_back(id);
@@ -81,7 +86,7 @@ impl Spiller {
     fn wait_for_files(&mut self, n_wanted: usize) {
         let start = Instant::now();
         while n_files(&self.base) < n_wanted {
-            assert!(start.elapsed() < Duration::from_secs(60), "the process has not spilled");
+            assert!(start.elapsed() < SPILLING_MAX, "the process has not spilled");
             assert!(self.process.try_wait().unwrap().is_none(), "the process has ended by itself");
             std::thread::sleep(Duration::from_millis(1));
         }

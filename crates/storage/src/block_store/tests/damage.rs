@@ -115,7 +115,7 @@ fn a_temporary_folder_that_cannot_be_made_is_named() {
 fn a_full_disk_names_the_folder_and_leaves_the_store_usable() {
     // Room for one block: the second fails in the middle of a write, once in the first bytes and once at the end.
     for room in [N_BYTES + HEADER.len(), N_BYTES + HEADER.len() + 1, 2 * N_BYTES] {
-        let f = Fixture::on_disk_of(1_000_000, TestCodec::default(), room as u64);
+        let f = Fixture::on_disk_of(1_000_000, room as u64);
         let (first, second) = (f.put(N_BYTES, 1), f.put(N_BYTES, 2));
         f.store.spill(first).unwrap();
         for _ in 0..2 {
@@ -134,6 +134,30 @@ fn a_full_disk_names_the_folder_and_leaves_the_store_usable() {
         assert_eq!(*f.store.load(second).unwrap(), content(N_BYTES, 2));
         f.finish([second]);
     }
+}
+
+/// A write may take a part of what it is given, or be interrupted.
+#[test]
+fn a_file_that_is_written_in_pieces_is_whole() {
+    struct Reluctant(File, usize);
+    impl Write for Reluctant {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            if self.1.is_multiple_of(3) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            self.0.write(&bytes[..bytes.len().min(7000)])
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+    let f =
+        Fixture::with_files(1_000_000, TestCodec::default(), |path| Ok(Box::new(Reluctant(private_file(path)?, 0))));
+    let id = f.put(N_BYTES, 1);
+    assert_eq!(f.store.spill(id).unwrap(), N_BYTES);
+    assert_eq!(*f.store.load(id).unwrap(), content(N_BYTES, 1));
+    f.finish([id]);
 }
 
 /// A codec may wrap the disk's error in its own, or keep it to itself.
@@ -155,10 +179,7 @@ fn an_error_of_the_disk_is_not_taken_for_one_of_the_value() {
     let base = tempfile::tempdir().unwrap();
     let temp = Arc::new(TempFolder::new(Some(base.path().to_owned())));
     let budget = MemoryBudget::new(1_000_000);
-    let create_file = |path: &Path| -> std::io::Result<Box<dyn Write>> {
-        let folder = path.parent().unwrap().to_owned();
-        Ok(Box::new(SmallDisk { file: private_file(path)?, folder, disk_bytes: 70_000 }))
-    };
+    let create_file = |path: &Path| SmallDisk::create(path, 70_000);
     let store = BlockStore::with_files(Arc::clone(&budget), temp, Swallows, |_| (), Box::new(create_file));
     // The one is larger than the buffer before the file, the other is not written before the end.
     for n_bytes in [N_BYTES, 60_000] {

@@ -5,9 +5,9 @@ mod model;
 mod moves;
 mod threads;
 
-use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -67,11 +67,19 @@ impl Fixture {
     }
 
     fn with_codec(limit_bytes: usize, codec: TestCodec) -> Self {
-        Self::on_disk_of(limit_bytes, codec, u64::MAX)
+        Self::with_files(limit_bytes, codec, |path| Ok(Box::new(private_file(path)?)))
     }
 
     /// Over a disk that has room for `disk_bytes`.
-    fn on_disk_of(limit_bytes: usize, codec: TestCodec, disk_bytes: u64) -> Self {
+    fn on_disk_of(limit_bytes: usize, disk_bytes: u64) -> Self {
+        Self::with_files(limit_bytes, TestCodec::default(), move |path| SmallDisk::create(path, disk_bytes))
+    }
+
+    fn with_files(
+        limit_bytes: usize,
+        codec: TestCodec,
+        create_file: impl Fn(&Path) -> io::Result<Box<dyn Write>> + Send + Sync + 'static,
+    ) -> Self {
         let base = tempfile::tempdir().unwrap();
         let temp = Arc::new(TempFolder::new(Some(base.path().to_owned())));
         let budget = MemoryBudget::new(limit_bytes);
@@ -79,12 +87,8 @@ impl Fixture {
         let dropped = Arc::new(Mutex::new(Vec::new()));
         let note = Arc::clone(&dropped);
         let on_dropped = move |id| note.lock().unwrap().push(id);
-        let create_file = move |path: &Path| -> std::io::Result<Box<dyn Write>> {
-            let folder = path.parent().unwrap().to_owned();
-            Ok(Box::new(SmallDisk { file: private_file(path)?, folder, disk_bytes }))
-        };
-        let store =
-            BlockStore::with_files(Arc::clone(&budget), Arc::clone(&temp), codec, on_dropped, Box::new(create_file));
+        let (budget_of, temp_of) = (Arc::clone(&budget), Arc::clone(&temp));
+        let store = BlockStore::with_files(budget_of, temp_of, codec, on_dropped, Box::new(create_file));
         Self { base, temp, budget, consumer, store, dropped }
     }
 
@@ -132,24 +136,27 @@ fn content(n_bytes: usize, seed: u64) -> Vec<u8> {
 
 /// A file on a disk that holds `disk_bytes` in all, and takes what fits of a write that does not.
 struct SmallDisk {
-    file: fs::File,
-    folder: std::path::PathBuf,
+    file: File,
+    folder: PathBuf,
     disk_bytes: u64,
 }
 
+impl SmallDisk {
+    fn create(path: &Path, disk_bytes: u64) -> io::Result<Box<dyn Write>> {
+        Ok(Box::new(Self { file: private_file(path)?, folder: path.parent().unwrap().to_owned(), disk_bytes }))
+    }
+}
+
 impl Write for SmallDisk {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.disk_bytes == u64::MAX {
-            return self.file.write(bytes);
-        }
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let used_bytes: u64 = fs::read_dir(&self.folder)?.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
         match self.disk_bytes.saturating_sub(used_bytes) {
-            0 => Err(std::io::ErrorKind::StorageFull.into()),
+            0 => Err(io::ErrorKind::StorageFull.into()),
             left => self.file.write(&bytes[..bytes.len().min(left as usize)]),
         }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
 }
