@@ -14,6 +14,7 @@ mod inline;
 mod op;
 mod order;
 mod partitions;
+mod picture;
 mod registry;
 mod task;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use inline::InlineExecutor;
 pub use op::{BoxFuture, EncodeError, Op, StreamBody, SyncBody, TaskBody, TaskResult};
 pub use order::Order;
 pub use partitions::PartitionSet;
+pub use picture::{Picture, PictureError, visualize};
 pub use registry::{DecodeError, OpRegistry, RegistryError};
 pub use task::{TaskError, TaskInputs};
 pub use value::{Encoded, LocalDecoder, Pieces, Value, ValueError, ValueRef};

@@ -15,6 +15,9 @@ pub(super) struct Calls {
     nodes: Box<[Arc<Node>]>,
     /// The keys of a raw graph by partition, in ascending order.
     keys: Box<[(u32, Arc<str>)]>,
+    /// For calls that need the same value several times, by different keys: where among its inputs each need stands. By
+    /// partition, in ascending order.
+    repeats: Box<[(u32, Box<[u32]>)]>,
 }
 
 /// One call in bytes.
@@ -27,8 +30,13 @@ struct WireCall {
 }
 
 impl Calls {
-    pub(super) fn new(nodes: Vec<Arc<Node>>, keys: Vec<(u32, Arc<str>)>) -> Self {
-        Self { nodes: nodes.into(), keys: keys.into() }
+    pub(super) fn new(nodes: Vec<Arc<Node>>, keys: Vec<(u32, Arc<str>)>, repeats: Vec<(u32, Box<[u32]>)>) -> Self {
+        Self { nodes: nodes.into(), keys: keys.into(), repeats: repeats.into() }
+    }
+
+    fn repeats(&self, partition: u32) -> Option<&[u32]> {
+        let found = self.repeats.binary_search_by_key(&partition, |(partition, _)| *partition);
+        found.ok().map(|idx| &*self.repeats[idx].1)
     }
 
     fn key(&self, partition: u32) -> String {
@@ -45,7 +53,10 @@ impl Calls {
             Kind::Call(call) => call.remote(),
             Kind::Value(_) | Kind::Key => None,
         };
-        let Some((function, args)) = remote else { return Err(EncodeError::Local { name: key }) };
+        let Some((function, mut args)) = remote else { return Err(EncodeError::Local { name: key }) };
+        if let Some(positions) = self.repeats(partition) {
+            args.move_gaps(positions);
+        }
         if let Some(error) = args.error() {
             return Err(EncodeError::Failed { name: key, source: Arc::from(Box::from(error)) });
         }
@@ -65,6 +76,16 @@ impl Op for Calls {
 
     fn body(&self, partition: u32) -> TaskBody {
         let node = Arc::clone(&self.nodes[partition as usize]);
+        if let (Some(positions), Kind::Call(_)) = (self.repeats(partition), &node.kind) {
+            let positions: Box<[u32]> = positions.into();
+            return TaskBody::sync(move |inputs, context| {
+                let Kind::Call(call) = &node.kind else { unreachable!("asked above") };
+                let value = |position: &u32| inputs.input(0).get(*position as usize).cloned();
+                // A missing input is missed by the call, which says which one it is.
+                let inputs: Vec<_> = positions.iter().map_while(value).collect();
+                call.run(&inputs, context)
+            });
+        }
         TaskBody::sync(move |inputs, context| match &node.kind {
             Kind::Call(call) => call.run(inputs.input(0), context),
             Kind::Value(value) => Ok(Arc::clone(value)),

@@ -94,12 +94,14 @@ pub(super) fn lower(roots: &[Arc<Node>], keys: &Keys) -> Result<Lowered, LowerEr
     let mut inputs = Vec::with_capacity(found.needs.len());
     let mut exceptions: Vec<(u32, TaskOptions)> = Vec::new();
     let mut nodes = Vec::with_capacity(order.len());
+    let mut repeats: Vec<(u32, Box<[u32]>)> = Vec::new();
     for (partition, idx) in (0..).zip(&order) {
         inputs.extend(found.needs(*idx).iter().map(|need| partition_of[*need as usize]));
         ends.push(u32::try_from(inputs.len()).map_err(|_| WiringError::TooLarge)?);
         let node = &found.nodes[*idx as usize];
         exceptions.extend(node.options.iter().map(|options| (partition, (**options).clone())));
         nodes.push(Arc::clone(node));
+        repeats.extend(found.repeats.get(idx).map(|positions| (partition, positions.clone())));
     }
     let key_of =
         |key: &Arc<str>, node: &Arc<Node>| Some((partition_of[*found.idx_of.get(&node.id)? as usize], Arc::clone(key)));
@@ -108,7 +110,7 @@ pub(super) fn lower(roots: &[Arc<Node>], keys: &Keys) -> Result<Lowered, LowerEr
 
     let mut builder = GraphBuilder::new();
     let table = Wiring::Table(Arc::new(Table::from_parts(n_tasks, ends, inputs)?));
-    let mut stage = Stage::new("delayed", n_tasks, Arc::new(Calls::new(nodes, names)));
+    let mut stage = Stage::new("delayed", n_tasks, Arc::new(Calls::new(nodes, names, repeats)));
     stage.exceptions = exceptions.into();
     let stage = builder.add_stage(stage.input(StageId(0), table))?;
     let results: Vec<u32> = found.roots.iter().map(|idx| partition_of[*idx as usize]).collect();
@@ -118,11 +120,14 @@ pub(super) fn lower(roots: &[Arc<Node>], keys: &Keys) -> Result<Lowered, LowerEr
 }
 
 /// All nodes that roots need, numbered as they were found: what a node needs has smaller numbers.
+#[derive(Default)]
 struct Found {
     nodes: Vec<Arc<Node>>,
     idx_of: FxHashMap<u64, u32>,
     need_ends: Vec<u32>,
     needs: Vec<u32>,
+    /// For nodes that need the same node by several keys: where each need stands among the different ones.
+    repeats: FxHashMap<u32, Box<[u32]>>,
     roots: Vec<u32>,
 }
 
@@ -131,9 +136,7 @@ const ON_THE_WAY: u32 = u32::MAX;
 
 impl Found {
     fn collect(roots: &[Arc<Node>], keys: &Keys) -> Result<Self, LowerError> {
-        let empty = FxHashMap::default();
-        let mut found =
-            Self { nodes: Vec::new(), idx_of: empty, need_ends: Vec::new(), needs: Vec::new(), roots: Vec::new() };
+        let mut found = Self::default();
         // A node on the way to a root, and how many of its needs were looked at.
         let mut way: Vec<(Arc<Node>, usize)> = Vec::new();
         for root in roots {
@@ -167,9 +170,16 @@ impl Found {
     /// Numbers a node all of whose needs are numbered.
     fn add(&mut self, node: Arc<Node>, keys: &Keys) -> Result<(), LowerError> {
         let idx = u32::try_from(self.nodes.len()).ok().filter(|idx| *idx < ON_THE_WAY).ok_or(WiringError::TooLarge)?;
+        let start = self.needs.len();
         for need in &node.needs {
             let need = resolve(need, "", keys)?;
             self.needs.push(self.idx_of[&need.id]);
+        }
+        // Only keys can stand for the same node.
+        if node.needs.iter().any(|need| matches!(need.kind, Kind::Key))
+            && let Some(positions) = dedup(&mut self.needs, start)
+        {
+            self.repeats.insert(idx, positions);
         }
         self.need_ends.push(u32::try_from(self.needs.len()).map_err(|_| WiringError::TooLarge)?);
         self.idx_of.insert(node.id, idx);
@@ -223,6 +233,23 @@ impl Found {
         }
         order
     }
+}
+
+/// Keeps the first of equal entries from `start` on. If there were any, gives for each entry where it now stands.
+fn dedup(needs: &mut Vec<u32>, start: usize) -> Option<Box<[u32]>> {
+    let mut position_of: FxHashMap<u32, u32> = FxHashMap::default();
+    let all = needs.split_off(start);
+    let positions: Box<[u32]> = all
+        .iter()
+        .map(|need| {
+            let next = u32::try_from(position_of.len()).expect("a call needs fewer than 2^32 values");
+            *position_of.entry(*need).or_insert_with(|| {
+                needs.push(*need);
+                next
+            })
+        })
+        .collect();
+    (position_of.len() < all.len()).then_some(positions)
 }
 
 impl Node {

@@ -42,6 +42,15 @@ impl Template {
         self.segments.push(Segment::Gap(position));
     }
 
+    /// Moves the gap at each position to the one that `positions` gives for it.
+    pub(crate) fn move_gaps(&mut self, positions: &[u32]) {
+        for segment in &mut self.segments {
+            if let Segment::Gap(position) = segment {
+                *position = positions[*position as usize];
+            }
+        }
+    }
+
     /// Why the arguments cannot be sent, if they cannot.
     pub(crate) fn error(&self) -> Option<&str> {
         self.error.as_deref()

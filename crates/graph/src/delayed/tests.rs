@@ -191,6 +191,27 @@ fn a_raw_graph_by_keys() {
 }
 
 #[test]
+fn one_value_by_several_keys_is_one_task() {
+    let mut registry = OpRegistry::new();
+    let weigh = registry.register_function("weigh", |a: i64, b: i64, c: i64, d: i64| a + 10 * b + 100 * c + 1000 * d);
+    let weigh = weigh.unwrap();
+    let one = registry.register_function("one", || 1_i64).unwrap();
+    let two = registry.register_function("two", || 2_i64).unwrap();
+    let mut graph = RawGraph::new();
+    graph.insert("x", one.call(()));
+    graph.insert("y", two.call(()));
+    graph.insert("also-x", key::<i64>("x"));
+    graph.insert("all", weigh.call((key("x"), key("y"), key("also-x"), key("x"))));
+    assert_eq!(graph.get::<i64>("all", &inline()).unwrap(), 1121);
+    let lowered = graph.lower(&["all"]).unwrap();
+    assert_eq!(lowered.graph().n_tasks(), 3);
+    let decoded = Arc::new(decode(&encode(lowered.graph()).unwrap(), &registry).unwrap());
+    let run = inline().submit(decoded, SubmitOptions::default()).unwrap();
+    let value = run.wait_value(lowered.results()[0], None).unwrap().unwrap();
+    assert_eq!(*value.downcast_ref::<Plain<i64>>().unwrap().get(), 1121);
+}
+
+#[test]
 fn a_raw_graph_says_what_is_wrong() {
     let mut graph = RawGraph::new();
     graph.insert("a", delayed(inc).call(key("b")));
