@@ -1,5 +1,7 @@
 //! A graph over a million chunks is planned without memory for single tasks.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports")]
+
 use std::sync::Arc;
 
 use dolmen_graph::{

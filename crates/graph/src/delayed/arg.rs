@@ -56,7 +56,7 @@ pub enum Held<'a, T> {
 
 impl<T> Held<'_, T> {
     /// The argument by reference.
-    pub fn as_ref(&self) -> &T {
+    pub fn get(&self) -> &T {
         match self {
             Self::Borrowed(value) => value,
             Self::Owned(value) => value,

@@ -128,7 +128,7 @@ macro_rules! arity {
             #[allow(non_snake_case, reason = "variables are named after their types")]
             fn run(&self, args: ($(Held<'_, $t>,)*), _context: &TaskContext) -> R {
                 let ($($t,)*) = &args;
-                self($($t.as_ref()),*)
+                self($($t.get()),*)
             }
         }
 

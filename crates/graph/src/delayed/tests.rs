@@ -134,18 +134,19 @@ fn options_are_those_of_single_tasks() {
 
 #[test]
 fn results_are_measured_and_written_as_told() {
-    let make = || delayed(|n: usize| Box::new([0_u8; 4].repeat(n)));
-    let value = |call: &Delayed<Box<Vec<u8>>>| {
+    type Data = BTreeMap<u8, Vec<u8>>;
+    let make = || delayed(|n: usize| Data::from([(7, vec![0_u8; n])]));
+    let value = |call: &Delayed<Data>| {
         let lowered = call.lower().unwrap();
         let run = inline().submit(Arc::clone(lowered.graph()), SubmitOptions::default()).unwrap();
         run.wait_value(lowered.results()[0], None).unwrap().unwrap()
     };
-    let told = value(&make().sized_by(|data: &Box<Vec<u8>>| data.len()).spillable::<Box<Vec<u8>>>().call(1000));
-    let untold = value(&make().call(1000));
+    let told = value(&make().sized_by(|data: &Data| data[&7].len()).spillable::<Data>().call(4000));
+    let untold = value(&make().call(4000));
     assert_eq!(told.size_bytes() - untold.size_bytes(), 4000);
     assert!(untold.encode().is_err());
     let read = told.local_decoder().unwrap()(&told.encode().unwrap().bytes).unwrap();
-    assert_eq!(read.downcast_ref::<Plain<Box<Vec<u8>>>>().unwrap().get().len(), 4000);
+    assert_eq!(read.downcast_ref::<Plain<Data>>().unwrap().get()[&7].len(), 4000);
 }
 
 #[test]
