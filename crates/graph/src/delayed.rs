@@ -3,6 +3,7 @@
 mod arg;
 mod call;
 mod calls;
+mod collections;
 mod computable;
 mod compute;
 mod found;
@@ -14,6 +15,7 @@ mod plain;
 mod raw;
 mod remote;
 mod template;
+mod tuples;
 
 use std::fmt;
 use std::marker::PhantomData;

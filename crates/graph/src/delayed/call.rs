@@ -17,7 +17,8 @@ use crate::{TaskContext, TaskError, TaskOptions, TaskResult, ValueRef};
 
 /// Makes `function`, which takes its arguments by value, callable later.
 ///
-/// Arguments may be values, other delayed values, and collections of them. A value that several calls need is cloned for
+/// Arguments may be values, other delayed values, and collections of them; a vector in which only some elements are
+/// delayed takes the others as [`Delayed::value`]. A value that several calls need is cloned for
 /// each; a function that takes a [`Shared`](crate::Shared) or is [`delayed_ref`] reads it where it is.
 ///
 /// Two calls with the same arguments are two tasks; a delayed value that is used twice is computed once.

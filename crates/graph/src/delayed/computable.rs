@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
 use super::Delayed;
-use super::arg::{Arg, Elements, Entries, Maybe, Needed};
+use super::arg::{Arg, Needed};
+use super::collections::{Elements, Entries, Maybe};
 use super::node::Needs;
 
 /// A delayed value, or a vector, map, tuple or option of delayed values, nested at will: what [`compute`](crate::compute)

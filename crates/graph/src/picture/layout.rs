@@ -179,6 +179,8 @@ fn place(items: &mut [Item]) {
             spread(items, layer, |items, idx| {
                 let item = &items[idx];
                 match (mean(items, &item.above), mean(items, &item.below)) {
+                    // At last every box goes below the middle of what it reads.
+                    (Some(above), Some(_)) if sweep + 1 == N_SWEEPS => Some(above),
                     (Some(above), Some(below)) => Some((above + below) / 2.0),
                     (above, below) => above.or(below),
                 }

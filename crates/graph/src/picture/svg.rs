@@ -5,10 +5,11 @@ use std::fmt::Write;
 use super::layout::{LINE_HEIGHT, layout};
 use super::{Node, Picture};
 
-const STYLE: &str = "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#222;text-anchor:middle}\
-.d{fill:#666}.e{font-size:10px;fill:#666}\
-rect{fill:#f4f6f8;stroke:#7a8793;stroke-width:1}.o{stroke:#1d4f91;stroke-width:2}\
-path{fill:none;stroke:#9aa5b1;stroke-width:1.2;marker-end:url(#a)}";
+/// Under a class of its own: a picture may be part of a page.
+const STYLE: &str = ".dolmen-graph text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#222;text-anchor:middle}\
+.dolmen-graph .d{fill:#666}.dolmen-graph .e{font-size:10px;fill:#666}\
+.dolmen-graph rect{fill:#f4f6f8;stroke:#7a8793;stroke-width:1}.dolmen-graph .o{stroke:#1d4f91;stroke-width:2}\
+.dolmen-graph path{fill:none;stroke:#9aa5b1;stroke-width:1.2;marker-end:url(#dolmen-arrow)}";
 
 pub(super) fn draw(picture: &Picture) -> String {
     let layout = layout(picture);
@@ -16,11 +17,11 @@ pub(super) fn draw(picture: &Picture) -> String {
     let mut svg = String::new();
     let _ = writeln!(
         svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\">"
+        "<svg class=\"dolmen-graph\" xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\">"
     );
     let _ = writeln!(svg, "<style>{STYLE}</style>");
     svg.push_str(
-        "<defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+        "<defs><marker id=\"dolmen-arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" style=\"fill:#9aa5b1;stroke:none;marker-end:none\"/></marker></defs>\n",
     );
     svg.push_str("<rect width=\"100%\" height=\"100%\" style=\"fill:#fff;stroke:none\"/>\n");
