@@ -96,12 +96,22 @@ impl Core {
             }
             let graph = std::sync::Arc::clone(&run.graph);
             run.stage_mut(task.stage).touch(&graph, task.stage);
-            is_changed = true;
+            let is_isolated = graph.consumers(task.stage).is_empty() && graph.stage(task.stage).inputs.is_empty();
+            let is_waiting = matches!(run.tag(*task), Tag::Ready | Tag::Backoff);
+            let is_gang = run.stage(task.stage).is_gang;
             repair::mark_cancelled(run, *task, &mut self.ledger, out);
+            if is_isolated && is_waiting && !is_gang {
+                // Nothing depends on it and it on nothing, as with futures: no need to look at the whole run.
+                run.stage_mut(task.stage).n_done += 1;
+                run.n_left -= 1;
+            } else {
+                is_changed = true;
+            }
         }
         if is_changed {
             self.repair(id, out);
-            self.end_if_complete(id, out);
         }
+        self.list(id);
+        self.end_if_complete(id, out);
     }
 }

@@ -47,8 +47,10 @@ impl Core {
         self.check_workers(&mut claims)?;
         for fetching in self.fetching.iter().chain(&self.fetched) {
             let of_run = claims.entry(fetching.run).or_default();
-            holds!(of_run.fetching.insert(fetching.task), "{} is fetched for twice", fetching.task);
             let run = self.run(fetching.run).ok_or("a task of a dropped run is fetched for")?;
+            for task in fetching.tasks(run) {
+                holds!(of_run.fetching.insert(task), "{task} is fetched for twice");
+            }
             for up in &fetching.pending {
                 let tag = run.tag(*up);
                 holds!(
@@ -252,7 +254,10 @@ impl Core {
     /// While tasks are left and there are workers, something must be under way.
     fn check_progress(&self) -> Result<(), String> {
         let is_free = self.workers.iter().flatten().any(|worker| worker.frames.is_empty());
-        let is_under_way = self.n_active > 0 || !self.flights.is_empty() || self.next_deadline().is_some();
+        let is_over = |id: RunId| self.run(id).is_none_or(|run| run.outcome.is_some());
+        let mut waiting = self.workers.iter().flatten().flat_map(|worker| &worker.frames);
+        let goes_on = waiting.any(|frame| frame.is_abandoned || frame.waits_for.is_some_and(is_over));
+        let is_under_way = goes_on || self.n_active > 0 || !self.flights.is_empty() || self.next_deadline().is_some();
         let n_left: u64 = self.runs.iter().flatten().filter(|run| run.outcome.is_none()).map(|run| run.n_left).sum();
         holds!(
             !is_free || is_under_way || n_left == 0,

@@ -82,19 +82,47 @@ impl Core {
         }
     }
 
-    /// Starts tasks whose inputs have been read back.
+    /// Starts tasks and gangs whose inputs have been read back.
     fn start_fetched(&mut self, now_ns: u64, out: &mut Vec<Instruction>) {
         let mut idx = 0;
         while idx < self.fetched.len() {
-            let run = self.fetched[idx].run;
-            let found = self.idle.iter().rev().copied().find(|worker| self.may_take(*worker, run));
-            let (Some(worker), true) = (found, idx < self.fetched.len()) else {
+            let Fetching { run: id, is_gang, .. } = self.fetched[idx];
+            let free = self.free_for(id);
+            let n_wanted = if is_gang { self.run(id).map_or(1, |run| self.fetched[idx].tasks(run).len()) } else { 1 };
+            if free.is_empty() || (free.len() < n_wanted && self.n_busy() > 0) {
                 idx += 1;
                 continue;
-            };
-            let Some(fetched) = self.fetched.remove(idx) else { return };
-            let Fetching { run, task, reserved_bytes, .. } = fetched;
-            self.start(worker, run, task.stage, task.partition..task.partition + 1, reserved_bytes, now_ns, out);
+            }
+            let (Some(fetched), Some(run)) = (self.fetched.remove(idx), self.run(id)) else { return };
+            let tasks = fetched.tasks(run);
+            self.start_each(id, &tasks, &free, fetched.reserved_bytes, now_ns, out);
+        }
+    }
+
+    /// Workers that can take a task of a run now, those that became free last first.
+    fn free_for(&self, id: RunId) -> Vec<u32> {
+        self.idle.iter().rev().copied().filter(|worker| self.may_take(*worker, id)).collect()
+    }
+
+    /// Workers that run something, and so will be free some day.
+    fn n_busy(&self) -> usize {
+        self.workers.iter().flatten().filter(|worker| worker.n_active > 0).count()
+    }
+
+    /// Starts tasks of one stage on workers in turn. The bytes are reserved already, for all of them together.
+    fn start_each(
+        &mut self,
+        id: RunId,
+        tasks: &[TaskId],
+        free: &[u32],
+        reserved_bytes: u64,
+        now_ns: u64,
+        out: &mut Vec<Instruction>,
+    ) {
+        let each_bytes = reserved_bytes / tasks.len() as u64;
+        self.ledger.reserved_bytes -= reserved_bytes - each_bytes * tasks.len() as u64;
+        for (task, worker) in tasks.iter().zip(free.iter().cycle()) {
+            self.start(*worker, id, task.stage, task.partition..task.partition + 1, each_bytes, now_ns, out);
         }
     }
 
@@ -146,7 +174,7 @@ impl Core {
                     if run.live(stage).count(Tag::Ready) < n_active {
                         continue;
                     }
-                    self.try_gang(worker, id, stage, now_ns, out)
+                    self.try_gang(id, stage, now_ns, out)
                 }
                 Pick::Source(_) => unreachable!("replaced by its next task"),
             };
@@ -184,7 +212,7 @@ impl Core {
     fn admit(&mut self, worker: u32, id: RunId, task: TaskId, need: Need, now_ns: u64, out: &mut Vec<Instruction>) {
         self.ledger.reserve(need.reserve_bytes);
         if self.is_on_disk(id, task) {
-            return self.fetch_inputs(id, task, need.reserve_bytes, out);
+            return self.fetch_inputs(id, &[task], need.reserve_bytes, out);
         }
         let end = self.group_end(worker, id, task, need.reserve_bytes);
         self.ledger.reserve(need.reserve_bytes * u64::from(end - task.partition - 1));
@@ -196,21 +224,30 @@ impl Core {
         let first_end = task.partition + 1;
         let Grouping::Upto { run_ns, n_tasks } = self.config.grouping else { return first_end };
         let n_workers = u32::try_from(self.workers.len().max(1)).unwrap_or(u32::MAX);
-        let ledger = self.ledger;
-        let Some(run) = self.runs[slot_of(id)].as_deref_mut() else { return first_end };
+        let Some(run) = self.run(id) else { return first_end };
         let stage = run.stage(task.stage);
+        let is_special = |run: &Run, p| run.stage(task.stage).tables().is_some_and(|t| t.is_special(p));
         let of_graph = run.graph.stage(task.stage);
-        if stage.stats.n_finished < 8 || of_graph.options.timeout.is_some() || !of_graph.exceptions.is_empty() {
+        if stage.stats.n_finished < 8
+            || of_graph.options.timeout.is_some()
+            || !of_graph.exceptions.is_empty()
+            || is_special(run, task.partition)
+        {
             return first_end;
         }
         let mean_ns = (stage.stats.elapsed_ns / stage.stats.n_finished).max(1);
         let n_left = stage.n_active - stage.n_done;
         let n = u32::try_from(run_ns / mean_ns).unwrap_or(u32::MAX).min(n_tasks).min(n_left / (4 * n_workers));
+        let n_all = stage.n_tasks;
         let mut end = first_end;
-        while end - task.partition < n {
+        while end - task.partition < n && end < n_all {
             let n_more = u64::from(end - task.partition);
-            let is_room = ledger.missing(reserve_bytes.saturating_mul(n_more)) == 0;
-            if !is_room || !take_next(run, worker, task.stage, end) {
+            let is_room = self.ledger.missing(reserve_bytes.saturating_mul(n_more)) == 0;
+            if !is_room || self.is_on_disk(id, TaskId::new(task.stage, end)) {
+                break;
+            }
+            let Some(run) = self.runs[slot_of(id)].as_deref_mut() else { break };
+            if is_special(run, end) || !take_next(run, worker, task.stage, end) {
                 break;
             }
             end += 1;
@@ -268,13 +305,11 @@ impl Core {
     }
 
     /// Starts all members of a gang, or none.
-    fn try_gang(&mut self, worker: u32, id: RunId, stage: StageId, now_ns: u64, out: &mut Vec<Instruction>) -> Tried {
+    fn try_gang(&mut self, id: RunId, stage: StageId, now_ns: u64, out: &mut Vec<Instruction>) -> Tried {
         let Some(run) = self.run(id) else { return Tried::Changed };
-        let members: Vec<TaskId> = run.graph.stage(stage).active.iter().map(|p| TaskId::new(stage, p)).collect();
-        let free: Vec<u32> = self.idle.iter().rev().copied().filter(|worker| self.may_take(*worker, id)).collect();
-        // Workers that will be free some day; those that wait for another run may wait for this one.
-        let n_busy = self.workers.iter().flatten().filter(|worker| worker.n_active > 0).count();
-        let is_missed = free.len() < members.len() && n_busy > 0;
+        let members = run.members(stage);
+        let free = self.free_for(id);
+        let is_missed = free.len() < members.len() && self.n_busy() > 0;
         let need = self.need(id, &members);
         let missing_bytes = self.ledger.missing(need.more_bytes());
         if is_missed || missing_bytes > 0 {
@@ -286,39 +321,18 @@ impl Core {
             }
             return Tried::Blocked(id, Pick::Gang(stage));
         }
-        self.start_gang(worker, id, &members, need, &free, now_ns, out);
+        self.admit_gang(id, &members, need, now_ns, out);
         Tried::Changed
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what is known about the gang")]
-    fn start_gang(
-        &mut self,
-        worker: u32,
-        id: RunId,
-        members: &[TaskId],
-        need: Need,
-        free: &[u32],
-        now_ns: u64,
-        out: &mut Vec<Instruction>,
-    ) {
-        // Inputs on disk are read back first, as if the first member needed all of them; then the gang is tried again.
-        let on_disk = members.iter().any(|task| self.is_on_disk(id, *task));
-        if on_disk {
-            for task in members {
-                self.load_inputs(id, *task, out);
-            }
-            let Some(run) = self.run_mut(id) else { return };
-            let priority = run.stage(members[0].stage).priority;
-            run.queues.push_gang(priority, members[0].stage);
-            return;
+    /// Starts all members of a gang, or has what they read from disk read back first.
+    fn admit_gang(&mut self, id: RunId, members: &[TaskId], need: Need, now_ns: u64, out: &mut Vec<Instruction>) {
+        self.ledger.reserve(need.reserve_bytes);
+        if members.iter().any(|task| self.is_on_disk(id, *task)) {
+            return self.fetch_inputs(id, members, need.reserve_bytes, out);
         }
-        let reserve_bytes = need.reserve_bytes / members.len() as u64;
-        for (idx, task) in members.iter().enumerate() {
-            let worker = if free.is_empty() { worker } else { free[idx % free.len()] };
-            self.ledger.reserve(reserve_bytes);
-            let partitions = task.partition..task.partition + 1;
-            self.start(worker, id, task.stage, partitions, reserve_bytes, now_ns, out);
-        }
+        let free = self.free_for(id);
+        self.start_each(id, members, &free, need.reserve_bytes, now_ns, out);
     }
 
     /// Nothing runs and nothing moves, and still the first task has no room: it is run by itself, or cannot be run.
@@ -328,7 +342,7 @@ impl Core {
         let Some(run) = self.run(id) else { return false };
         let members: Vec<TaskId> = match pick {
             Pick::Task(stage, p) => vec![TaskId::new(stage, p)],
-            Pick::Gang(stage) => run.graph.stage(stage).active.iter().map(|p| TaskId::new(stage, p)).collect(),
+            Pick::Gang(stage) => run.members(stage),
             Pick::Source(_) => return false,
         };
         let need = self.need(id, &members);
@@ -356,9 +370,7 @@ impl Core {
             Pick::Gang(stage) => {
                 let Some(run) = self.runs[slot_of(id)].as_deref_mut() else { return false };
                 while run.queues.take_gang(stage) {}
-                let free: Vec<u32> =
-                    self.idle.iter().rev().copied().filter(|worker| self.may_take(*worker, id)).collect();
-                self.start_gang(worker, id, &members, need, &free, now_ns, out);
+                self.admit_gang(id, &members, need, now_ns, out);
             }
             Pick::Source(_) => {}
         }
@@ -394,7 +406,11 @@ impl Core {
             run.graph.for_each_input(*task, |_, up| add(up));
         } else {
             let mut ups = std::collections::BTreeSet::new();
-            tasks.iter().for_each(|task| run.graph.for_each_input(*task, |_, up| drop(ups.insert(up))));
+            tasks.iter().for_each(|task| {
+                run.graph.for_each_input(*task, |_, up| {
+                    ups.insert(up);
+                })
+            });
             ups.into_iter().for_each(add);
         }
         need
@@ -412,29 +428,29 @@ impl Core {
         is_on_disk
     }
 
-    /// Has the inputs of a task read back; the task waits for them without a worker.
-    fn fetch_inputs(&mut self, id: RunId, task: TaskId, reserved_bytes: u64, out: &mut Vec<Instruction>) {
-        let pending = self.load_inputs(id, task, out);
-        let Some(run) = self.run_mut(id) else { return };
-        run.live(task.stage).set(task.partition, Tag::Fetching);
-        self.fetching.push(Fetching { run: id, task, reserved_bytes, pending });
-    }
-
-    /// Starts to read back the inputs of a task; returns those that are not in memory.
-    fn load_inputs(&mut self, id: RunId, task: TaskId, out: &mut Vec<Instruction>) -> Vec<TaskId> {
+    /// Has the inputs of a task or gang read back; it waits for them without a worker.
+    fn fetch_inputs(&mut self, id: RunId, tasks: &[TaskId], reserved_bytes: u64, out: &mut Vec<Instruction>) {
+        let (Some(run), Some(first)) = (self.run(id), tasks.first().copied()) else { return };
         let mut pending = Vec::new();
-        let Some(run) = self.run(id) else { return pending };
-        run.graph.for_each_input(task, |_, up| {
-            if matches!(run.tag(up), Tag::OnDisk | Tag::Spilling | Tag::Loading) && !pending.contains(&up) {
-                pending.push(up);
-            }
-        });
+        for task in tasks {
+            run.graph.for_each_input(*task, |_, up| {
+                if matches!(run.tag(up), Tag::OnDisk | Tag::Spilling | Tag::Loading) {
+                    pending.push(up);
+                }
+            });
+        }
+        pending.sort_unstable();
+        pending.dedup();
         for up in &pending {
             if self.run(id).is_some_and(|run| run.tag(*up) == Tag::OnDisk) {
                 self.start_load(id, *up, out);
             }
         }
-        pending
+        let Some(run) = self.run_mut(id) else { return };
+        let is_gang = run.stage(first.stage).is_gang;
+        let tables = run.live(first.stage);
+        tasks.iter().for_each(|task| tables.set(task.partition, Tag::Fetching));
+        self.fetching.push(Fetching { run: id, task: first, is_gang, reserved_bytes, pending });
     }
 
     /// A running task begins to wait for a run, or goes on.

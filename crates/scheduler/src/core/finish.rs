@@ -271,13 +271,16 @@ pub(super) fn complete(run: &mut Run, ledger: &mut Ledger, id: StageId, worker: 
 /// The last gate of a stage has opened.
 fn open(run: &mut Run, id: StageId, worker: u32) {
     if !run.stage(id).reads_pointwise {
-        // Some may have run before, if this is a stage whose inputs were lost.
         if matches!(run.stage(id).phase, Phase::Dormant) {
             return run.open_source(id);
         }
     } else {
         let graph = Arc::clone(&run.graph);
         run.stage_mut(id).touch(&graph, id);
+    }
+    // All of it may have run before, if what it read was lost and made again for others.
+    if run.stage(id).tables().is_none() {
+        return;
     }
     let n_tasks = run.stage(id).n_tasks;
     // Downwards, so that neighbours join and the first is on top.

@@ -268,6 +268,11 @@ pub enum Instruction {
         /// The stage.
         stage: StageId,
     },
+    /// A run that had come to its end runs again: values that somebody asked for were lost.
+    RunReopened {
+        /// The run.
+        run: RunId,
+    },
     /// A run has come to its end.
     RunEnded {
         /// The run.

@@ -95,8 +95,9 @@ impl Core {
 
     /// Makes the states and counters of a run fit each other again. Ends it if nothing is left to do.
     pub(super) fn repair(&mut self, id: RunId, out: &mut Vec<Instruction>) {
-        let ended = self.run(id).is_none_or(|run| run.outcome.as_ref().is_some_and(is_over));
-        if ended {
+        // One that came to its end by itself can come back, if a value that is asked for was lost.
+        let is_over = self.run(id).is_none_or(|run| run.outcome.is_some() && run.n_left > 0);
+        if is_over {
             return;
         }
         self.take_back_fetching(id);
@@ -104,13 +105,18 @@ impl Core {
         let Some(run) = self.runs[slot].as_deref_mut() else { return };
         let graph = Arc::clone(&run.graph);
         run.is_irregular = true;
-        run.outcome = None;
+        let finished = run.outcome.take();
         (0..graph.n_stages()).map(StageId).for_each(|stage| run.stage_mut(stage).touch(&graph, stage));
         spread_cancelled(run, &graph, &mut self.ledger, out);
         find_needed(run, &graph, &mut self.ledger, out);
         recount(run, &graph);
         requeue(run, &graph);
         drop_useless(run, &graph, &mut self.ledger, out);
+        if finished.is_some() && run.n_left > 0 {
+            out.push(Instruction::RunReopened { run: id });
+        } else {
+            run.outcome = finished;
+        }
 
         // What is not wanted of a group runs on; the whole of a ticket is stopped.
         for (number, worker) in (0..).zip(&mut self.workers) {
@@ -135,15 +141,14 @@ impl Core {
         self.fetched = others.into();
         for fetching in mine.into_iter().chain(fetched) {
             self.ledger.reserved_bytes -= fetching.reserved_bytes;
-            let Some(run) = self.run_mut(id).filter(|run| run.tag(fetching.task) == Tag::Fetching) else { continue };
-            run.live(fetching.task.stage).set(fetching.task.partition, Tag::Waiting);
+            let Some(run) = self.run_mut(id) else { continue };
+            for task in fetching.tasks(run) {
+                if run.tag(task) == Tag::Fetching {
+                    run.live(task.stage).set(task.partition, Tag::Waiting);
+                }
+            }
         }
     }
-}
-
-/// Whether a run cannot come back: its values are gone. One that finished can, if a value that is asked for was lost.
-fn is_over(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_) | Outcome::Cancelled)
 }
 
 /// Gives up one task, and the gang that it belongs to.
@@ -197,7 +202,7 @@ fn spread_cancelled(run: &mut Run, graph: &TaskGraph, ledger: &mut Ledger, out: 
 }
 
 /// From the outputs back: what was lost or released and is needed runs again; what only cancelled tasks would have read
-/// is given up.
+/// need not run. It is not marked as given up: after a loss it may be needed again.
 fn find_needed(run: &mut Run, graph: &TaskGraph, ledger: &mut Ledger, out: &mut Vec<Instruction>) {
     for (id, stage) in graph.stages().rev() {
         let has_readers = graph.consumers(id).iter().any(|(reader, _)| n_to_run(run, *reader) > 0);
@@ -218,7 +223,7 @@ fn find_needed(run: &mut Run, graph: &TaskGraph, ledger: &mut Ledger, out: &mut 
                     Tag::Waiting
                 }
                 (Tag::Lost, false) => Tag::Released,
-                (Tag::Waiting | Tag::Ready | Tag::Backoff, false) if !run.stage(id).is_gang => Tag::Cancelled,
+                (Tag::Waiting | Tag::Ready | Tag::Backoff, false) if !run.stage(id).is_gang => Tag::Released,
                 _ => continue,
             };
             run.live(id).set(p, tag);

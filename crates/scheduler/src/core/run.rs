@@ -80,7 +80,12 @@ impl Run {
                 self.stages[id.index()].touch(&graph, id);
                 let tables = self.stages[id.index()].live();
                 sources.iter().for_each(|p| tables.set(*p, Tag::Ready));
-                self.queue_sources(id, sources);
+                let stage = self.stage(id);
+                if !stage.is_gang {
+                    self.queue_sources(id, sources);
+                } else if sources.len() == stage.n_active as usize {
+                    self.queues.push_gang(stage.priority, id);
+                }
             }
         }
     }
@@ -147,6 +152,11 @@ impl Run {
 
     pub(super) fn is_kept(&self, task: TaskId) -> bool {
         self.stages[task.stage.index()].is_kept(&self.graph, task.stage, task.partition)
+    }
+
+    /// All tasks of a stage that run.
+    pub(super) fn members(&self, id: StageId) -> Vec<TaskId> {
+        self.graph.stage(id).active.iter().map(|p| TaskId::new(id, p)).collect()
     }
 
     pub(super) fn priority_of(&self, id: StageId, p: u32) -> i32 {

@@ -19,11 +19,14 @@ pub(super) struct Flight {
     pub(super) is_spill: bool,
 }
 
-/// A task that was admitted and whose inputs are being read back.
+/// A task, or a gang, that was admitted and whose inputs are being read back.
 #[derive(Debug)]
 pub(super) struct Fetching {
     pub(super) run: RunId,
+    /// Of a gang the first.
     pub(super) task: TaskId,
+    pub(super) is_gang: bool,
+    /// Held for all of it.
     pub(super) reserved_bytes: u64,
     /// Inputs that are not in memory yet.
     pub(super) pending: Vec<TaskId>,
@@ -43,6 +46,13 @@ pub(super) struct Victim {
 pub(super) struct SpillError {
     pub(super) key: String,
     pub(super) source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+impl Fetching {
+    /// The tasks that wait.
+    pub(super) fn tasks(&self, run: &Run) -> Vec<TaskId> {
+        if self.is_gang { run.members(self.task.stage) } else { vec![self.task] }
+    }
 }
 
 impl Core {

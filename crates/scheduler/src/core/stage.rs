@@ -33,7 +33,7 @@ pub(super) enum Tag {
     OnDisk,
     /// The value is on disk and being read.
     Loading,
-    /// The value was there and nobody needs it.
+    /// Nobody needs the value any more.
     Released,
     /// Given up.
     Cancelled,
@@ -199,6 +199,10 @@ impl Tables {
         }
     }
 
+    pub(super) fn is_special(&self, p: u32) -> bool {
+        !self.special.is_empty() && self.special.contains_key(&p)
+    }
+
     pub(super) fn special(&self, p: u32) -> Special {
         if self.special.is_empty() { Special::default() } else { self.special.get(&p).copied().unwrap_or_default() }
     }
@@ -329,21 +333,17 @@ impl StageRun {
         self.given_up[p as usize / 64] |= 1 << (p % 64);
     }
 
-    /// The bytes that a task is expected to make, and whether that is a promise.
+    /// The bytes that a task is expected to make.
     pub(super) fn expected_bytes(&self, estimate: ByteEstimate, unknown_bytes: u64) -> u64 {
         match estimate {
-            ByteEstimate::Exact(bytes) => bytes,
-            // What was seen is a better guess than a bound that may be far off; the bound stays the bound.
-            ByteEstimate::AtMost(bound) if self.stats.n_finished > 0 => bound.min(self.seen_bytes()),
-            ByteEstimate::AtMost(bound) => bound,
-            ByteEstimate::Unknown if self.stats.n_finished > 0 => self.seen_bytes(),
+            // A bound is kept to even where it seems far off: the peak that was predicted from it must hold.
+            ByteEstimate::Exact(bytes) | ByteEstimate::AtMost(bytes) => bytes,
+            // A little more than the largest value so far.
+            ByteEstimate::Unknown if self.stats.n_finished > 0 => {
+                self.stats.size_bytes_max.saturating_add(self.stats.size_bytes_max / 4)
+            }
             ByteEstimate::Unknown => unknown_bytes,
         }
-    }
-
-    /// A little more than the largest value so far.
-    fn seen_bytes(&self) -> u64 {
-        self.stats.size_bytes_max.saturating_add(self.stats.size_bytes_max / 4)
     }
 
     pub(super) fn memory_grew(&mut self, bytes: u64) {
