@@ -114,7 +114,8 @@ impl World {
             expected,
         };
         assert!(self.runs.insert(id, run).is_none(), "the id {id:?} is used twice");
-        let described = self.runs[&id].graph.stages().map(|(_, s)| format!("{}{:?}{:?}", s.n_tasks, s.active, s.inputs));
+        let described =
+            self.runs[&id].graph.stages().map(|(_, s)| format!("{}{:?}{:?}", s.n_tasks, s.active, s.inputs));
         let described: String = described.collect();
         self.obey(out, &format!("submit {described}"));
         id
@@ -238,6 +239,7 @@ impl World {
         let sim = &self.runs[&run];
         assert!(sim.outcome.is_none(), "a run that has ended starts a task");
         let of_stage = sim.graph.stage(stage);
+        assert!(attempt <= of_stage.options_of(partitions.start).retries, "more attempts than the task has");
         let mut hashes = Vec::new();
         for p in partitions.clone() {
             let task = TaskId::new(stage, p);
