@@ -86,6 +86,18 @@ impl Core {
         self.end(id, Outcome::Failed(error), out);
     }
 
+    /// Whether there would be another attempt after a failure.
+    #[must_use]
+    pub fn would_retry(&self, id: RunId, task: TaskId, failure: &Failure) -> bool {
+        match failure {
+            Failure::Error(error) => error.is_transient() && self.may_retry(id, task),
+            Failure::OutOfMemory { .. } => self.run(id).is_some_and(|run| {
+                let stage = run.stage(task.stage);
+                !stage.is_gang && !stage.tables().is_some_and(|tables| tables.special(task.partition).is_alone)
+            }),
+        }
+    }
+
     fn may_retry(&self, id: RunId, task: TaskId) -> bool {
         self.run(id).is_some_and(|run| {
             let n_attempts = run.stage(task.stage).tables().map_or(0, |t| t.special(task.partition).n_attempts);

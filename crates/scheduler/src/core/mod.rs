@@ -255,7 +255,8 @@ impl Core {
     }
 }
 
-fn slot_of(id: RunId) -> usize {
+/// The lower half of an id: small, and of one run at a time.
+pub(crate) fn slot_of(id: RunId) -> usize {
     (id.0 & u64::from(u32::MAX)) as usize
 }
 

@@ -6,7 +6,7 @@ use dolmen_graph::{RunId, RunStatus, StageId, TaskGraph, TaskId, TaskStatus};
 
 use super::Core;
 use super::memory::Ledger;
-use super::message::Outcome;
+use super::message::{IoId, Outcome};
 use super::run::Run;
 use super::stage::{NOBODY, StageStats, Tag};
 
@@ -145,6 +145,15 @@ impl Core {
         self.run(id).map_or((0, 0), |run| (run.graph.n_tasks() - run.n_left, run.graph.n_tasks()))
     }
 
+    /// Whether it still matters what becomes of a move. Who keeps values asks before an event about it is handled.
+    #[must_use]
+    pub fn is_awaited(&self, io: IoId) -> bool {
+        self.flights.iter().any(|flight| {
+            let tag = if flight.is_spill { Tag::Spilling } else { Tag::Loading };
+            flight.io == io && self.run(flight.run).is_some_and(|run| run.tag(flight.task) == tag)
+        })
+    }
+
     /// Who holds how many bytes.
     #[must_use]
     pub fn memory(&self) -> Ledger {
@@ -155,6 +164,13 @@ impl Core {
     #[must_use]
     pub fn n_running(&self) -> usize {
         self.workers.iter().flatten().map(|worker| worker.frames.len()).sum()
+    }
+
+    /// The keys of what workers run at the moment, those included whose results are not wanted any more.
+    #[must_use]
+    pub fn running_keys(&self) -> Vec<String> {
+        let frames = self.workers.iter().flatten().flat_map(|worker| &worker.frames);
+        frames.map(|frame| self.key_of(frame.run, TaskId::new(frame.stage, frame.start))).collect()
     }
 
     /// Runs that have not ended.
