@@ -1,6 +1,7 @@
 //! Delayed values: calls of plain functions that are made later, in parallel.
 
 mod arg;
+mod awaited;
 mod call;
 mod calls;
 mod collections;
@@ -22,6 +23,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use arg::{Arg, ByDelayed, ByShared, ByValue, DeferredArg, EncodeArg, Held, IntoArg, Of, Parts};
+pub use awaited::Awaited;
 pub use call::{DelayedFn, delayed, delayed_ref, delayed_with_context};
 pub(crate) use calls::RemoteCalls;
 pub use computable::Computable;

@@ -109,7 +109,7 @@ pub use builder::{GraphBuilder, GraphError};
 pub use context::{CancelToken, RunContext, TaskContext};
 pub use cull::cull;
 pub use delayed::{
-    Alone, Arg, Args, ByDelayed, ByShared, ByValue, Computable, ComputeError, DeferredArg, Delayed, DelayedFn,
+    Alone, Arg, Args, Awaited, ByDelayed, ByShared, ByValue, Computable, ComputeError, DeferredArg, Delayed, DelayedFn,
     EncodeArg, EncodeArgs, Function, Held, IntoArg, IntoArgs, LowerError, Lowered, Needs, Of, Params, Parts, Plain,
     RawGraph, Refs, RegisteredFn, Shared, Template, Values, WithContext, compute, compute_async, delayed, delayed_ref,
     delayed_with_context, key, lower_delayed,

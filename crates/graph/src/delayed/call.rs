@@ -164,7 +164,22 @@ impl<F: Send + Sync + 'static, Mode> DelayedFn<F, Mode> {
         X: IntoArgs<P, M>,
         Mode: 'static,
     {
-        self.make(args, Ok)
+        self.make(args, Needs::new(), Ok)
+    }
+
+    /// As [`call`](Self::call), for a call that will be made in one graph only, see
+    /// [`Needs::is_single_use`](crate::Needs::is_single_use).
+    ///
+    /// # Panics
+    /// As [`call`](Self::call).
+    pub fn call_once<P, M, X>(&self, args: X) -> Delayed<F::Output>
+    where
+        P: Params,
+        F: Function<Mode, P>,
+        X: IntoArgs<P, M>,
+        Mode: 'static,
+    {
+        self.make(args, Needs::for_single_use(), Ok)
     }
 
     /// As [`call`](Self::call), for a function that may fail: an error fails the task, and the delayed value is the result.
@@ -182,10 +197,26 @@ impl<F: Send + Sync + 'static, Mode> DelayedFn<F, Mode> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
         Mode: 'static,
     {
-        self.make(args, |result| result.map_err(task_error))
+        self.make(args, Needs::new(), |result| result.map_err(task_error))
     }
 
-    fn make<P, M, X, R>(&self, args: X, finish: fn(F::Output) -> Result<R, TaskError>) -> Delayed<R>
+    /// [`try_call`](Self::try_call) and [`call_once`](Self::call_once) together.
+    ///
+    /// # Panics
+    /// As [`call`](Self::call).
+    pub fn try_call_once<P, M, X, R, E>(&self, args: X) -> Delayed<R>
+    where
+        P: Params,
+        F: Function<Mode, P, Output = Result<R, E>>,
+        X: IntoArgs<P, M>,
+        R: Send + Sync + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        Mode: 'static,
+    {
+        self.make(args, Needs::for_single_use(), |result| result.map_err(task_error))
+    }
+
+    fn make<P, M, X, R>(&self, args: X, mut needs: Needs, finish: fn(F::Output) -> Result<R, TaskError>) -> Delayed<R>
     where
         P: Params,
         F: Function<Mode, P>,
@@ -193,7 +224,6 @@ impl<F: Send + Sync + 'static, Mode> DelayedFn<F, Mode> {
         R: Send + Sync + 'static,
         Mode: 'static,
     {
-        let mut needs = Needs::new();
         let call = TypedCall {
             function: Arc::clone(&self.function),
             args: args.into_args(&mut needs),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::node::{Kind, Node};
+use super::node::{Call, Kind, Node};
 use super::remote::ErasedFunction;
 use super::template::Template;
-use crate::{DecodeError, EncodeError, Op, OpRegistry, TaskBody};
+use crate::inline::block_on;
+use crate::{DecodeError, EncodeError, Encoded, Op, OpRegistry, TaskBody, Value, ValueError, ValueRef};
 
 /// Calls of functions of this process.
 #[derive(Debug)]
@@ -20,13 +21,25 @@ pub(super) struct Calls {
     repeats: Box<[(u32, Box<[u32]>)]>,
 }
 
-/// One call in bytes.
+/// One task in bytes.
 #[derive(Serialize, Deserialize)]
-struct WireCall {
-    function: String,
-    args: Template,
+struct WireTask {
+    what: WireWhat,
     label: String,
     key: String,
+}
+
+/// What a task does, in bytes.
+#[derive(Serialize, Deserialize)]
+enum WireWhat {
+    Call { function: String, args: Template },
+    Value { type_name: String, bytes: Vec<u8> },
+}
+
+impl WireWhat {
+    fn value(encoded: &Encoded) -> Self {
+        Self::Value { type_name: encoded.type_name.clone(), bytes: encoded.bytes.clone() }
+    }
 }
 
 impl Calls {
@@ -47,21 +60,37 @@ impl Calls {
         }
     }
 
-    fn wire_call(&self, partition: u32, node: &Node) -> Result<WireCall, EncodeError> {
+    fn wire_task(&self, partition: u32, node: &Node) -> Result<WireTask, EncodeError> {
         let key = self.key(partition);
-        let remote = match &node.kind {
-            Kind::Call(call) => call.remote(),
-            Kind::Value(_) | Kind::Key => None,
+        let what = match &node.kind {
+            Kind::Call(call) => self.wire_call(partition, &**call, &key)?,
+            Kind::Value(value) => wire_value(value, &key)?,
+            Kind::Awaited(awaited) => {
+                let value = awaited.now().unwrap_or_else(|| block_on(awaited.value()));
+                let failed = |error| EncodeError::Failed { name: key.clone(), source: Arc::new(error) };
+                wire_value(&value.map_err(failed)?, &key)?
+            }
+            Kind::Key => unreachable!("lowering puts the node behind a key in its place"),
         };
-        let Some((function, mut args)) = remote else { return Err(EncodeError::Local { name: key }) };
+        Ok(WireTask { what, label: node.label.to_string(), key })
+    }
+
+    fn wire_call(&self, partition: u32, call: &dyn Call, key: &str) -> Result<WireWhat, EncodeError> {
+        let Some((function, mut args)) = call.remote() else { return Err(EncodeError::Local { name: key.to_owned() }) };
         if let Some(positions) = self.repeats(partition) {
             args.move_gaps(positions);
         }
         if let Some(error) = args.error() {
-            return Err(EncodeError::Failed { name: key, source: Arc::from(Box::from(error)) });
+            return Err(EncodeError::Failed { name: key.to_owned(), source: Arc::from(Box::from(error)) });
         }
-        Ok(WireCall { function: function.to_owned(), args, label: node.label.to_string(), key })
+        Ok(WireWhat::Call { function: function.to_owned(), args })
     }
+}
+
+fn wire_value(value: &ValueRef, key: &str) -> Result<WireWhat, EncodeError> {
+    let encoded = value.encode().map_err(|source| EncodeError::Value { name: key.to_owned(), source })?;
+    let Encoded { type_name, bytes } = encoded;
+    Ok(WireWhat::Value { type_name, bytes })
 }
 
 impl Op for Calls {
@@ -70,8 +99,8 @@ impl Op for Calls {
     }
 
     fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let calls = (0..).zip(&self.nodes).map(|(partition, node)| self.wire_call(partition, node));
-        encode(&calls.collect::<Result<Vec<_>, _>>()?)
+        let tasks = (0..).zip(&self.nodes).map(|(partition, node)| self.wire_task(partition, node));
+        encode(&tasks.collect::<Result<Vec<_>, _>>()?)
     }
 
     fn body(&self, partition: u32) -> TaskBody {
@@ -86,9 +115,19 @@ impl Op for Calls {
                 call.run(&inputs, context)
             });
         }
+        if let Kind::Awaited(awaited) = &node.kind {
+            return match awaited.now() {
+                Some(value) => TaskBody::sync(move |_, _| value),
+                None => {
+                    let awaited = Arc::clone(awaited);
+                    TaskBody::stream(move |_, _| async move { awaited.value().await })
+                }
+            };
+        }
         TaskBody::sync(move |inputs, context| match &node.kind {
             Kind::Call(call) => call.run(inputs.input(0), context),
             Kind::Value(value) => Ok(Arc::clone(value)),
+            Kind::Awaited(_) => unreachable!("asked above"),
             Kind::Key => unreachable!("lowering puts the node behind a key in its place"),
         })
     }
@@ -102,31 +141,57 @@ impl Op for Calls {
     }
 }
 
-/// Calls of functions in the registry, as they arrive in another process.
+/// Calls of functions in the registry, and values for them, as they arrive in another process.
 #[derive(Debug)]
 pub(crate) struct RemoteCalls {
-    calls: Box<[RemoteCall]>,
+    tasks: Box<[RemoteTask]>,
 }
 
 #[derive(Debug)]
-struct RemoteCall {
-    function: Arc<dyn ErasedFunction>,
-    args: Arc<Template>,
+struct RemoteTask {
+    what: RemoteWhat,
     label: String,
     key: String,
+}
+
+#[derive(Debug)]
+enum RemoteWhat {
+    Call { function: Arc<dyn ErasedFunction>, args: Arc<Template> },
+    Value(Arc<EncodedValue>),
+}
+
+/// A value that is only passed on: a call of a registered function reads the bytes of its arguments.
+#[derive(Debug)]
+struct EncodedValue(Encoded);
+
+impl Value for EncodedValue {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.0.bytes.len()
+    }
+
+    fn encode(&self) -> Result<Encoded, ValueError> {
+        Ok(self.0.clone())
+    }
 }
 
 impl RemoteCalls {
     pub(crate) const NAME: &'static str = "dolmen.calls";
 
     pub(crate) fn decode(bytes: &[u8], registry: &OpRegistry) -> Result<Arc<dyn Op>, DecodeError> {
-        let calls: Vec<WireCall> = postcard::from_bytes(bytes)
+        let tasks: Vec<WireTask> = postcard::from_bytes(bytes)
             .map_err(|error| DecodeError::Malformed { name: Self::NAME.to_owned(), source: Arc::new(error) })?;
-        let calls = calls.into_iter().map(|call| {
-            let WireCall { function, args, label, key } = call;
-            Ok(RemoteCall { function: registry.function(&function)?, args: Arc::new(args), label, key })
+        let tasks = tasks.into_iter().map(|WireTask { what, label, key }| {
+            let what = match what {
+                WireWhat::Call { function, args } => {
+                    RemoteWhat::Call { function: registry.function(&function)?, args: Arc::new(args) }
+                }
+                WireWhat::Value { type_name, bytes } => {
+                    RemoteWhat::Value(Arc::new(EncodedValue(Encoded { type_name, bytes })))
+                }
+            };
+            Ok(RemoteTask { what, label, key })
         });
-        Ok(Arc::new(Self { calls: calls.collect::<Result<_, DecodeError>>()? }))
+        Ok(Arc::new(Self { tasks: tasks.collect::<Result<_, DecodeError>>()? }))
     }
 }
 
@@ -136,36 +201,48 @@ impl Op for RemoteCalls {
     }
 
     fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let calls = self.calls.iter().map(|call| WireCall {
-            function: call.function.name().to_owned(),
-            args: (*call.args).clone(),
-            label: call.label.clone(),
-            key: call.key.clone(),
+        let tasks = self.tasks.iter().map(|task| WireTask {
+            what: match &task.what {
+                RemoteWhat::Call { function, args } => {
+                    WireWhat::Call { function: function.name().to_owned(), args: (**args).clone() }
+                }
+                RemoteWhat::Value(value) => WireWhat::value(&value.0),
+            },
+            label: task.label.clone(),
+            key: task.key.clone(),
         });
-        encode(&calls.collect::<Vec<_>>())
+        encode(&tasks.collect::<Vec<_>>())
     }
 
     fn body(&self, partition: u32) -> TaskBody {
         // A graph whose numbers of tasks do not fit its calls can only come from damaged bytes.
-        let Some(call) = self.calls.get(partition as usize) else {
+        let Some(task) = self.tasks.get(partition as usize) else {
             return TaskBody::sync(move |_, _| {
                 Err(crate::TaskError::InputMissing { input_idx: 0, position: partition as usize })
             });
         };
-        let (function, args) = (Arc::clone(&call.function), Arc::clone(&call.args));
-        TaskBody::sync(move |inputs, context| function.call(&args.fill(inputs.input(0))?, context))
+        match &task.what {
+            RemoteWhat::Call { function, args } => {
+                let (function, args) = (Arc::clone(function), Arc::clone(args));
+                TaskBody::sync(move |inputs, context| function.call(&args.fill(inputs.input(0))?, context))
+            }
+            RemoteWhat::Value(value) => {
+                let value: ValueRef = Arc::clone(value) as _;
+                TaskBody::sync(move |_, _| Ok(value))
+            }
+        }
     }
 
     fn task_key(&self, partition: u32) -> Option<String> {
-        self.calls.get(partition as usize).map(|call| call.key.clone())
+        self.tasks.get(partition as usize).map(|task| task.key.clone())
     }
 
     fn label(&self, partition: u32) -> String {
-        self.calls.get(partition as usize).map_or_else(|| Self::NAME.to_owned(), |call| call.label.clone())
+        self.tasks.get(partition as usize).map_or_else(|| Self::NAME.to_owned(), |task| task.label.clone())
     }
 }
 
-fn encode(calls: &[WireCall]) -> Result<Vec<u8>, EncodeError> {
-    postcard::to_stdvec(calls)
+fn encode(tasks: &[WireTask]) -> Result<Vec<u8>, EncodeError> {
+    postcard::to_stdvec(tasks)
         .map_err(|error| EncodeError::Failed { name: RemoteCalls::NAME.to_owned(), source: Arc::new(error) })
 }

@@ -9,7 +9,7 @@ use super::arg::Arg;
 use super::computable::Computable;
 use super::lower::{Keys, LowerError, Lowered, lower};
 use super::node::Needs;
-use super::plain::{Plain, Shared};
+use super::plain::Shared;
 use crate::{Executor, GraphRun, RunError, SubmitError, SubmitOptions, TaskError, TaskId};
 
 /// Computes what is delayed in `what`, and waits for it: a delayed value, or a collection of delayed values, which comes
@@ -104,13 +104,7 @@ impl<T: Send + Sync + 'static> Delayed<T> {
         let (graph, results) = self.lower()?.into_parts();
         let run = executor.submit(graph, SubmitOptions::default())?;
         let value = run.wait_value(results[0], None).unwrap_or(Err(RunError::Closed))?;
-        let plain = value.downcast::<Plain<T>>().map_err(|found| TaskError::InputType {
-            input_idx: 0,
-            position: 0,
-            expected: std::any::type_name::<T>(),
-            found: found.type_name(),
-        })?;
-        Ok(Shared::from_plain(plain))
+        Ok(Shared::from_value(value)?)
     }
 
     /// Computes the value now, and gives a delayed value that has it.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::awaited::Awaited;
 use super::calls::Calls;
 use super::found::Found;
-use super::node::Node;
+use super::node::{Kind, Node};
 use crate::{GraphBuilder, GraphError, PartitionSet, Stage, StageId, Table, TaskGraph, TaskId, Wiring, WiringError};
 
 /// The nodes of a raw graph by key.
@@ -18,6 +19,7 @@ pub(super) type Keys = HashMap<Arc<str>, Arc<Node>>;
 pub struct Lowered {
     graph: Arc<TaskGraph>,
     results: Vec<TaskId>,
+    awaited: Vec<Arc<dyn Awaited>>,
 }
 
 impl Lowered {
@@ -31,6 +33,12 @@ impl Lowered {
     #[must_use]
     pub fn results(&self) -> &[TaskId] {
         &self.results
+    }
+
+    /// What the graph uses that comes about elsewhere.
+    #[must_use]
+    pub fn awaited(&self) -> &[Arc<dyn Awaited>] {
+        &self.awaited
     }
 
     pub(super) fn into_parts(self) -> (Arc<TaskGraph>, Vec<TaskId>) {
@@ -106,6 +114,11 @@ pub(super) fn lower(roots: &[Arc<Node>], keys: &Keys) -> Result<Lowered, LowerEr
     // A value with several names is called by the first.
     names.sort_unstable();
     let results: Vec<u32> = found.roots.iter().map(partition).collect();
+    let awaited = found.nodes.iter().filter_map(|node| match &node.kind {
+        Kind::Awaited(awaited) => Some(Arc::clone(awaited)),
+        _ => None,
+    });
+    let awaited = awaited.collect();
     // Moved, not cloned: a clone would visit every node once more.
     let mut nodes: Vec<Option<Arc<Node>>> = found.nodes.into_iter().map(Some).collect();
     let nodes = order.iter().filter_map(|idx| nodes[*idx as usize].take()).collect();
@@ -117,5 +130,5 @@ pub(super) fn lower(roots: &[Arc<Node>], keys: &Keys) -> Result<Lowered, LowerEr
     let stage = builder.add_stage(stage.input(StageId(0), table))?;
     builder.add_output(stage, results.iter().copied().collect::<PartitionSet>())?;
     let results = results.into_iter().map(|partition| TaskId::new(stage, partition)).collect();
-    Ok(Lowered { graph: Arc::new(builder.build()?), results })
+    Ok(Lowered { graph: Arc::new(builder.build()?), results, awaited })
 }

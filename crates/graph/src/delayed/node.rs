@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
+use super::awaited::Awaited;
 use super::template::Template;
 use crate::{TaskContext, TaskOptions, TaskResult, ValueRef};
 
@@ -27,6 +28,8 @@ pub(crate) struct Node {
 pub(crate) enum Kind {
     Call(Box<dyn Call>),
     Value(ValueRef),
+    /// What comes about elsewhere.
+    Awaited(Arc<dyn Awaited>),
     /// Whatever a raw graph has under the node's label.
     Key,
 }
@@ -89,6 +92,7 @@ pub struct Needs {
     nodes: Vec<Arc<Node>>,
     /// Where each node stands, once they are too many to look through.
     positions: FxHashMap<u64, u32>,
+    is_single_use: bool,
 }
 
 /// As many nodes are looked through one by one.
@@ -97,6 +101,18 @@ const N_SEARCHED_MAX: usize = 8;
 impl Needs {
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// The needs of a call that is made once and then forgotten.
+    pub(crate) fn for_single_use() -> Self {
+        Self { is_single_use: true, ..Self::default() }
+    }
+
+    /// Whether the call is made in one graph only, as soon as it is submitted: an argument may then give up what it holds
+    /// when that graph has run.
+    #[must_use]
+    pub fn is_single_use(&self) -> bool {
+        self.is_single_use
     }
 
     /// The position of `node`, which is added unless it is there.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::value::LocalDecoder;
-use crate::{Encoded, Value, ValueError, ValueRef};
+use crate::{Encoded, TaskError, Value, ValueError, ValueRef};
 
 /// A plain Rust value that travels between tasks: what functions that are [`delayed`](crate::delayed) take and give.
 pub struct Plain<T> {
@@ -114,6 +114,20 @@ impl<T: Send + Sync + 'static> Shared<T> {
     /// Shares `value`.
     pub fn new(value: T) -> Self {
         Self(Arc::new(Plain::new(value)))
+    }
+
+    /// Shares a value that a task made.
+    ///
+    /// # Errors
+    /// [`TaskError::InputType`] if it is no [`Plain<T>`](Plain).
+    pub fn from_value(value: ValueRef) -> Result<Self, TaskError> {
+        let plain = value.downcast::<Plain<T>>().map_err(|found| TaskError::InputType {
+            input_idx: 0,
+            position: 0,
+            expected: std::any::type_name::<T>(),
+            found: found.type_name(),
+        })?;
+        Ok(Self(plain))
     }
 
     pub(crate) fn from_plain(plain: Arc<Plain<T>>) -> Self {

@@ -48,7 +48,24 @@ where
         X: IntoArgs<P, M>,
         X::Args: EncodeArgs,
     {
-        let mut needs = Needs::new();
+        self.make(args, Needs::new())
+    }
+
+    /// As [`call`](Self::call), for a call that will be made in one graph only, see
+    /// [`Needs::is_single_use`](crate::Needs::is_single_use).
+    pub fn call_once<M, X>(&self, args: X) -> Delayed<R>
+    where
+        X: IntoArgs<P, M>,
+        X::Args: EncodeArgs,
+    {
+        self.make(args, Needs::for_single_use())
+    }
+
+    fn make<M, X>(&self, args: X, mut needs: Needs) -> Delayed<R>
+    where
+        X: IntoArgs<P, M>,
+        X::Args: EncodeArgs,
+    {
         let call = TypedCall {
             function: Arc::clone(&self.function),
             args: args.into_args(&mut needs),

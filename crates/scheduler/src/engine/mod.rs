@@ -129,6 +129,17 @@ struct Entry {
     waiting_for_end: Vec<Waker>,
 }
 
+/// Whether this thread runs a task of some engine.
+pub(crate) fn is_in_task() -> bool {
+    CURRENT.get().is_some()
+}
+
+/// Does something that is not part of the task that this thread runs, if it runs one.
+pub(crate) fn outside_of_task<T>(work: impl FnOnce() -> T) -> T {
+    let _entered = Entered { before: CURRENT.replace(None) };
+    work()
+}
+
 thread_local! {
     /// What this thread runs: the engine, the worker and the ticket.
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
@@ -218,11 +229,7 @@ impl Engine {
         Entered { before }
     }
 
-    pub(crate) fn submit(
-        &self,
-        graph: Arc<TaskGraph>,
-        options: SubmitOptions,
-    ) -> Result<Arc<RunHandle>, SubmitError> {
+    pub(crate) fn submit(&self, graph: Arc<TaskGraph>, options: SubmitOptions) -> Result<Arc<RunHandle>, SubmitError> {
         let engine = self.me.upgrade().ok_or(SubmitError::Closed)?;
         let SubmitOptions { priority, parent, name } = options;
         let mut fx = Effects::default();

@@ -63,9 +63,7 @@ impl Engine {
         }
         match task_status {
             TaskStatus::Cancelled => Some(Err(cancelled)),
-            TaskStatus::Released | TaskStatus::Unwanted => {
-                Some(Err(RunError::NotKept { key: graph.task_key(task) }))
-            }
+            TaskStatus::Released | TaskStatus::Unwanted => Some(Err(RunError::NotKept { key: graph.task_key(task) })),
             _ if status == RunStatus::Cancelled => Some(Err(cancelled)),
             _ => None,
         }
