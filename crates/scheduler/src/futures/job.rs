@@ -197,8 +197,10 @@ impl Job {
             }
         };
         state.phase = Phase::Running(Arc::clone(&run));
-        state.observers.iter().for_each(Waker::wake_by_ref);
+        let observers = state.observers.clone();
         drop(state);
+        // An observer looks at the job.
+        observers.into_iter().for_each(Waker::wake);
         if run.status() == RunStatus::Running {
             watch::start(self, &run);
             return Vec::new();
