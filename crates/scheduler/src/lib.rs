@@ -4,6 +4,8 @@ mod engine;
 mod events;
 mod futures;
 mod local;
+#[cfg(unix)]
+pub mod process;
 mod profile;
 mod synchronous;
 

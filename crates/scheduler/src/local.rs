@@ -1,7 +1,7 @@
 //! Running graphs on the threads of this process.
 
 mod slot;
-mod timekeeper;
+pub(crate) mod timekeeper;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

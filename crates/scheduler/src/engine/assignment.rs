@@ -1,5 +1,8 @@
 //! Running what a worker was given.
 
+#[cfg(unix)]
+pub(super) mod remote;
+
 use std::future::poll_fn;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

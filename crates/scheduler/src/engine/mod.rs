@@ -36,6 +36,8 @@ use dolmen_graph::{
 };
 use dolmen_storage::{Consumer, MemoryBudget, Reservation, TempFolder};
 
+#[cfg(unix)]
+pub(crate) use assignment::remote::{RemoteJob, RemoteTask};
 pub(crate) use assignment::{Assignment, Ran};
 pub(crate) use bell::Bell;
 pub(crate) use effects::Effects;

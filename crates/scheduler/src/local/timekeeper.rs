@@ -16,7 +16,7 @@ struct Watch {
 }
 
 /// Runs until the engine is closed.
-pub(super) async fn run(engine: Arc<Engine>, stall_after: Duration) {
+pub(crate) async fn run(engine: Arc<Engine>, stall_after: Duration) {
     let Driver::Threads { timekeeper, .. } = &engine.driver else { return };
     let mut watch = Watch { n_handled: 0, since: Instant::now(), is_reported: false };
     loop {
