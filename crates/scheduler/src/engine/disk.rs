@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dolmen_graph::{LocalDecoder, OpRegistry, ValueError, ValueRef};
-use dolmen_storage::{
-    BlockCodec, BlockError, BlockId, BlockStore, CodecError, MemoryBudget, Reservation, TempFolder,
-};
+use dolmen_storage::{BlockCodec, BlockError, BlockId, BlockStore, CodecError, MemoryBudget, Reservation, TempFolder};
 
 use super::values::DiskValue;
 use crate::core::SpillFailure;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use dolmen_graph::{BoxFuture, GraphRun, RunError, RunId, RunStatus, TaskGraph, TaskId, TaskStatus, ValueRef};
 
-use super::waiting::Awaited;
 use super::Engine;
+use super::waiting::Awaited;
 use crate::core::CoreEvent;
 
 /// A submitted graph. Dropping it cancels what has not finished and frees the results.

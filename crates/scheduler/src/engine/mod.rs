@@ -12,6 +12,7 @@
 
 mod assignment;
 mod bell;
+mod close_if_lost;
 mod disk;
 mod effects;
 mod failure;
@@ -38,6 +39,7 @@ use dolmen_storage::{Consumer, MemoryBudget, Reservation, TempFolder};
 
 pub(crate) use assignment::{Assignment, Ran};
 pub(crate) use bell::Bell;
+pub(crate) use close_if_lost::CloseIfLost;
 pub(crate) use effects::Effects;
 pub(crate) use handle::RunHandle;
 
@@ -63,11 +65,12 @@ pub(crate) struct EngineConfig {
 
 /// Who runs what the core hands out.
 pub(crate) enum Driver {
-    /// Slots on the threads of a runtime, with a task that minds the time.
+    /// A thread for each worker, and one that minds the time.
     Threads {
+        /// Where bodies that wait are polled, and values are written and read.
         runtime: tokio::runtime::Handle,
         /// Rung when a deadline is nearer than the one that is awaited, or memory is short.
-        timekeeper: tokio::sync::Notify,
+        timekeeper: Bell,
     },
     /// Whoever waits, on its own thread. Time does not pass but when all wait for it.
     Inline {
@@ -189,10 +192,6 @@ impl Engine {
         &self.bells[worker as usize]
     }
 
-    pub(crate) fn n_workers(&self) -> u32 {
-        u32::try_from(self.bells.len()).expect("made from a u32")
-    }
-
     /// The blocks that the engine has on disk.
     pub(crate) fn n_blocks(&self) -> usize {
         self.disk.n_blocks()
@@ -218,11 +217,7 @@ impl Engine {
         Entered { before }
     }
 
-    pub(crate) fn submit(
-        &self,
-        graph: Arc<TaskGraph>,
-        options: SubmitOptions,
-    ) -> Result<Arc<RunHandle>, SubmitError> {
+    pub(crate) fn submit(&self, graph: Arc<TaskGraph>, options: SubmitOptions) -> Result<Arc<RunHandle>, SubmitError> {
         let engine = self.me.upgrade().ok_or(SubmitError::Closed)?;
         let SubmitOptions { priority, parent, name } = options;
         let mut fx = Effects::default();
@@ -290,7 +285,7 @@ impl Engine {
         fx.settle(self);
         self.bells.iter().for_each(|bell| bell.ring());
         if let Driver::Threads { timekeeper, .. } = &self.driver {
-            timekeeper.notify_one();
+            timekeeper.ring();
         }
         self.hub.close();
     }

@@ -199,7 +199,7 @@ impl dolmen_storage::Reclaim for Engine {
         }
         self.shortage_bytes.fetch_max(shortage.missing_bytes as u64, std::sync::atomic::Ordering::Relaxed);
         if let Driver::Threads { timekeeper, .. } = &self.driver {
-            timekeeper.notify_one();
+            timekeeper.ring();
         }
     }
 }

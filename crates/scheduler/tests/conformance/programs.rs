@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use dolmen_graph::{
-    ByteEstimate, EncodeError, Encoded, ExchangeKind, GraphBuilder, Op, OpRegistry, PartitionSet, Stage, StageId, Table,
-    TaskBody, TaskContext, TaskGraph, TaskInputs, TaskResult, Value, ValueError, ValueRef, Wiring,
+    ByteEstimate, EncodeError, Encoded, ExchangeKind, GraphBuilder, Op, OpRegistry, PartitionSet, Stage, StageId,
+    Table, TaskBody, TaskContext, TaskGraph, TaskInputs, TaskResult, Value, ValueError, ValueRef, Wiring,
 };
 
 /// A number, with some bytes that only take room.

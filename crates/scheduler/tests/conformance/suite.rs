@@ -332,17 +332,21 @@ pub(crate) fn nested_graphs_never_starve(make: impl Fn(usize) -> Subject) {
 }
 
 fn fib(executor: &dyn Executor, n: u64) -> u64 {
-    let op = delayed_with_context(|context: &dolmen_graph::TaskContext, n: u64| {
-        if n < 2 { n } else { fib(context, n - 1) + fib(context, n - 2) }
-    });
+    let op = delayed_with_context(
+        |context: &dolmen_graph::TaskContext, n: u64| {
+            if n < 2 { n } else { fib(context, n - 1) + fib(context, n - 2) }
+        },
+    );
     compute(executor, op.call(n)).unwrap()
 }
 
 pub(crate) fn nesting_is_deep(make: impl Fn(usize) -> Subject) {
     fn down(executor: &dyn Executor, n: u32) -> u32 {
-        let op = delayed_with_context(|context: &dolmen_graph::TaskContext, n: u32| {
-            if n == 0 { 0 } else { down(context, n - 1) + 1 }
-        });
+        let op = delayed_with_context(
+            |context: &dolmen_graph::TaskContext, n: u32| {
+                if n == 0 { 0 } else { down(context, n - 1) + 1 }
+            },
+        );
         compute(executor, op.call(n)).unwrap()
     }
     let subject = make(NO_LIMIT);
