@@ -254,5 +254,8 @@ fn main() -> Result<()> {
         }
         level.remove(0)
     })?;
-    run_raw(&executor, n)
+    for n in [100_000, n] {
+        run_raw(&executor, n)?;
+    }
+    Ok(())
 }

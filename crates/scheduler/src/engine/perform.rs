@@ -140,7 +140,11 @@ impl Engine {
                 let (key, n_tasks) = (Arc::clone(&of_graph.key), of_graph.n_active());
                 self.event(run, || EventKind::StageStarted { stage, key, n_tasks });
             }
-            Instruction::StageFinished { run, stage } => self.event(run, || EventKind::StageFinished { stage }),
+            Instruction::StageFinished { run, stage } => {
+                let Some(entry) = state.entry(run) else { return };
+                entry.values.finish(stage);
+                self.event(run, || EventKind::StageFinished { stage });
+            }
             Instruction::RunEnded { run, outcome } => {
                 let Some(entry) = state.entry(run) else { return };
                 fx.wakers.append(&mut entry.waiting_for_end);
