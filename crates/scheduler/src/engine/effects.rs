@@ -25,7 +25,7 @@ pub(crate) struct Effects {
 
 /// A value to be written or read.
 pub(crate) enum IoJob {
-    Write { io: IoId, run: RunId, task: TaskId, value: ValueRef, held: Reservation },
+    Write { io: IoId, run: RunId, task: TaskId, value: ValueRef, size_bytes: u64, held: Reservation },
     Read { io: IoId, run: RunId, task: TaskId, from: DiskValue },
 }
 

@@ -69,7 +69,7 @@ pub(crate) enum Driver {
     Threads {
         /// Where bodies that wait are polled, and values are written and read.
         runtime: tokio::runtime::Handle,
-        /// Rung when a deadline is nearer than the one that is awaited, or memory is short.
+        /// Rung when a deadline is nearer than the one that is awaited, or memory has become short.
         timekeeper: Bell,
     },
     /// Whoever waits, on its own thread. Time does not pass but when all wait for it.
@@ -104,9 +104,13 @@ pub(crate) struct State {
     /// What runs, with the flag that stops it.
     running: HashMap<Ticket, Stop>,
     out: Vec<Instruction>,
-    /// The bytes of the budget that values in memory hold.
+    /// The bytes of the budget that values in memory hold, those aside that are being written or read.
     held: Reservation,
+    /// The bytes of values that are being written or read: the disk store counts them meanwhile.
+    lent_bytes: u64,
     told_external: u64,
+    /// A task waits for memory.
+    is_short: bool,
     /// The deadline that the timekeeper knows of.
     deadline_ns: Option<u64>,
     is_closed: bool,
@@ -157,7 +161,9 @@ impl Engine {
             running: HashMap::new(),
             out: Vec::new(),
             held: consumer.reserve(),
+            lent_bytes: 0,
             told_external: 0,
+            is_short: false,
             deadline_ns: None,
             is_closed: false,
         };
@@ -226,6 +232,8 @@ impl Engine {
         if state.is_closed {
             return Err(SubmitError::Closed);
         }
+        // What others took since the last event is not to be given away again.
+        self.perform(state, &mut fx);
         let now_ns = self.now_ns();
         // The entry must be there before the instructions are carried out.
         let submission = Submission { graph: Arc::clone(&graph), priority, parent };

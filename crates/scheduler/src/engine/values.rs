@@ -34,6 +34,8 @@ impl Of {
 #[derive(Clone)]
 pub(crate) struct DiskValue {
     pub(crate) block: BlockId,
+    /// The bytes of the value in memory.
+    pub(crate) size_bytes: u64,
     pub(crate) decoder: Option<LocalDecoder>,
 }
 

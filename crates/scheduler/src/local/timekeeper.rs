@@ -8,6 +8,9 @@ use dolmen_graph::EventKind;
 use crate::core::CoreEvent;
 use crate::engine::{Driver, Engine};
 
+/// How often memory is looked at while a task waits for it: others give theirs back without a word.
+const MEMORY_PAUSE: Duration = Duration::from_millis(20);
+
 /// What was last seen to happen.
 struct Watch {
     n_steps: u64,
@@ -21,22 +24,22 @@ pub(super) fn run(engine: &Arc<Engine>, stall_after: Duration) {
     let mut watch = Watch { n_steps: 0, since: Instant::now(), is_reported: false };
     let mut n_heard = 0;
     loop {
-        let (deadline_ns, is_closed) = {
+        let (deadline_ns, is_short, is_closed) = {
             let state = engine.lock();
-            (state.core.next_deadline(), state.is_closed())
+            (state.core.next_deadline(), state.core.is_short(), state.is_closed())
         };
         if is_closed {
             return;
         }
         let now_ns = engine.now_ns();
         let until_due = deadline_ns.map(|at_ns| Duration::from_nanos(at_ns.saturating_sub(now_ns)));
-        let look = stall_after / 4;
+        let look = if is_short { MEMORY_PAUSE.min(stall_after / 4) } else { stall_after / 4 };
         let wait = until_due.map_or(look, |due| due.min(look));
         timekeeper.wait(&mut n_heard, Some(Instant::now() + wait));
         if deadline_ns.is_some_and(|at_ns| at_ns <= engine.now_ns()) {
             engine.tell(CoreEvent::Tick);
         }
-        engine.meet_shortage();
+        engine.mind_memory();
         watch.look(engine, stall_after);
     }
 }
