@@ -140,6 +140,11 @@ impl LocalExecutor {
         }
     }
 
+    /// Stops every run; new ones are taken as before.
+    pub fn cancel_all(&self) {
+        self.engine.cancel_all();
+    }
+
     /// How far each run is that has not been dropped.
     #[must_use]
     pub fn progress(&self) -> Vec<Progress> {

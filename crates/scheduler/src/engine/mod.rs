@@ -274,16 +274,27 @@ impl Engine {
         self.perform(state, fx);
     }
 
+    /// Cancels every run.
+    pub(crate) fn cancel_all(&self) {
+        let mut fx = Effects::default();
+        self.cancel_all_locked(&mut self.lock(), &mut fx);
+        fx.settle(self);
+    }
+
+    fn cancel_all_locked(&self, state: &mut State, fx: &mut Effects) {
+        let ids: Vec<RunId> = state.core.run_ids().collect();
+        for run in ids {
+            self.tell_locked(state, CoreEvent::Cancel { run }, fx);
+        }
+    }
+
     /// Ends everything. Whoever waits is told.
     pub(crate) fn close(&self) {
         let mut fx = Effects::default();
         let mut guard = self.lock();
         let state = &mut *guard;
         if !std::mem::replace(&mut state.is_closed, true) {
-            let ids: Vec<RunId> = state.core.run_ids().collect();
-            for run in ids {
-                self.tell_locked(state, CoreEvent::Cancel { run }, &mut fx);
-            }
+            self.cancel_all_locked(state, &mut fx);
         }
         for entry in state.runs.iter_mut().flatten() {
             fx.wakers.append(&mut entry.waiting_for_end);

@@ -31,6 +31,25 @@ fn who_waits_is_told_and_what_stops_when_asked_has_stopped() {
 }
 
 #[test]
+fn all_runs_are_cancelled_and_new_ones_taken() {
+    let world = World::new(2, usize::MAX);
+    let op = Lambda::op(|_, context| {
+        while !context.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(TaskError::Cancelled)
+    });
+    let runs: Vec<_> = (0..5).map(|_| world.submit(&single(op.clone()))).collect();
+    world.executor.cancel_all();
+    assert!(runs.iter().all(|run| matches!(run.wait_finished(LONG), Some(Err(RunError::Cancelled)))));
+    let next = world.submit(&single(Lambda::op(|_, _| Ok(Number::value(1)))));
+    next.wait_finished(LONG).unwrap().unwrap();
+    drop((runs, next));
+    world.until_idle();
+    world.end();
+}
+
+#[test]
 fn a_closure_that_cannot_be_stopped_is_reported() {
     let world = World::new(1, usize::MAX);
     let (release, released) = mpsc::channel::<()>();
