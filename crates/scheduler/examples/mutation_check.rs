@@ -1,6 +1,10 @@
 //! Puts faults into a copy of the decision core, one at a time, and shows that the simulator notices each.
 //!
-//! `cargo run -p dolmen-scheduler --example mutation_check`; takes some minutes. Fails if a fault goes unnoticed.
+//! `cargo run -p dolmen-scheduler --example mutation_check`, without arguments or with the folder for the copy, which is
+//! removed at the end; takes some minutes and no network. It prints a line for each fault, with what the simulator said, and
+//! fails if one goes unnoticed. The faults are in `mutations/faults.rs`; `tests/faults.rs` holds them to the source.
+
+#![allow(clippy::print_stdout, reason = "the program reports to people")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -87,7 +91,6 @@ fn run(copy: &Path) -> io::Result<bool> {
     Ok(n_noticed == FAULTS.len())
 }
 
-#[allow(clippy::print_stdout, reason = "the program reports to people")]
 fn main() -> ExitCode {
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(format!("mutation-check-{}", std::process::id())));

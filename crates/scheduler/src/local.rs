@@ -11,10 +11,9 @@ use dolmen_graph::{
 };
 use dolmen_storage::{MemoryBudget, TempFolder};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 
 use crate::core::{CoreConfig, Ledger};
-use crate::engine::{Driver, Engine, EngineConfig, Extend};
+use crate::engine::{Bell, Driver, Engine, EngineConfig, Extend};
 use crate::profile::{Profile, Progress};
 
 /// How a [`LocalExecutor`] is set up.
@@ -30,8 +29,8 @@ pub struct LocalConfig {
 }
 
 impl LocalConfig {
-    /// `n_workers` slots on the threads of `runtime`, which should have as many and do nothing else; without a memory
-    /// limit, and with the system's folder for temporary files.
+    /// `n_workers` workers, and `runtime` for bodies that wait, which should have as many threads; without a memory limit,
+    /// and with the system's folder for temporary files.
     #[must_use]
     pub fn new(runtime: Handle, n_workers: u32) -> Self {
         Self {
@@ -83,10 +82,10 @@ impl LocalConfig {
     }
 }
 
-/// Runs graphs on the threads of a tokio runtime, which it does not own.
+/// Runs graphs on threads of this process.
 ///
-/// Each worker is a slot: an asynchronous task that runs the synchronous bodies it is given in line, and yields to the
-/// runtime after a millisecond or one longer body. Bodies that wait are spawned; their slot counts as taken.
+/// Each worker is a thread that runs the synchronous bodies it is given. Bodies that wait are polled by a tokio runtime,
+/// which the executor does not own; their worker counts as taken, so that workers bound all that runs.
 ///
 /// Dropping it [closes](Self::close) it without waiting.
 #[derive(Debug)]
@@ -95,7 +94,10 @@ pub struct LocalExecutor {
 }
 
 impl LocalExecutor {
-    /// Starts the slots.
+    /// Starts the threads.
+    ///
+    /// # Panics
+    /// If the system refuses a thread.
     #[must_use]
     pub fn new(config: LocalConfig) -> Self {
         let LocalConfig { runtime, n_workers, budget, temp, registry, core, stall_after, extend } = config;
@@ -109,15 +111,17 @@ impl LocalExecutor {
             temp,
             registry,
             extend,
-            driver: Driver::Threads { runtime: runtime.clone(), timekeeper: Notify::new() },
+            driver: Driver::Threads { runtime: runtime.clone(), timekeeper: Bell::default() },
         });
         let reclaimer: std::sync::Weak<Engine> = Arc::downgrade(&engine);
         budget.register_reclaimer(reclaimer);
         // They end when the engine is closed, which whoever drops the executor does.
         for worker in 0..n_workers {
-            runtime.spawn(slot::run(Arc::clone(&engine), worker));
+            let (engine, runtime) = (Arc::clone(&engine), runtime.clone());
+            start(format!("dolmen-{worker}"), move || slot::run(engine, worker, &runtime));
         }
-        runtime.spawn(timekeeper::run(Arc::clone(&engine), stall_after));
+        let of_timekeeper = Arc::clone(&engine);
+        start("dolmen-time".to_owned(), move || timekeeper::run(&of_timekeeper, stall_after));
         Self { engine }
     }
 
@@ -134,6 +138,11 @@ impl LocalExecutor {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Stops every run; new ones are taken as before.
+    pub fn cancel_all(&self) {
+        self.engine.cancel_all();
     }
 
     /// How far each run is that has not been dropped.
@@ -171,6 +180,11 @@ impl LocalExecutor {
     pub fn n_spilled(&self) -> usize {
         self.engine.n_blocks()
     }
+}
+
+fn start(name: String, run: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name(name).spawn(run);
+    drop(thread.expect("the system has a thread to spare"));
 }
 
 impl Executor for LocalExecutor {

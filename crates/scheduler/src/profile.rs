@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use dolmen_graph::RunId;
+use dolmen_storage::format_bytes;
 
 use crate::core::StageStats;
 use crate::engine::Engine;
@@ -78,7 +79,10 @@ impl fmt::Display for Profile {
             writeln!(
                 f,
                 "{key:<width$}  {n_tasks:>9} {:>9} {time:>12} {:>12} {:>12} {:>12}",
-                stats.n_finished, stats.size_bytes, stats.memory_bytes_max, stats.spilled_bytes
+                stats.n_finished,
+                format_bytes(stats.size_bytes),
+                format_bytes(stats.memory_bytes_max),
+                format_bytes(stats.spilled_bytes)
             )?;
             if stats.n_failed > 0 {
                 writeln!(f, "{:width$}  {} attempts failed", "", stats.n_failed)?;

@@ -34,7 +34,7 @@ pub fn compute<X>(executor: &dyn Executor, what: X) -> Result<X::Output, Compute
 where
     X: Computable<Output: Clone>,
 {
-    Pending::start(executor, what, &Keys::new())?.wait()
+    Pending::start(executor, what, &Keys::default())?.wait()
 }
 
 /// As [`compute`], without blocking the thread. The graph is submitted at once, before the future is polled; dropping the
@@ -49,7 +49,7 @@ pub fn compute_async<X>(
 where
     X: Computable<Output: Clone>,
 {
-    let pending = Pending::start(executor, what, &Keys::new())?;
+    let pending = Pending::start(executor, what, &Keys::default())?;
     Ok(async move { pending.values().await })
 }
 
@@ -132,7 +132,7 @@ impl<T: Send + Sync + 'static> Delayed<T> {
 pub fn lower_delayed<X: Computable>(what: X) -> Result<Lowered, LowerError> {
     let mut needs = Needs::new();
     what.into_parts(&mut needs);
-    lower(&needs.into_nodes(), &Keys::new())
+    lower(&needs.into_nodes(), &Keys::default())
 }
 
 /// Why delayed values have no result.

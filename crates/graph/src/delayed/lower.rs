@@ -1,8 +1,8 @@
 //! From delayed values to a graph: one stage whose tasks read each other.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use super::awaited::Awaited;
@@ -11,8 +11,8 @@ use super::found::Found;
 use super::node::{Kind, Node};
 use crate::{GraphBuilder, GraphError, PartitionSet, Stage, StageId, Table, TaskGraph, TaskId, Wiring, WiringError};
 
-/// The nodes of a raw graph by key.
-pub(super) type Keys = HashMap<Arc<str>, Arc<Node>>;
+/// The nodes of a raw graph by key. The hash is fast, not safe from chosen keys: whoever writes a graph runs what he likes.
+pub(super) type Keys = FxHashMap<Arc<str>, Arc<Node>>;
 
 /// A graph of delayed values.
 #[derive(Debug)]

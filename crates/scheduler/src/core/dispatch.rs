@@ -406,11 +406,11 @@ impl Core {
             run.graph.for_each_input(*task, |_, up| add(up));
         } else {
             let mut ups = std::collections::BTreeSet::new();
-            tasks.iter().for_each(|task| {
+            for task in tasks {
                 run.graph.for_each_input(*task, |_, up| {
                     ups.insert(up);
-                })
-            });
+                });
+            }
             ups.into_iter().for_each(add);
         }
         need

@@ -102,7 +102,7 @@ pub struct Core {
     timers: Timers,
     next_ticket: u64,
     next_io: u64,
-    n_handled: u64,
+    n_steps: u64,
 }
 
 impl Core {
@@ -129,7 +129,7 @@ impl Core {
             timers: Timers::default(),
             next_ticket: 0,
             next_io: 0,
-            n_handled: 0,
+            n_steps: 0,
         }
     }
 
@@ -172,7 +172,8 @@ impl Core {
     }
 
     fn apply(&mut self, event: CoreEvent, now_ns: u64, out: &mut Vec<Instruction>) {
-        self.n_handled += 1;
+        let is_step = !matches!(event, CoreEvent::Tick | CoreEvent::External { .. } | CoreEvent::Shortage { .. });
+        self.n_steps += u64::from(is_step);
         match event {
             CoreEvent::WorkerJoined { worker } => self.join(worker),
             CoreEvent::WorkerLost { worker } => self.lose_worker(worker, out),

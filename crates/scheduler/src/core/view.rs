@@ -184,10 +184,16 @@ impl Core {
         self.runs.iter().flatten().map(|run| run.id)
     }
 
-    /// Events handled so far: when the number stands still, so does the work.
+    /// Whether a task waits for memory.
     #[must_use]
-    pub fn n_handled(&self) -> u64 {
-        self.n_handled
+    pub fn is_short(&self) -> bool {
+        self.is_short && !self.runnable.is_empty()
+    }
+
+    /// Events so far that say that something was done: when the number stands still, so does the work.
+    #[must_use]
+    pub fn n_steps(&self) -> u64 {
+        self.n_steps
     }
 }
 

@@ -6,39 +6,40 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-/// Rings for whoever waits: a blocked thread or an asynchronous task. A ring that nobody hears is kept for the next.
+/// Rings for whoever waits: any number of blocked threads, or one asynchronous task. Nobody misses a ring because another
+/// has heard it: each thread counts the rings that it has heard.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    is_rung: Mutex<bool>,
+    n_rings: Mutex<u64>,
     rung: Condvar,
     notify: Notify,
 }
 
 impl Bell {
     pub(crate) fn ring(&self) {
-        *self.is_rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.n_rings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.rung.notify_all();
         self.notify.notify_one();
     }
 
-    /// Blocks the thread until the next ring, or until `end`.
-    pub(crate) fn wait(&self, end: Option<Instant>) {
-        let mut is_rung = self.is_rung.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*is_rung {
+    /// Blocks the thread until there is a ring beyond the first `n_heard`, or until `end`. Counts what was heard.
+    pub(crate) fn wait(&self, n_heard: &mut u64, end: Option<Instant>) {
+        let mut n_rings = self.n_rings.lock().unwrap_or_else(PoisonError::into_inner);
+        while *n_rings == *n_heard {
             let Some(end) = end else {
-                is_rung = self.rung.wait(is_rung).unwrap_or_else(PoisonError::into_inner);
+                n_rings = self.rung.wait(n_rings).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            is_rung = self.rung.wait_timeout(is_rung, left).unwrap_or_else(PoisonError::into_inner).0;
+            n_rings = self.rung.wait_timeout(n_rings, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        *is_rung = false;
+        *n_heard = *n_rings;
     }
 
-    /// Waits for the next ring.
+    /// Waits for the next ring; one that came before counts.
     pub(crate) async fn heard(&self) {
         self.notify.notified().await;
     }

@@ -54,10 +54,10 @@ impl Disk {
 
     /// Writes a value. `held` are its bytes of the budget, which are free afterwards.
     pub(crate) fn write(&self, value: &ValueRef, held: Reservation) -> Result<DiskValue, SpillFailure> {
-        let decoder = value.local_decoder();
+        let (decoder, size_bytes) = (value.local_decoder(), value.size_bytes() as u64);
         let block = self.store.put(Block::Value(Arc::clone(value)), held, 0);
         match self.store.spill(block) {
-            Ok(_) => Ok(DiskValue { block, decoder }),
+            Ok(_) => Ok(DiskValue { block, size_bytes, decoder }),
             Err(error) => {
                 self.store.remove(block);
                 Err(match error {

@@ -7,7 +7,7 @@ use dolmen_graph::{RunId, TaskId, ValueRef};
 use dolmen_storage::{BlockId, Reservation};
 
 use super::values::DiskValue;
-use super::{Driver, Engine};
+use super::{CloseIfLost, Driver, Engine};
 use crate::core::IoId;
 
 /// Things that take time, or lead into foreign code.
@@ -25,7 +25,7 @@ pub(crate) struct Effects {
 
 /// A value to be written or read.
 pub(crate) enum IoJob {
-    Write { io: IoId, run: RunId, task: TaskId, value: ValueRef, held: Reservation },
+    Write { io: IoId, run: RunId, task: TaskId, value: ValueRef, size_bytes: u64, held: Reservation },
     Read { io: IoId, run: RunId, task: TaskId, from: DiskValue },
 }
 
@@ -41,11 +41,15 @@ impl Effects {
         match &engine.driver {
             Driver::Threads { runtime, timekeeper } => {
                 for job in self.io.drain(..) {
-                    let Some(engine) = engine.me.upgrade() else { return };
-                    runtime.spawn_blocking(move || engine.do_io(job));
+                    let Some(engine) = engine.strong() else { return };
+                    let guard = CloseIfLost::new(engine);
+                    runtime.spawn_blocking(move || {
+                        guard.engine().do_io(job);
+                        guard.done();
+                    });
                 }
                 if std::mem::take(&mut self.is_time_new) {
-                    timekeeper.notify_one();
+                    timekeeper.ring();
                 }
             }
             Driver::Inline { .. } => {

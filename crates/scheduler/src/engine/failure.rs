@@ -1,6 +1,7 @@
 //! What an error of a task means to the core.
 
 use std::error::Error;
+use std::io;
 
 use dolmen_graph::TaskError;
 use dolmen_storage::MemoryError;
@@ -26,7 +27,9 @@ fn needed_bytes(error: &TaskError) -> Option<u64> {
         if let Some(MemoryError::MemoryLimit { needed_bytes, .. }) = error.downcast_ref() {
             return Some(*needed_bytes as u64);
         }
-        next = error.source();
+        // The source of an I/O error is that of the error it wraps, which would be passed over.
+        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as _).or_else(|| error.source());
     }
     None
 }

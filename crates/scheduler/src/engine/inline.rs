@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use dolmen_graph::{RunId, RunStatus};
 
 use super::assignment::StreamJob;
-use super::{Bell, Driver, Effects, Engine};
+use super::{Bell, CloseIfLost, Driver, Effects, Engine};
 use crate::core::CoreEvent;
 
 impl Engine {
@@ -67,8 +67,12 @@ impl Engine {
             Driver::Inline { .. } => finish(block_on(self.run_stream(job))),
             Driver::Threads { runtime, .. } => {
                 let Some(engine) = self.strong() else { return };
+                let guard = CloseIfLost::new(engine);
                 // Owned by the engine: it is stopped through its ticket, and reports in any case.
-                runtime.spawn(async move { finish(engine.run_stream(job).await) });
+                runtime.spawn(async move {
+                    finish(guard.engine().run_stream(job).await);
+                    guard.done();
+                });
             }
         }
     }
@@ -78,11 +82,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
+    let mut n_heard = 0;
     let mut context = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => return value,
-            Poll::Pending => bell.wait(None),
+            Poll::Pending => bell.wait(&mut n_heard, None),
         }
     }
 }

@@ -16,12 +16,12 @@ impl Engine {
     /// Does one job and tells the core. Blocks on the disk.
     pub(crate) fn do_io(&self, job: IoJob) {
         match job {
-            IoJob::Write { io, run, task, value, held } => {
-                let size_bytes = value.size_bytes() as u64;
+            IoJob::Write { io, run, task, value, size_bytes, held } => {
                 let written = self.disk.write(&value, held);
                 let mut fx = Effects::default();
                 fx.garbage.push(value);
                 let mut state = self.lock();
+                state.lent_bytes -= size_bytes;
                 let event = match written {
                     Ok(on_disk) if state.core.is_awaited(io) => {
                         if let Some(entry) = state.entry(run) {
@@ -47,8 +47,6 @@ impl Engine {
     }
 
     fn do_read(&self, io: IoId, run: RunId, task: TaskId, from: &super::values::DiskValue) {
-        // The core counts the bytes already; while the disk store counts them too, ours are given back.
-        self.lend(run, task);
         let mut n_tries = 0;
         let value = loop {
             match self.disk.read(from) {
@@ -61,6 +59,7 @@ impl Engine {
         };
         let mut fx = Effects::default();
         let mut state = self.lock();
+        state.lent_bytes -= from.size_bytes;
         let is_awaited = state.core.is_awaited(io);
         let event = match value {
             Ok(value) => {
@@ -80,15 +79,6 @@ impl Engine {
         self.tell_locked(&mut state, event, &mut fx);
         drop(state);
         fx.settle(self);
-    }
-
-    fn lend(&self, run: RunId, task: TaskId) {
-        let mut state = self.lock();
-        let bytes = match state.core.task_state(run, task) {
-            Some(crate::core::TaskState::OnDisk { size_bytes }) => usize::try_from(size_bytes).unwrap_or(usize::MAX),
-            _ => 0,
-        };
-        state.held.shrink(bytes);
     }
 
     fn may_sleep(&self) -> bool {

@@ -12,6 +12,7 @@
 
 mod assignment;
 mod bell;
+mod close_if_lost;
 mod disk;
 mod effects;
 mod failure;
@@ -40,6 +41,7 @@ use dolmen_storage::{Consumer, MemoryBudget, Reservation, TempFolder};
 pub(crate) use assignment::remote::{RemoteJob, RemoteTask};
 pub(crate) use assignment::{Assignment, Ran};
 pub(crate) use bell::Bell;
+pub(crate) use close_if_lost::CloseIfLost;
 pub(crate) use effects::Effects;
 pub(crate) use handle::RunHandle;
 
@@ -65,11 +67,12 @@ pub(crate) struct EngineConfig {
 
 /// Who runs what the core hands out.
 pub(crate) enum Driver {
-    /// Slots on the threads of a runtime, with a task that minds the time.
+    /// A thread for each worker, and one that minds the time.
     Threads {
+        /// Where bodies that wait are polled, and values are written and read.
         runtime: tokio::runtime::Handle,
-        /// Rung when a deadline is nearer than the one that is awaited, or memory is short.
-        timekeeper: tokio::sync::Notify,
+        /// Rung when a deadline is nearer than the one that is awaited, or memory has become short.
+        timekeeper: Bell,
     },
     /// Whoever waits, on its own thread. Time does not pass but when all wait for it.
     Inline {
@@ -103,9 +106,13 @@ pub(crate) struct State {
     /// What runs, with the flag that stops it.
     running: HashMap<Ticket, Stop>,
     out: Vec<Instruction>,
-    /// The bytes of the budget that values in memory hold.
+    /// The bytes of the budget that values in memory hold, those aside that are being written or read.
     held: Reservation,
+    /// The bytes of values that are being written or read: the disk store counts them meanwhile.
+    lent_bytes: u64,
     told_external: u64,
+    /// A task waits for memory.
+    is_short: bool,
     /// The deadline that the timekeeper knows of.
     deadline_ns: Option<u64>,
     is_closed: bool,
@@ -167,7 +174,9 @@ impl Engine {
             running: HashMap::new(),
             out: Vec::new(),
             held: consumer.reserve(),
+            lent_bytes: 0,
             told_external: 0,
+            is_short: false,
             deadline_ns: None,
             is_closed: false,
         };
@@ -200,10 +209,6 @@ impl Engine {
 
     pub(crate) fn bell(&self, worker: u32) -> &Arc<Bell> {
         &self.bells[worker as usize]
-    }
-
-    pub(crate) fn n_workers(&self) -> u32 {
-        u32::try_from(self.bells.len()).expect("made from a u32")
     }
 
     /// The blocks that the engine has on disk.
@@ -240,6 +245,8 @@ impl Engine {
         if state.is_closed {
             return Err(SubmitError::Closed);
         }
+        // What others took since the last event is not to be given away again.
+        self.perform(state, &mut fx);
         let now_ns = self.now_ns();
         // The entry must be there before the instructions are carried out.
         let submission = Submission { graph: Arc::clone(&graph), priority, parent };
@@ -280,16 +287,27 @@ impl Engine {
         self.perform(state, fx);
     }
 
+    /// Cancels every run.
+    pub(crate) fn cancel_all(&self) {
+        let mut fx = Effects::default();
+        self.cancel_all_locked(&mut self.lock(), &mut fx);
+        fx.settle(self);
+    }
+
+    fn cancel_all_locked(&self, state: &mut State, fx: &mut Effects) {
+        let ids: Vec<RunId> = state.core.run_ids().collect();
+        for run in ids {
+            self.tell_locked(state, CoreEvent::Cancel { run }, fx);
+        }
+    }
+
     /// Ends everything. Whoever waits is told.
     pub(crate) fn close(&self) {
         let mut fx = Effects::default();
         let mut guard = self.lock();
         let state = &mut *guard;
         if !std::mem::replace(&mut state.is_closed, true) {
-            let ids: Vec<RunId> = state.core.run_ids().collect();
-            for run in ids {
-                self.tell_locked(state, CoreEvent::Cancel { run }, &mut fx);
-            }
+            self.cancel_all_locked(state, &mut fx);
         }
         for entry in state.runs.iter_mut().flatten() {
             fx.wakers.append(&mut entry.waiting_for_end);
@@ -299,7 +317,7 @@ impl Engine {
         fx.settle(self);
         self.bells.iter().for_each(|bell| bell.ring());
         if let Driver::Threads { timekeeper, .. } = &self.driver {
-            timekeeper.notify_one();
+            timekeeper.ring();
         }
         self.hub.close();
     }

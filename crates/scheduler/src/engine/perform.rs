@@ -6,7 +6,7 @@ use dolmen_graph::{EventKind, RunId, RunStatus, TaskId};
 
 use super::effects::{Effects, IoJob};
 use super::{Assignment, Driver, Engine, State, Stop};
-use crate::core::{CoreEvent, Instruction, Outcome};
+use crate::core::{CoreEvent, Instruction, Ledger, Outcome};
 
 /// How far the budget may be off from what values hold.
 const SLACK_BYTES: u64 = 1 << 18;
@@ -30,6 +30,8 @@ impl Engine {
                 break;
             }
         }
+        let is_short = state.core.is_short();
+        fx.is_time_new |= is_short && !std::mem::replace(&mut state.is_short, is_short);
         let deadline_ns = state.core.next_deadline();
         if deadline_ns != state.deadline_ns {
             let is_nearer = deadline_ns.is_some_and(|at| state.deadline_ns.is_none_or(|before| at < before));
@@ -43,14 +45,25 @@ impl Engine {
     fn balance(&self, state: &mut State) -> bool {
         let memory = state.core.memory();
         let held = state.held.size() as u64;
-        let is_off = memory.values_bytes.abs_diff(held) > SLACK_BYTES || (memory.values_bytes == 0 && held > 0);
-        if is_off {
-            state.held.resize(usize::try_from(memory.values_bytes).unwrap_or(usize::MAX));
+        let to_hold = memory.values_bytes.saturating_sub(state.lent_bytes);
+        if to_hold.abs_diff(held) > SLACK_BYTES || (to_hold == 0 && held > 0) {
+            state.held.resize(usize::try_from(to_hold).unwrap_or(usize::MAX));
+            if self.hub.is_on() {
+                let Ledger { limit_bytes, disk_bytes, .. } = memory;
+                let used_bytes = memory.used_bytes();
+                let kind = EventKind::Memory { used_bytes, limit_bytes, spilled_bytes: disk_bytes };
+                self.hub.push(self.now_ns(), None, kind);
+            }
         }
         if memory.limit_bytes == u64::MAX {
             return false;
         }
-        let external = (self.budget.used_bytes() as u64).saturating_sub(state.held.size() as u64);
+        let ours = (state.held.size() as u64).saturating_add(state.lent_bytes);
+        let mut external = (self.budget.used_bytes() as u64).saturating_sub(ours);
+        if external > SLACK_BYTES {
+            // What others can drop at once is as good as free.
+            external = external.saturating_sub(self.budget.clean_bytes() as u64);
+        }
         if external.abs_diff(state.told_external) <= SLACK_BYTES && (external > 0 || state.told_external == 0) {
             return false;
         }
@@ -92,24 +105,23 @@ impl Engine {
                 }
             }
             Instruction::Spill { io, run, task } => {
-                let held = {
-                    let bytes = state.entry(run).and_then(|entry| entry.values.get(task)).map_or(0, |v| v.size_bytes());
-                    state.held.split(bytes)
-                };
                 let Some(entry) = state.entry(run) else { return };
                 if entry.values.disk(task).is_some() {
                     // It has been written before and is still there.
                     fx.garbage.extend(entry.values.take(task));
-                    drop(held);
                     state.core.handle(CoreEvent::Spilled { io }, self.now_ns(), &mut state.out);
                     return;
                 }
                 let Some(value) = entry.values.get(task).cloned() else { return };
-                fx.io.push(IoJob::Write { io, run, task, value, held });
+                let size_bytes = value.size_bytes() as u64;
+                state.lent_bytes += size_bytes;
+                let held = state.held.split(value.size_bytes());
+                fx.io.push(IoJob::Write { io, run, task, value, size_bytes, held });
             }
             Instruction::Load { io, run, task } => {
                 let Some(entry) = state.entry(run) else { return };
                 let Some(from) = entry.values.disk(task).cloned() else { return };
+                state.lent_bytes += from.size_bytes;
                 fx.io.push(IoJob::Read { io, run, task, from });
             }
             Instruction::Free { run, task, size_bytes } => {
@@ -140,7 +152,11 @@ impl Engine {
                 let (key, n_tasks) = (Arc::clone(&of_graph.key), of_graph.n_active());
                 self.event(run, || EventKind::StageStarted { stage, key, n_tasks });
             }
-            Instruction::StageFinished { run, stage } => self.event(run, || EventKind::StageFinished { stage }),
+            Instruction::StageFinished { run, stage } => {
+                let Some(entry) = state.entry(run) else { return };
+                entry.values.finish(stage);
+                self.event(run, || EventKind::StageFinished { stage });
+            }
             Instruction::RunEnded { run, outcome } => {
                 let Some(entry) = state.entry(run) else { return };
                 fx.wakers.append(&mut entry.waiting_for_end);
@@ -182,12 +198,16 @@ impl Engine {
         fx.settle(self);
     }
 
-    /// Whether somebody was refused memory since the last call; the core then makes room.
-    pub(crate) fn meet_shortage(&self) {
+    /// Has the core make room if somebody was refused memory since the last call, and looks whether others have given
+    /// back what a task waits for.
+    pub(crate) fn mind_memory(&self) {
         let missing_bytes = self.shortage_bytes.swap(0, std::sync::atomic::Ordering::Relaxed);
         if missing_bytes > 0 {
-            self.tell(CoreEvent::Shortage { missing_bytes });
+            return self.tell(CoreEvent::Shortage { missing_bytes });
         }
+        let mut fx = Effects::default();
+        self.perform(&mut self.lock(), &mut fx);
+        fx.settle(self);
     }
 }
 
@@ -199,7 +219,7 @@ impl dolmen_storage::Reclaim for Engine {
         }
         self.shortage_bytes.fetch_max(shortage.missing_bytes as u64, std::sync::atomic::Ordering::Relaxed);
         if let Driver::Threads { timekeeper, .. } = &self.driver {
-            timekeeper.notify_one();
+            timekeeper.ring();
         }
     }
 }

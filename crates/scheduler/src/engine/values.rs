@@ -17,12 +17,25 @@ pub(crate) struct Values {
 struct Of {
     values: Vec<Option<ValueRef>>,
     n_values: u32,
+    /// No more values come, so that the list goes with the last. Until then it stays: tasks that finish one by one, each
+    /// value used up before the next, would make it again every time.
+    is_finished: bool,
+}
+
+impl Of {
+    fn free_if_empty(&mut self) {
+        if self.is_finished && self.n_values == 0 {
+            self.values = Vec::new();
+        }
+    }
 }
 
 /// A value that has been written.
 #[derive(Clone)]
 pub(crate) struct DiskValue {
     pub(crate) block: BlockId,
+    /// The bytes of the value in memory.
+    pub(crate) size_bytes: u64,
     pub(crate) decoder: Option<LocalDecoder>,
 }
 
@@ -48,10 +61,15 @@ impl Values {
         let of = self.stages.get_mut(task.stage.index())?;
         let value = of.values.get_mut(task.partition as usize)?.take()?;
         of.n_values -= 1;
-        if of.n_values == 0 {
-            of.values = Vec::new();
-        }
+        of.free_if_empty();
         Some(value)
+    }
+
+    /// All tasks of a stage have their values.
+    pub(crate) fn finish(&mut self, stage: StageId) {
+        let of = &mut self.stages[stage.index()];
+        of.is_finished = true;
+        of.free_if_empty();
     }
 
     pub(crate) fn disk(&self, task: TaskId) -> Option<&DiskValue> {

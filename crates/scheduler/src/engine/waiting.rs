@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::assignment::{Assignment, Ran};
 use super::effects::Effects;
-use super::{Bell, Current, Driver, Engine, State};
+use super::{Bell, CloseIfLost, Current, Driver, Engine, State};
 use crate::core::{CoreEvent, Outcome, Ticket};
 
 /// Tasks that run inside each other on one thread, at most; what is deeper gets a thread of its own, because stacks end.
@@ -138,6 +138,7 @@ impl Engine {
         bell: &Bell,
         waker: &Waker,
     ) -> Option<Result<Option<ValueRef>, RunError>> {
+        let mut n_heard = 0;
         loop {
             if let Some(found) = self.look_or_register(run, awaited, waker) {
                 return Some(found);
@@ -145,7 +146,7 @@ impl Engine {
             if end.is_some_and(|end| Instant::now() >= end) {
                 return None;
             }
-            bell.wait(end);
+            bell.wait(&mut n_heard, end);
         }
     }
 
@@ -159,6 +160,7 @@ impl Engine {
         let Current { worker, ticket, depth, .. } = current;
         let bell = self.bell(worker);
         let waker = Waker::from(Arc::clone(bell));
+        let mut n_heard = 0;
         self.tell(CoreEvent::Waits { worker, ticket, on: run });
         let found = loop {
             if let Some(found) = self.look_or_register(run, awaited, &waker) {
@@ -170,7 +172,7 @@ impl Engine {
             let assignment = self.take_mail(&mut self.lock(), worker);
             match assignment {
                 Some(assignment) => self.help(assignment, depth),
-                None => bell.wait(end),
+                None => bell.wait(&mut n_heard, end),
             }
         };
         self.tell(CoreEvent::GoesOn { worker, ticket });
@@ -188,10 +190,13 @@ impl Engine {
         if depth < DEPTH_MAX {
             return self.run_to_report(assignment);
         }
-        let (Driver::Threads { runtime, .. }, Some(engine)) = (&self.driver, self.strong()) else {
-            return self.run_to_report(assignment);
-        };
-        runtime.spawn_blocking(move || engine.run_to_report(assignment));
+        let Some(engine) = self.strong() else { return };
+        let guard = CloseIfLost::new(engine);
+        // It ends with what it runs, which is stopped through its ticket.
+        std::thread::spawn(move || {
+            guard.engine().run_to_report(assignment);
+            guard.done();
+        });
     }
 
     /// Runs an assignment and reports it; one that waits is left to the runtime.

@@ -127,6 +127,7 @@ impl<T> AsCompleted<T> {
 
     /// The next future, `None` if there are no more, or none is done before `end`, or the task that waits was cancelled.
     pub(super) fn wait_next(&mut self, end: Option<Instant>) -> Option<TaskFuture<T>> {
+        let mut n_heard = 0;
         while self.n_left > 0 {
             if let Some(future) = self.take_next() {
                 return Some(future);
@@ -135,7 +136,7 @@ impl<T> AsCompleted<T> {
                 return None;
             }
             if !is_in_task() {
-                park(&self.queue.bell, end);
+                park(&self.queue.bell, &mut n_heard, end);
                 continue;
             }
             // A worker is lent to one run at a time, so each waits in turns with looking at all.
@@ -152,10 +153,10 @@ impl<T> AsCompleted<T> {
 }
 
 /// Blocks the thread; the other tasks of a runtime go on elsewhere meanwhile.
-fn park(bell: &Bell, end: Option<Instant>) {
+fn park(bell: &Bell, n_heard: &mut u64, end: Option<Instant>) {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| bell.wait(end)),
-        _ => bell.wait(end),
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| bell.wait(n_heard, end)),
+        _ => bell.wait(n_heard, end),
     }
 }
 

@@ -284,7 +284,7 @@ impl Job {
                     let bell = Arc::new(Bell::default());
                     job.observe(Waker::from(Arc::clone(&bell) as Arc<Bell>));
                     if job.is_starting() {
-                        bell.wait(end);
+                        bell.wait(&mut 0, end);
                     }
                 }
             }

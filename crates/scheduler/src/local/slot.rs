@@ -1,40 +1,27 @@
-//! A worker on the threads of a runtime.
+//! A worker: a thread that runs what it is given.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::engine::{Assignment, Effects, Engine, Ran};
-
-/// After how long a slot lets other tasks of the runtime have its thread.
-const YIELD_AFTER: Duration = Duration::from_millis(1);
-
-/// Closes the engine if the runtime drops the slot: nobody would run anything any more.
-struct Guard(Arc<Engine>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if !self.0.lock().is_closed() {
-            self.0.close();
-        }
-    }
-}
+use crate::engine::{Assignment, CloseIfLost, Effects, Engine, Ran};
 
 /// Runs what the worker is given until the engine is closed.
-pub(super) async fn run(engine: Arc<Engine>, worker: u32) {
-    let guard = Guard(engine);
-    let engine = &guard.0;
+///
+/// Bodies find the runtime as the current one, so that they can block on futures of it.
+pub(super) fn run(engine: Arc<Engine>, worker: u32, runtime: &tokio::runtime::Handle) {
+    let _entered = runtime.enter();
+    let guard = CloseIfLost::new(engine);
+    let engine = guard.engine();
     let mut fx = Effects::default();
-    let mut since = Instant::now();
+    let mut n_heard = 0;
     let mut next: Option<Assignment> = None;
     loop {
         let assignment = match next.take() {
             Some(assignment) => assignment,
             None => match look(engine, worker) {
                 Mail::Some(assignment) => assignment,
-                Mail::Closed => return,
+                Mail::Closed => break,
                 Mail::None => {
-                    engine.bell(worker).heard().await;
-                    since = Instant::now();
+                    engine.bell(worker).wait(&mut n_heard, None);
                     continue;
                 }
             },
@@ -50,11 +37,8 @@ pub(super) async fn run(engine: Arc<Engine>, worker: u32) {
             }
             Ran::Stream(job) => engine.leave_running(worker, job),
         }
-        if since.elapsed() > YIELD_AFTER {
-            tokio::task::yield_now().await;
-            since = Instant::now();
-        }
     }
+    guard.done();
 }
 
 enum Mail {

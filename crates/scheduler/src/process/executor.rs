@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 
 use dolmen_graph::{EventReader, Executor, GraphRun, RunId, SubmitError, SubmitOptions, TaskGraph, encode};
 use thiserror::Error;
-use tokio::sync::Notify;
 
 use super::config::ProcessConfig;
 use super::connection::Connection;
 use super::protocol::VARIABLE;
 use super::slot::{self, Pool};
 use crate::core::{CoreConfig, Ledger};
-use crate::engine::{Driver, Engine, EngineConfig};
+use crate::engine::{Bell, Driver, Engine, EngineConfig};
 use crate::local::timekeeper;
 use crate::profile::{Profile, Progress};
 
@@ -66,12 +65,15 @@ impl ProcessExecutor {
             temp: Arc::clone(&config.temp),
             registry: Arc::clone(&config.registry),
             extend: Box::new(|context| context),
-            driver: Driver::Threads { runtime: config.runtime.clone(), timekeeper: Notify::new() },
+            driver: Driver::Threads { runtime: config.runtime.clone(), timekeeper: Bell::default() },
         });
         let reclaimer: Weak<Engine> = Arc::downgrade(&engine);
         config.budget.register_reclaimer(reclaimer);
         let runtime = config.runtime.clone();
-        runtime.spawn(timekeeper::run(Arc::clone(&engine), config.stall_after));
+        let (of_timekeeper, stall_after) = (Arc::clone(&engine), config.stall_after);
+        let thread = std::thread::Builder::new().name("dolmen-time".to_owned());
+        let started = thread.spawn(move || timekeeper::run(&of_timekeeper, stall_after));
+        started.map_err(|source| StartError::Start { source })?;
         let pids = Mutex::new(connections.iter().map(|connection| Some(connection.pid())).collect());
         let pool = Arc::new(Pool { engine, config, pids });
         // They end when the engine is closed, which whoever drops the executor does.

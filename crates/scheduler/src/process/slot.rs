@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::config::ProcessConfig;
 use super::connection::Connection;
-use crate::engine::{Engine, RemoteJob};
+use crate::engine::{CloseIfLost, Engine, RemoteJob};
 
 /// How often a worker is started in vain before it is given up, and how long is waited before the second time; each
 /// further wait is twice as long.
@@ -42,22 +42,11 @@ impl Pool {
     }
 }
 
-/// Closes the engine if the runtime drops the slot: nobody would run anything any more.
-struct Guard(Arc<Pool>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if !self.0.engine.lock().is_closed() {
-            self.0.engine.close();
-        }
-    }
-}
-
 /// Hands out what the worker is given until the engine is closed.
 pub(super) async fn run(pool: Arc<Pool>, worker: u32, connection: Connection) {
-    let guard = Guard(pool);
-    let pool = &guard.0;
-    let engine = &pool.engine;
+    // The guard stays unless others go on: without any worker nobody would run anything.
+    let guard = CloseIfLost::new(Arc::clone(&pool.engine));
+    let engine = guard.engine();
     let mut connection = connection;
     loop {
         let (assignment, is_closed) = {
@@ -65,14 +54,14 @@ pub(super) async fn run(pool: Arc<Pool>, worker: u32, connection: Connection) {
             (engine.take_mail(&mut state, worker), state.is_closed())
         };
         if is_closed {
-            return;
+            break;
         }
         let Some(assignment) = assignment else {
             engine.bell(worker).heard().await;
             continue;
         };
         let mut job = RemoteJob::new(assignment);
-        if run_job(pool, &mut connection, &mut job).await.is_ok() {
+        if run_job(&pool, &mut connection, &mut job).await.is_ok() {
             engine.report_remote(job);
             continue;
         }
@@ -86,14 +75,11 @@ pub(super) async fn run(pool: Arc<Pool>, worker: u32, connection: Connection) {
                 pool.set_pid(worker, Some(connection.pid()));
                 engine.join_worker(worker);
             }
-            Err(_) if is_any_left => {
-                // The others go on; the guard would close the engine.
-                std::future::pending::<()>().await;
-                return;
-            }
+            Err(_) if is_any_left => break,
             Err(_) => return,
         }
     }
+    guard.done();
 }
 
 /// Runs the tasks of an assignment. An error means that the worker is lost.

@@ -1,4 +1,5 @@
 //! What every executor must do, run on each of them.
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
 
 mod programs;
 mod suite;
@@ -6,7 +7,7 @@ mod suite;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dolmen_graph::{Executor, InlineExecutor, OpRegistry};
+use dolmen_graph::{Executor, InlineExecutor};
 use dolmen_scheduler::{CoreConfig, Grouping, LocalConfig, LocalExecutor, SyncExecutor};
 use dolmen_storage::{MemoryBudget, TempFolder};
 use programs::registry;
@@ -58,7 +59,6 @@ fn synchronous(limit_bytes: usize) -> Subject {
 
 fn inline() -> Subject {
     let abilities = Abilities { has_time: false, has_limit: false, is_lazy: false, has_events: false };
-    let _ = OpRegistry::new();
     Subject::new(Arc::new(InlineExecutor::new()), abilities, None, Box::new(()))
 }
 

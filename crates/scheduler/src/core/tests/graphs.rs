@@ -134,14 +134,14 @@ fn random_wiring(rng: &mut Rng, n_up: u32, n_down: Option<u32>) -> (u32, Wiring)
         3 => (n, Wiring::Broadcast { partition: rng.below(n_up) }),
         4 => (n, Wiring::Exchange(ExchangeKind::Hash)),
         5 => (n, Wiring::All),
-        6 if n_up % 2 == 0 && (free || n == n_up) => {
+        6 if n_up.is_multiple_of(2) && (free || n == n_up) => {
             // A transposition.
             let (up, down) = (Grid::new(&[2, n_up / 2]).unwrap(), Grid::new(&[n_up / 2, 2]).unwrap());
             let axes =
                 [BlockAxis::From { axis: 1, map: AxisMap::SAME }, BlockAxis::From { axis: 0, map: AxisMap::SAME }];
             (n_up, Wiring::Blocks(Arc::new(Blocks::new(up, down, axes).unwrap())))
         }
-        7 if n_up % 3 == 0 && (free || n == n_up / 3) => {
+        7 if n_up.is_multiple_of(3) && (free || n == n_up / 3) => {
             // A reduction of the last axis.
             let (up, down) = (Grid::new(&[n_up / 3, 3]).unwrap(), Grid::new(&[n_up / 3]).unwrap());
             let axes = [BlockAxis::same(0), BlockAxis::All];

@@ -288,10 +288,10 @@ impl World {
     fn check_gangs(&self, started: &[Instruction]) {
         let mut gangs: BTreeMap<(RunId, StageId), u32> = BTreeMap::new();
         for instruction in started {
-            if let Instruction::Run { run, stage, .. } = instruction {
-                if self.runs[run].graph.stage(*stage).options.is_gang {
-                    *gangs.entry((*run, *stage)).or_default() += 1;
-                }
+            if let Instruction::Run { run, stage, .. } = instruction
+                && self.runs[run].graph.stage(*stage).options.is_gang
+            {
+                *gangs.entry((*run, *stage)).or_default() += 1;
             }
         }
         for ((run, stage), n) in gangs {
