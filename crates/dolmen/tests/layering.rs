@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Every crate with the crates of this workspace that it may use.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 9] = [
+    ("dolmen-graph", &[]),
     ("dolmen-storage", &[]),
+    ("dolmen-scheduler", &["dolmen-graph", "dolmen-storage"]),
     ("dolmen-frame", &["dolmen-storage"]),
     ("dolmen", &["dolmen-frame", "dolmen-storage"]),
     ("dolmen-cli", &["dolmen"]),

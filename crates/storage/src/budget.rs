@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use thiserror::Error;
 
 use crate::byte_size::format_bytes;
+use crate::reclaim::{Reclaim, Reclaimers, Shortage};
 
 /// How many consumers an error names.
 const N_TOP_CONSUMERS: usize = 5;
@@ -52,11 +53,17 @@ impl fmt::Display for TopConsumers<'_> {
 /// One limit for all memory that a session's queries, blocks and values hold. Shared by `Arc`.
 ///
 /// The budget counts, it does not allocate. Growing and shrinking touch three atomics; a lock is taken only when a
-/// consumer comes or goes, or when an error names the largest ones.
+/// consumer comes or goes, or when the limit is reached.
+///
+/// A request that does not fit never waits. Registered reclaimers first drop blocks that are on disk already; if that
+/// makes room, the request is met. Either way they are woken, so that they write more blocks to disk. Else the request is
+/// refused, and who made it spills what it holds, or fails. What is in use passes the limit only by infallible growth
+/// ([`Consumer::grow`], [`Reservation::grow`], [`Reservation::resize`]).
 pub struct MemoryBudget {
     limit_bytes: usize,
     used_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
+    reclaimers: Reclaimers,
     next_id: AtomicU64,
     consumers: Mutex<HashMap<u64, Weak<ConsumerState>>>,
 }
@@ -68,6 +75,7 @@ impl MemoryBudget {
             limit_bytes,
             used_bytes: AtomicUsize::new(0),
             peak_bytes: AtomicUsize::new(0),
+            reclaimers: Reclaimers::default(),
             next_id: AtomicU64::new(0),
             consumers: Mutex::new(HashMap::new()),
         })
@@ -111,6 +119,16 @@ impl MemoryBudget {
         Consumer { state }
     }
 
+    /// The bytes in use that a request would have dropped if it needed them, save those that are being referred to.
+    pub fn clean_bytes(&self) -> usize {
+        self.reclaimers.living().clean_bytes()
+    }
+
+    /// Has `reclaimer` asked and woken from now on whenever the limit is reached, until it is dropped.
+    pub fn register_reclaimer(&self, reclaimer: Weak<dyn Reclaim>) {
+        self.reclaimers.register(reclaimer);
+    }
+
     /// The `n` names that hold the most bytes, the largest first; names that hold nothing are left out.
     pub fn top_consumers(&self, n: usize) -> Vec<(String, usize)> {
         // The states are taken out of the lock before they are dropped: dropping the last one takes the lock again.
@@ -134,10 +152,47 @@ impl MemoryBudget {
         Ok(())
     }
 
+    /// Takes `bytes` if they fit when blocks that are on disk have been dropped.
+    #[cold]
+    fn try_take_by_reclaim(&self, bytes: usize) -> Result<(), usize> {
+        let reclaimers = self.reclaimers.living();
+        let mut dropped_bytes = 0;
+        let taken = loop {
+            let Err(used_bytes) = self.try_take(bytes) else { break Ok(()) };
+            let missing_bytes = self.missing(bytes, used_bytes);
+            let freed = reclaimers.drop_clean(missing_bytes, missing_bytes);
+            if freed == 0 {
+                break Err(used_bytes);
+            }
+            // Another thread may take what was freed. Trying again ends: every turn drops blocks from memory.
+            dropped_bytes += freed;
+        };
+        let missing_bytes = taken.map_or_else(|used_bytes| self.missing(bytes, used_bytes), |()| 0);
+        reclaimers.wake(&Shortage { needed_bytes: bytes, dropped_bytes, missing_bytes, is_refused: taken.is_err() });
+        taken
+    }
+
     /// Takes `bytes` even when they do not fit.
     fn take(&self, bytes: usize) {
+        if let Err(used_bytes) = self.try_take(bytes) {
+            self.take_past_limit(bytes, used_bytes);
+        }
+    }
+
+    #[cold]
+    fn take_past_limit(&self, bytes: usize, used_bytes: usize) {
+        let reclaimers = self.reclaimers.living();
+        // Whatever can be dropped helps here: these bytes are in memory in any case.
+        let dropped_bytes = reclaimers.drop_clean(1, self.missing(bytes, used_bytes));
         let before = self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.peak_bytes.fetch_max(before.saturating_add(bytes), Ordering::Relaxed);
+        let missing_bytes = self.missing(bytes, before);
+        reclaimers.wake(&Shortage { needed_bytes: bytes, dropped_bytes, missing_bytes, is_refused: false });
+    }
+
+    /// How far `bytes` more than `used_bytes` go past the limit.
+    fn missing(&self, bytes: usize, used_bytes: usize) -> usize {
+        used_bytes.saturating_add(bytes).saturating_sub(self.limit_bytes)
     }
 
     fn give_back(&self, bytes: usize) {
@@ -190,13 +245,13 @@ impl Consumer {
     }
 
     /// Takes `bytes` more without a reservation, for callers that keep the count themselves and give it back by
-    /// [`shrink`](Self::shrink).
+    /// [`shrink`](Self::shrink). Never waits.
     ///
     /// # Errors
     /// [`MemoryError::MemoryLimit`] if they do not fit; nothing is taken then.
     pub fn try_grow(&self, bytes: usize) -> Result<(), MemoryError> {
         let budget = &self.state.budget;
-        match budget.try_take(bytes) {
+        match budget.try_take(bytes).or_else(|_| budget.try_take_by_reclaim(bytes)) {
             Ok(()) => {
                 self.state.held_bytes.fetch_add(bytes, Ordering::Relaxed);
                 Ok(())
@@ -432,6 +487,87 @@ mod tests {
         r.try_grow(usize::MAX - 1).unwrap();
         r.try_grow(2).unwrap_err();
         r.try_grow(1).unwrap();
+    }
+
+    /// Holds memory that it can drop, and notes what it is told.
+    struct Cache {
+        held: Consumer,
+        shortages: Mutex<Vec<Shortage>>,
+    }
+
+    impl Cache {
+        fn new(budget: &Arc<MemoryBudget>, held_bytes: usize) -> Arc<Self> {
+            let held = budget.consumer("cache");
+            held.try_grow(held_bytes).unwrap();
+            let cache = Arc::new(Self { held, shortages: Mutex::default() });
+            let reclaimer: Weak<dyn Reclaim> = Arc::<Self>::downgrade(&cache);
+            budget.register_reclaimer(reclaimer);
+            cache
+        }
+
+        fn shortages(&self) -> Vec<Shortage> {
+            std::mem::take(&mut *self.shortages.lock().unwrap())
+        }
+    }
+
+    impl Reclaim for Cache {
+        fn drop_clean(&self, bytes_min: usize, wanted_bytes: usize) -> usize {
+            if self.held.size() < bytes_min { 0 } else { self.held.shrink(wanted_bytes) }
+        }
+
+        fn clean_bytes(&self) -> usize {
+            self.held.size()
+        }
+
+        fn wake(&self, shortage: &Shortage) {
+            self.shortages.lock().unwrap().push(*shortage);
+        }
+    }
+
+    #[test]
+    fn reclaimers_are_asked_and_woken_when_the_limit_is_reached() {
+        let budget = MemoryBudget::new(100);
+        let cache = Cache::new(&budget, 40);
+        let consumer = budget.consumer("sort");
+        consumer.try_grow(60).unwrap();
+        assert!(cache.shortages().is_empty(), "what fits wakes nobody");
+        assert_eq!(budget.clean_bytes(), 40);
+
+        consumer.try_grow(30).unwrap();
+        assert_eq!((cache.held.size(), budget.used_bytes(), budget.peak_bytes()), (10, 100, 100));
+        let met = Shortage { needed_bytes: 30, dropped_bytes: 30, missing_bytes: 0, is_refused: false };
+        assert_eq!(cache.shortages(), [met]);
+
+        consumer.try_grow(11).unwrap_err();
+        assert_eq!(cache.held.size(), 10, "too little to help is not dropped");
+        let refused = Shortage { needed_bytes: 11, dropped_bytes: 0, missing_bytes: 11, is_refused: true };
+        assert_eq!(cache.shortages(), [refused]);
+
+        consumer.try_grow(101).unwrap_err();
+        assert_eq!((cache.held.size(), cache.shortages().len()), (10, 1));
+
+        consumer.grow(25);
+        let past = Shortage { needed_bytes: 25, dropped_bytes: 10, missing_bytes: 15, is_refused: false };
+        assert_eq!((cache.shortages(), budget.used_bytes(), budget.clean_bytes()), (vec![past], 115, 0));
+        consumer.shrink(115);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn the_next_reclaimer_is_asked_when_one_has_too_little() {
+        let budget = MemoryBudget::new(100);
+        let (small, large) = (Cache::new(&budget, 10), Cache::new(&budget, 90));
+        budget.consumer("sort").try_grow(50).unwrap();
+        assert_eq!((small.held.size(), large.held.size()), (10, 40));
+        assert_eq!((small.shortages().len(), large.shortages().len()), (1, 1));
+    }
+
+    #[test]
+    fn a_reclaimer_that_is_gone_is_not_asked() {
+        let budget = MemoryBudget::new(100);
+        drop(Cache::new(&budget, 40));
+        budget.consumer("sort").try_grow(101).unwrap_err();
+        assert_eq!((budget.used_bytes(), budget.clean_bytes()), (0, 0));
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //!                          |             |
 //!                     StoreOptions   AccessPolicy, Secrets
 //!
-//!  MemoryBudget --> Consumer --> Reservation        TempFolder, AtomicOutput: local folders and results
+//!  MemoryBudget --> Consumer --> Reservation --> BlockStore --> TempFolder       AtomicOutput: local results
+//!       |                                            |
+//!       '---- Reclaim: short of memory, drop --------'
 //! ```
 //!
 //! A session makes one [`Stores`], one [`MemoryBudget`] and one [`TempFolder`]; nothing here is global.
@@ -31,10 +33,13 @@
 //! - **Nothing that runs in a session can widen its policy.** It is set when [`Stores`] is made and has no setter.
 //! - **No secret leaves in an error, in `Debug` or in `Display`.** URLs that identify stores hold none.
 //! - **Bytes taken from a [`MemoryBudget`] come back** when their [`Reservation`] or their last [`Consumer`] is dropped.
+//! - **Asking a budget for memory never waits**, not for a disk either: only blocks that are on disk already are dropped.
+//! - **A block is read back as it was written, or not at all**, and a store's files do not outlive it.
 //! - **A result is whole or absent**: [`AtomicOutput`] on local disks; object stores complete an upload in one step.
 
 mod access;
 mod atomic_output;
+mod block_store;
 mod budget;
 mod byte_size;
 mod environment;
@@ -47,6 +52,7 @@ mod listing;
 mod location;
 mod memory_limit;
 mod real_path;
+mod reclaim;
 mod secrets;
 mod store_options;
 mod stores;
@@ -55,6 +61,7 @@ mod temp_folder;
 
 pub use access::{AccessPolicy, AccessRoot, ExternalAccess, Operation};
 pub use atomic_output::AtomicOutput;
+pub use block_store::{BlockCodec, BlockError, BlockId, BlockRef, BlockStats, BlockStore, CodecError, Damage};
 pub use budget::{Consumer, MemoryBudget, MemoryError, Reservation};
 pub use byte_size::{ByteSizeError, ByteSizeProblem, format_bytes, parse_bytes};
 pub use environment::Environment;
@@ -65,6 +72,7 @@ pub use held_output::HeldOutput;
 pub use listing::{Listing, ListingKind};
 pub use location::{Location, PathBase, StoreKey, StoreKind, Target};
 pub use memory_limit::default_memory_limit;
+pub use reclaim::{Reclaim, Shortage};
 pub use secrets::{REDACTED, Secrets, is_secret_key, redact_url};
 pub use stores::{ResolvedStore, Stores, StoresConfig};
 pub use suggest::nearest;

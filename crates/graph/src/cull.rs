@@ -1,0 +1,204 @@
+//! Leaving out what no output needs.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::wiring::Table;
+use crate::{
+    EncodeError, GraphError, Input, Op, Output, PartitionSet, Stage, StageId, TaskBody, TaskError, TaskGraph, Wiring,
+};
+
+/// The graph with only those tasks that an output needs.
+///
+/// Partitions keep their numbers, stages without a wanted task go, and the others move up in their order. A stage of which
+/// nothing is wanted stays, without inputs, where a wanted stage still lists it among its own: the positions of inputs are
+/// part of what an operation means. Outputs keep their order.
+///
+/// Takes time in proportion to the stages where whole stages or ranges of them are wanted; where only scattered tasks of a
+/// stage are, or by irregular wiring, in proportion to these.
+#[must_use]
+pub fn cull(graph: TaskGraph) -> TaskGraph {
+    let wanted = wanted(&graph);
+    let (stages, outputs) = graph.into_parts();
+
+    let mut is_listed = vec![false; stages.len()];
+    for (stage, _) in stages.iter().zip(&wanted).filter(|(_, set)| !set.is_empty()) {
+        for input in &stage.inputs {
+            is_listed[input.stage.index()] = true;
+        }
+    }
+    for output in &outputs {
+        is_listed[output.stage.index()] = true;
+    }
+
+    let mut next = 0;
+    let new_ids: Vec<StageId> = wanted
+        .iter()
+        .zip(&is_listed)
+        .map(|(set, listed)| {
+            let id = StageId(next);
+            next += u32::from(*listed || !set.is_empty());
+            id
+        })
+        .collect();
+
+    let kept = stages.into_iter().zip(wanted).zip(is_listed).filter(|((_, set), listed)| *listed || !set.is_empty());
+    let stages = kept
+        .map(|((stage, active), _)| {
+            if active.is_empty() {
+                return Stage { inputs: Vec::new(), op: Arc::new(NeverRun), active, ..stage };
+            }
+            let moved = |input: Input| Input { stage: new_ids[input.stage.index()], ..input };
+            Stage { inputs: stage.inputs.into_iter().map(moved).collect(), active, ..stage }
+        })
+        .collect();
+    let outputs = outputs.into_iter().map(|output| Output { stage: new_ids[output.stage.index()], ..output }).collect();
+    TaskGraph::from_checked(stages, outputs)
+}
+
+/// For each stage the partitions that an output needs, directly or not.
+fn wanted(graph: &TaskGraph) -> Vec<PartitionSet> {
+    let mut wanted: Vec<PartitionSet> = graph.stages().map(|(id, _)| graph.kept(id).clone()).collect();
+    for (id, stage) in graph.stages().rev() {
+        if wanted[id.index()].is_empty() {
+            continue;
+        }
+        if let Some(table) = graph.own_table(id) {
+            wanted[id.index()] = close(table, &wanted[id.index()]);
+        }
+        for input in stage.inputs.iter().filter(|input| input.stage != id) {
+            let read = read_by(&input.wiring, &wanted[id.index()], graph.stage(input.stage).n_tasks, stage.n_tasks);
+            let set = &mut wanted[input.stage.index()];
+            *set = set.union(&read);
+        }
+    }
+    wanted
+}
+
+/// The partitions of a stage that reads itself which `set` needs, `set` included.
+fn close(table: &Table, set: &PartitionSet) -> PartitionSet {
+    if set.is_all(table.n_down()) {
+        return set.clone();
+    }
+    let mut marks = Marks::new(set.end());
+    set.iter().for_each(|p| marks.mark(p));
+    for p in (0..set.end()).rev() {
+        if marks.is_marked(p) {
+            table.inputs(p).iter().for_each(|q| marks.mark(*q));
+        }
+    }
+    marks.into_set()
+}
+
+/// The upstream partitions that the tasks in `set` read.
+pub(crate) fn read_by(wiring: &Wiring, set: &PartitionSet, n_up: u32, n_down: u32) -> PartitionSet {
+    if set.is_empty() {
+        return PartitionSet::empty();
+    }
+    match wiring {
+        Wiring::Same => set.clone(),
+        Wiring::All | Wiring::Exchange(_) => PartitionSet::all(n_up),
+        Wiring::Broadcast { partition } => PartitionSet::one(*partition),
+        Wiring::Tree { fan_in } => {
+            let widen = |idx: u32| idx.saturating_mul(*fan_in).min(n_up);
+            PartitionSet::ranges(set.runs().map(|run| widen(run.start)..widen(run.end)).collect())
+        }
+        Wiring::Blocks(blocks) if set.is_all(n_down) => {
+            let mut runs: Vec<Range<u32>> = Vec::new();
+            if blocks.for_each_run_read(|run| match runs.last_mut() {
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ => runs.push(run),
+            }) {
+                PartitionSet::ranges(runs)
+            } else {
+                enumerate(wiring, set, n_up, n_down)
+            }
+        }
+        Wiring::Blocks(_) | Wiring::Table(_) => enumerate(wiring, set, n_up, n_down),
+    }
+}
+
+fn enumerate(wiring: &Wiring, set: &PartitionSet, n_up: u32, n_down: u32) -> PartitionSet {
+    // A few tasks of a large stage are cheaper to list than to mark.
+    if set.len() <= n_up / 64 {
+        let mut read = Vec::new();
+        set.iter().for_each(|p| wiring.for_each_input(n_up, n_down, p, |q| read.push(q)));
+        return read.into_iter().collect();
+    }
+    let mut marks = Marks::new(n_up);
+    set.iter().for_each(|p| wiring.for_each_input(n_up, n_down, p, |q| marks.mark(q)));
+    marks.into_set()
+}
+
+/// A bit for each partition.
+struct Marks {
+    words: Vec<u64>,
+}
+
+impl Marks {
+    fn new(n: u32) -> Self {
+        Self { words: vec![0; (n as usize).div_ceil(64)] }
+    }
+
+    fn mark(&mut self, partition: u32) {
+        self.words[partition as usize / 64] |= 1 << (partition % 64);
+    }
+
+    fn is_marked(&self, partition: u32) -> bool {
+        self.words[partition as usize / 64] >> (partition % 64) & 1 == 1
+    }
+
+    fn into_set(self) -> PartitionSet {
+        PartitionSet::from_words(self.words)
+    }
+}
+
+/// Checks that everything an active task or an output needs is active.
+pub(crate) fn check_active(graph: &TaskGraph) -> Result<(), GraphError> {
+    let first_outside = |needed: &PartitionSet, active: &PartitionSet| needed.iter().find(|p| !active.contains(*p));
+    for (_, stage) in graph.stages() {
+        for input in &stage.inputs {
+            let upstream = graph.stage(input.stage);
+            if upstream.active.is_all(upstream.n_tasks) {
+                continue;
+            }
+            let needed = read_by(&input.wiring, &stage.active, upstream.n_tasks, stage.n_tasks);
+            if let Some(partition) = first_outside(&needed, &upstream.active) {
+                let (key, input_key) = (Arc::clone(&stage.key), Arc::clone(&upstream.key));
+                return Err(GraphError::InactiveInput { key, input_key, partition });
+            }
+        }
+    }
+    for output in graph.outputs() {
+        let stage = graph.stage(output.stage);
+        if !stage.active.is_all(stage.n_tasks)
+            && let Some(partition) = first_outside(&output.partitions, &stage.active)
+        {
+            return Err(GraphError::InactiveOutput { key: Arc::clone(&stage.key), partition });
+        }
+    }
+    Ok(())
+}
+
+/// The operation of a stage of which no task is wanted.
+#[derive(Debug)]
+pub(crate) struct NeverRun;
+
+impl NeverRun {
+    pub(crate) const NAME: &'static str = "dolmen.never";
+}
+
+impl Op for NeverRun {
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        Ok(Vec::new())
+    }
+
+    fn body(&self, partition: u32) -> TaskBody {
+        // Reached only by an executor that runs what is not active.
+        TaskBody::sync(move |_, _| Err(TaskError::failed(format!("partition {partition} is not wanted"))))
+    }
+}

@@ -1,0 +1,7 @@
+//! The core under a simulator, and by itself.
+
+mod decisions;
+mod graphs;
+mod history;
+mod rng;
+mod world;

@@ -1,0 +1,34 @@
+//! Work that must not get lost.
+
+use std::sync::Arc;
+
+use super::Engine;
+
+/// Closes the engine unless [`done`](Self::done) is called: a thread or task that others count on has panicked, or the
+/// runtime has dropped it, so that nobody would ever be told the rest.
+pub(crate) struct CloseIfLost {
+    engine: Arc<Engine>,
+    is_done: bool,
+}
+
+impl CloseIfLost {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, is_done: false }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    pub(crate) fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for CloseIfLost {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.engine.close();
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Writing values to the session's temporary folder and reading them back.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dolmen_graph::{LocalDecoder, OpRegistry, ValueError, ValueRef};
+use dolmen_storage::{BlockCodec, BlockError, BlockId, BlockStore, CodecError, MemoryBudget, Reservation, TempFolder};
+
+use super::values::DiskValue;
+use crate::core::SpillFailure;
+
+/// Values on disk. Those in memory belong to the engine.
+pub(crate) struct Disk {
+    store: Arc<BlockStore<Block>>,
+    registry: Arc<OpRegistry>,
+}
+
+/// What the store holds: a value on its way out, or bytes on their way in.
+enum Block {
+    Value(ValueRef),
+    Bytes(Bytes),
+}
+
+struct Codec;
+
+impl BlockCodec<Block> for Codec {
+    fn size_bytes(&self, block: &Block) -> usize {
+        match block {
+            Block::Value(value) => value.size_bytes(),
+            Block::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    fn encode(&self, block: &Block, out: &mut dyn Write) -> Result<(), CodecError> {
+        let Block::Value(value) = block else { return Err("bytes are written only once".into()) };
+        let encoded = value.encode()?;
+        let name = encoded.type_name.as_bytes();
+        out.write_all(&u32::try_from(name.len())?.to_le_bytes())?;
+        out.write_all(name)?;
+        out.write_all(&encoded.bytes)?;
+        Ok(())
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<Block, CodecError> {
+        Ok(Block::Bytes(bytes))
+    }
+}
+
+impl Disk {
+    pub(crate) fn new(budget: Arc<MemoryBudget>, temp: Arc<TempFolder>, registry: Arc<OpRegistry>) -> Self {
+        Self { store: BlockStore::new(budget, temp, Codec, |_| ()), registry }
+    }
+
+    /// Writes a value. `held` are its bytes of the budget, which are free afterwards.
+    pub(crate) fn write(&self, value: &ValueRef, held: Reservation) -> Result<DiskValue, SpillFailure> {
+        let (decoder, size_bytes) = (value.local_decoder(), value.size_bytes() as u64);
+        let block = self.store.put(Block::Value(Arc::clone(value)), held, 0);
+        match self.store.spill(block) {
+            Ok(_) => Ok(DiskValue { block, size_bytes, decoder }),
+            Err(error) => {
+                self.store.remove(block);
+                Err(match error {
+                    BlockError::Encode { .. } => SpillFailure::NotEncodable,
+                    error => SpillFailure::Disk(Arc::new(error)),
+                })
+            }
+        }
+    }
+
+    /// Reads a value back. It stays on disk, so that writing it again costs nothing.
+    pub(crate) fn read(&self, on_disk: &DiskValue) -> Result<ValueRef, ReadError> {
+        let block = self.store.load(on_disk.block)?;
+        let Block::Bytes(bytes) = &*block else { return Err(ReadError::Format) };
+        let value = self.decode(bytes, on_disk.decoder.as_ref());
+        drop(block);
+        // The store's copy: the value itself is the engine's to count.
+        let _ = self.store.spill(on_disk.block);
+        value
+    }
+
+    fn decode(&self, bytes: &[u8], decoder: Option<&LocalDecoder>) -> Result<ValueRef, ReadError> {
+        let (length, rest) = bytes.split_first_chunk().ok_or(ReadError::Format)?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (name, bytes) = rest.split_at_checked(length).ok_or(ReadError::Format)?;
+        if let Some(decoder) = decoder {
+            return Ok(decoder(bytes)?);
+        }
+        let name = std::str::from_utf8(name).map_err(|_| ReadError::Format)?;
+        Ok(self.registry.decode_value_bytes(name, bytes)?)
+    }
+
+    pub(crate) fn remove(&self, block: BlockId) {
+        self.store.remove(block);
+    }
+
+    /// Blocks on disk.
+    pub(crate) fn n_blocks(&self) -> usize {
+        self.store.stats().n_blocks
+    }
+}
+
+/// Why a value was not read back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error("the bytes of the block are no value")]
+    Format,
+}
+
+impl ReadError {
+    /// Whether there is no memory for it now.
+    pub(crate) fn is_memory(&self) -> bool {
+        matches!(self, Self::Block(BlockError::Memory { .. }))
+    }
+}

@@ -1,0 +1,73 @@
+//! What is to be done once the lock is released.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use dolmen_graph::{RunId, TaskId, ValueRef};
+use dolmen_storage::{BlockId, Reservation};
+
+use super::values::DiskValue;
+use super::{CloseIfLost, Driver, Engine};
+use crate::core::IoId;
+
+/// Things that take time, or lead into foreign code.
+#[derive(Default)]
+pub(crate) struct Effects {
+    pub(crate) garbage: Vec<ValueRef>,
+    pub(crate) blocks: Vec<BlockId>,
+    pub(crate) wakers: Vec<Waker>,
+    /// Workers that have mail.
+    pub(crate) rung: Vec<u32>,
+    pub(crate) io: Vec<IoJob>,
+    /// The timekeeper is to look at its watch.
+    pub(crate) is_time_new: bool,
+}
+
+/// A value to be written or read.
+pub(crate) enum IoJob {
+    Write { io: IoId, run: RunId, task: TaskId, value: ValueRef, size_bytes: u64, held: Reservation },
+    Read { io: IoId, run: RunId, task: TaskId, from: DiskValue },
+}
+
+impl Effects {
+    /// Does everything.
+    pub(crate) fn settle(&mut self, engine: &Engine) {
+        for worker in self.rung.drain(..) {
+            engine.bell(worker).ring();
+        }
+        self.wakers.drain(..).for_each(Waker::wake);
+        self.garbage.clear();
+        self.blocks.drain(..).for_each(|block| engine.disk.remove(block));
+        match &engine.driver {
+            Driver::Threads { runtime, timekeeper } => {
+                for job in self.io.drain(..) {
+                    let Some(engine) = engine.strong() else { return };
+                    let guard = CloseIfLost::new(engine);
+                    runtime.spawn_blocking(move || {
+                        guard.engine().do_io(job);
+                        guard.done();
+                    });
+                }
+                if std::mem::take(&mut self.is_time_new) {
+                    timekeeper.ring();
+                }
+            }
+            Driver::Inline { .. } => {
+                for job in std::mem::take(&mut self.io) {
+                    engine.do_io(job);
+                }
+            }
+        }
+    }
+
+    /// Does not ring for `worker`: whoever asks is the worker itself.
+    pub(crate) fn spare(&mut self, worker: u32) {
+        self.rung.retain(|rung| *rung != worker);
+    }
+}
+
+impl Engine {
+    pub(crate) fn strong(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+}

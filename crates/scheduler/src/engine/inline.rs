@@ -1,0 +1,93 @@
+//! Running graphs on the thread that asks for them.
+
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use dolmen_graph::{RunId, RunStatus};
+
+use super::assignment::StreamJob;
+use super::{Bell, CloseIfLost, Driver, Effects, Engine};
+use crate::core::CoreEvent;
+
+impl Engine {
+    /// Runs whatever is next until a run has ended. Within a task, only what that run needs; otherwise when no other
+    /// thread does the same.
+    pub(crate) fn run_inline(&self, run: RunId) {
+        let Driver::Inline { turn, .. } = &self.driver else { return };
+        match self.current() {
+            Some(current) => {
+                let (worker, ticket) = (current.worker, current.ticket);
+                self.tell(CoreEvent::Waits { worker, ticket, on: run });
+                self.run_until_ended(run);
+                self.tell(CoreEvent::GoesOn { worker, ticket });
+            }
+            None => {
+                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                self.run_until_ended(run);
+            }
+        }
+    }
+
+    fn run_until_ended(&self, run: RunId) {
+        loop {
+            let mut state = self.lock();
+            if state.core.run_status(run) != RunStatus::Running {
+                return;
+            }
+            let assignment = self.take_mail(&mut state, 0);
+            let deadline_ns = state.core.next_deadline();
+            drop(state);
+            match (assignment, deadline_ns) {
+                (Some(assignment), _) => self.run_to_report(assignment),
+                // Nothing is left but to wait: the time comes at once.
+                (None, Some(at_ns)) => {
+                    let Driver::Inline { now_ns, .. } = &self.driver else { return };
+                    now_ns.fetch_max(at_ns, Ordering::Relaxed);
+                    self.tell(CoreEvent::Tick);
+                }
+                (None, None) => return,
+            }
+        }
+    }
+
+    /// Leaves a task that waits to the runtime or, without one, waits for it.
+    pub(crate) fn leave_running(&self, worker: u32, job: StreamJob) {
+        let Some(engine) = self.strong() else { return };
+        let finish = move |report| {
+            let mut fx = Effects::default();
+            let mut state = engine.lock();
+            engine.report(&mut state, report, &mut fx);
+            drop(state);
+            fx.settle(&engine);
+            engine.bell(worker).ring();
+        };
+        match &self.driver {
+            Driver::Inline { .. } => finish(block_on(self.run_stream(job))),
+            Driver::Threads { runtime, .. } => {
+                let Some(engine) = self.strong() else { return };
+                let guard = CloseIfLost::new(engine);
+                // Owned by the engine: it is stopped through its ticket, and reports in any case.
+                runtime.spawn(async move {
+                    finish(guard.engine().run_stream(job).await);
+                    guard.done();
+                });
+            }
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut n_heard = 0;
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => bell.wait(&mut n_heard, None),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Writing and reading values, outside the lock.
+
+use std::time::Duration;
+
+use dolmen_graph::{EventKind, RunId, TaskId};
+
+use super::effects::{Effects, IoJob};
+use super::{Driver, Engine};
+use crate::core::{CoreEvent, IoId};
+
+/// How often reading is tried again while others hold the memory, and how long is waited before.
+const N_TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Engine {
+    /// Does one job and tells the core. Blocks on the disk.
+    pub(crate) fn do_io(&self, job: IoJob) {
+        match job {
+            IoJob::Write { io, run, task, value, size_bytes, held } => {
+                let written = self.disk.write(&value, held);
+                let mut fx = Effects::default();
+                fx.garbage.push(value);
+                let mut state = self.lock();
+                state.lent_bytes -= size_bytes;
+                let event = match written {
+                    Ok(on_disk) if state.core.is_awaited(io) => {
+                        if let Some(entry) = state.entry(run) {
+                            fx.garbage.extend(entry.values.take(task));
+                            entry.values.set_disk(task, on_disk);
+                        }
+                        self.note(run, EventKind::Spilled { task, size_bytes });
+                        CoreEvent::Spilled { io }
+                    }
+                    Ok(on_disk) => {
+                        // The value was freed meanwhile.
+                        fx.blocks.push(on_disk.block);
+                        CoreEvent::Spilled { io }
+                    }
+                    Err(cause) => CoreEvent::SpillFailed { io, cause },
+                };
+                self.tell_locked(&mut state, event, &mut fx);
+                drop(state);
+                fx.settle(self);
+            }
+            IoJob::Read { io, run, task, from } => self.do_read(io, run, task, &from),
+        }
+    }
+
+    fn do_read(&self, io: IoId, run: RunId, task: TaskId, from: &super::values::DiskValue) {
+        let mut n_tries = 0;
+        let value = loop {
+            match self.disk.read(from) {
+                Err(error) if error.is_memory() && n_tries < N_TRIES && self.may_sleep() => {
+                    n_tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                result => break result,
+            }
+        };
+        let mut fx = Effects::default();
+        let mut state = self.lock();
+        state.lent_bytes -= from.size_bytes;
+        let is_awaited = state.core.is_awaited(io);
+        let event = match value {
+            Ok(value) => {
+                let size_bytes = value.size_bytes() as u64;
+                if is_awaited && let Some(entry) = state.entry(run) {
+                    let graph = std::sync::Arc::clone(&entry.graph);
+                    entry.values.insert(&graph, task, value);
+                    fx.wakers.extend(entry.waiting.remove(&task).into_iter().flatten());
+                    self.note(run, EventKind::Loaded { task, size_bytes });
+                } else {
+                    fx.garbage.push(value);
+                }
+                CoreEvent::Loaded { io }
+            }
+            Err(_) => CoreEvent::LoadFailed { io },
+        };
+        self.tell_locked(&mut state, event, &mut fx);
+        drop(state);
+        fx.settle(self);
+    }
+
+    fn may_sleep(&self) -> bool {
+        matches!(self.driver, Driver::Threads { .. })
+    }
+
+    fn note(&self, run: RunId, kind: EventKind) {
+        self.hub.push(self.now_ns(), Some(run), kind);
+    }
+}

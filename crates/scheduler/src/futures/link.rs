@@ -1,0 +1,86 @@
+//! The result of a job as a value that another graph uses.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dolmen_graph::{Awaited, BoxFuture, GraphRun, TaskError, TaskId, TaskResult};
+
+use super::job::Job;
+
+/// One result of a job.
+///
+/// One for single use belongs to the job whose graph uses it, and lets go of the result when that graph has run: the values
+/// of a long chain of futures would otherwise all be held by the last one.
+pub(super) struct Link {
+    job: Mutex<Option<Arc<Job>>>,
+    result_idx: usize,
+    is_single_use: bool,
+}
+
+impl Link {
+    pub(super) fn new(job: Arc<Job>, result_idx: usize, is_single_use: bool) -> Self {
+        Self { job: Mutex::new(Some(job)), result_idx, is_single_use }
+    }
+
+    /// What is awaited as a link, if it is one.
+    pub(super) fn of(awaited: &Arc<dyn Awaited>) -> Option<Arc<Self>> {
+        let any: Arc<dyn Any + Send + Sync> = Arc::clone(awaited) as _;
+        any.downcast().ok()
+    }
+
+    /// The job, unless it was let go.
+    pub(super) fn job(&self) -> Option<Arc<Job>> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of the job if the link is for single use.
+    pub(super) fn release(&self) -> Option<Arc<Job>> {
+        if !self.is_single_use {
+            return None;
+        }
+        self.job.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The run that has the value; `None` while the job is not done.
+    fn run(&self, job: &Job) -> Option<Result<(Arc<dyn GraphRun>, TaskId), TaskError>> {
+        let outcome = job.outcome()?;
+        Some(outcome.map(|run| (run, job.task(self.result_idx))).map_err(TaskError::failed))
+    }
+}
+
+/// The result was given up before a task read it.
+#[derive(Debug, thiserror::Error)]
+#[error("the future that the task uses was given up")]
+struct GivenUp;
+
+impl Awaited for Link {
+    fn now(&self) -> Option<TaskResult> {
+        let Some(job) = self.job() else { return Some(Err(TaskError::failed(GivenUp))) };
+        match self.run(&job)? {
+            Ok((run, task)) => {
+                let value = run.wait_value(task, Some(Duration::ZERO))?;
+                Some(value.map_err(TaskError::failed))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn value(&self) -> BoxFuture<TaskResult> {
+        let Some(job) = self.job() else { return Box::pin(std::future::ready(Err(TaskError::failed(GivenUp)))) };
+        let result_idx = self.result_idx;
+        Box::pin(async move {
+            Arc::clone(&job).settled().await;
+            let Some(outcome) = job.outcome() else { return Err(TaskError::failed(GivenUp)) };
+            let run = outcome.map_err(TaskError::failed)?;
+            run.value(job.task(result_idx)).await.map_err(TaskError::failed)
+        })
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("result_idx", &self.result_idx).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+//! The executor whose workers are processes.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use dolmen_graph::{EventReader, Executor, GraphRun, RunId, SubmitError, SubmitOptions, TaskGraph, encode};
+use thiserror::Error;
+
+use super::config::ProcessConfig;
+use super::connection::Connection;
+use super::protocol::VARIABLE;
+use super::slot::{self, Pool};
+use crate::core::{CoreConfig, Ledger};
+use crate::engine::{Bell, Driver, Engine, EngineConfig};
+use crate::local::timekeeper;
+use crate::profile::{Profile, Progress};
+
+/// Runs graphs in processes of this machine, see [the module](crate::process).
+///
+/// A graph with operations that exist in this process only, such as closures, is refused with their key. A worker that is
+/// lost is replaced, and what it ran runs again, up to [`losses_max`](CoreConfig::losses_max) times for each task.
+///
+/// Dropping it ends the workers.
+pub struct ProcessExecutor {
+    pool: Arc<Pool>,
+}
+
+/// Why workers could not be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// This process is itself meant to be a worker: it did not call [`serve_if_worker`](super::serve_if_worker) first.
+    #[error("this process is a worker: call `serve_if_worker` before anything else in `main`")]
+    InWorker,
+    /// A program did not start, or did not say that it is a worker.
+    #[error("a worker process could not be started; does its program call `serve_if_worker` first?")]
+    Start {
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+impl ProcessExecutor {
+    /// Starts the workers and waits until all are there.
+    ///
+    /// # Errors
+    /// [`StartError`] if one of them is not.
+    pub async fn start(config: ProcessConfig) -> Result<Self, StartError> {
+        if std::env::var_os(VARIABLE).is_some() {
+            return Err(StartError::InWorker);
+        }
+        let mut connections = Vec::new();
+        for _ in 0..config.n_workers {
+            connections.push(Connection::start(&config).await.map_err(|source| StartError::Start { source })?);
+        }
+        let limit = config.budget.limit_bytes();
+        let memory_limit_bytes = if limit == usize::MAX { u64::MAX } else { limit as u64 };
+        let engine = Engine::new(EngineConfig {
+            name: "processes",
+            n_workers: config.n_workers,
+            core: CoreConfig { memory_limit_bytes, ..config.core },
+            budget: Arc::clone(&config.budget),
+            temp: Arc::clone(&config.temp),
+            registry: Arc::clone(&config.registry),
+            extend: Box::new(|context| context),
+            driver: Driver::Threads { runtime: config.runtime.clone(), timekeeper: Bell::default() },
+        });
+        let reclaimer: Weak<Engine> = Arc::downgrade(&engine);
+        config.budget.register_reclaimer(reclaimer);
+        let runtime = config.runtime.clone();
+        let (of_timekeeper, stall_after) = (Arc::clone(&engine), config.stall_after);
+        let thread = std::thread::Builder::new().name("dolmen-time".to_owned());
+        let started = thread.spawn(move || timekeeper::run(&of_timekeeper, stall_after));
+        started.map_err(|source| StartError::Start { source })?;
+        let pids = Mutex::new(connections.iter().map(|connection| Some(connection.pid())).collect());
+        let pool = Arc::new(Pool { engine, config, pids });
+        // They end when the engine is closed, which whoever drops the executor does.
+        for (worker, connection) in (0..).zip(connections) {
+            runtime.spawn(slot::run(Arc::clone(&pool), worker, connection));
+        }
+        Ok(Self { pool })
+    }
+
+    fn engine(&self) -> &Arc<Engine> {
+        &self.pool.engine
+    }
+
+    /// The process ids of the workers that are there.
+    #[must_use]
+    pub fn worker_pids(&self) -> Vec<u32> {
+        self.pool.pids.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().copied().collect()
+    }
+
+    /// Stops everything, and waits for what runs, at most `timeout`. Gives the keys of the tasks that still run then.
+    pub fn close(&self, timeout: Duration) -> Vec<String> {
+        self.engine().close();
+        let end = Instant::now() + timeout;
+        loop {
+            let running = self.engine().lock().core.running_keys();
+            if running.is_empty() || Instant::now() >= end {
+                return running;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// How far each run is that has not been dropped.
+    #[must_use]
+    pub fn progress(&self) -> Vec<Progress> {
+        Progress::of(self.engine())
+    }
+
+    /// What a run has cost so far, stage by stage; `None` if it was dropped.
+    #[must_use]
+    pub fn profile(&self, run: RunId) -> Option<Profile> {
+        Profile::of(self.engine(), run)
+    }
+
+    /// Who holds how many bytes.
+    #[must_use]
+    pub fn memory(&self) -> Ledger {
+        self.engine().lock().core.memory()
+    }
+
+    /// What runs, what waits for what, and who holds memory; for people.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        self.engine().lock().core.explain()
+    }
+}
+
+impl Executor for ProcessExecutor {
+    fn name(&self) -> &str {
+        "processes"
+    }
+
+    fn submit(&self, graph: Arc<TaskGraph>, options: SubmitOptions) -> Result<Arc<dyn GraphRun>, SubmitError> {
+        // Each worker gets the bytes when it needs them; what cannot be sent is refused now.
+        encode(&graph)?;
+        Ok(self.engine().submit(graph, options)?)
+    }
+
+    fn events(&self) -> Box<dyn EventReader> {
+        self.engine().hub().reader()
+    }
+}
+
+impl fmt::Debug for ProcessExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessExecutor").field("pids", &self.worker_pids()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for ProcessExecutor {
+    fn drop(&mut self) {
+        self.engine().close();
+    }
+}

@@ -1,0 +1,189 @@
+//! What a worker process does.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dolmen_graph::{
+    CancelToken, DecodeGraphError, Encoded, Executor, OpRegistry, RunContext, RunId, StageId, TaskBody, TaskContext,
+    TaskError, TaskId, TaskInputs, TaskResult, decode,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use super::protocol::{Frame, FromWorker, ToWorker, VARIABLE, VERSION, WireValue, read_blocking, write_blocking};
+use super::remote_error::WireError;
+use crate::SyncExecutor;
+
+/// In a process that a [`ProcessExecutor`](super::ProcessExecutor) started, runs tasks until that executor is gone, and
+/// ends the process. In any other process it returns at once.
+///
+/// Called first thing in `main`, with the same names in `registry` as the executor has:
+///
+/// ```no_run
+/// use dolmen_graph::OpRegistry;
+/// use dolmen_scheduler::process::serve_if_worker;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let mut registry = OpRegistry::new();
+///     let double = registry.register_function("double", |x: u64| 2 * x)?;
+///     serve_if_worker(&registry);
+///     // What the program does otherwise.
+///     # let _ = double;
+///     Ok(())
+/// }
+/// ```
+pub fn serve_if_worker(registry: &OpRegistry) {
+    if std::env::var_os(VARIABLE).is_none() {
+        return;
+    }
+    // A process that a task starts has the variable too, but no socket.
+    let Ok(socket) = take_socket() else { return };
+    let code = match serve(registry, socket) {
+        Ok(()) => 0,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(_) => 1,
+    };
+    std::process::exit(code);
+}
+
+/// Takes the socket away from the standard input, so that tasks neither read from it nor hand it on to processes of
+/// their own.
+fn take_socket() -> io::Result<UnixStream> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    socket.local_addr()?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(socket)
+}
+
+/// The flag of the task that runs.
+type Current = Arc<Mutex<CancelToken>>;
+
+fn serve(registry: &OpRegistry, mut socket: UnixStream) -> io::Result<()> {
+    let (sender, receiver) = sync_channel(1);
+    let current = Current::default();
+    let (input, flag) = (socket.try_clone()?, Arc::clone(&current));
+    std::thread::Builder::new().name("dolmen-worker-input".to_owned()).spawn(move || listen(input, &sender, &flag))?;
+    write_blocking(&mut socket, &FromWorker::Hello { version: VERSION }, &[])?;
+    Worker::new(registry, current)?.work(&receiver, &mut socket)
+}
+
+/// Reads messages; ends the process, whatever it does, when the other side is gone.
+fn listen(mut input: UnixStream, sender: &SyncSender<Frame<ToWorker>>, current: &Current) {
+    loop {
+        match read_blocking::<ToWorker>(&mut input) {
+            Ok(Frame { message: ToWorker::Stop, .. }) => {
+                current.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+            }
+            Ok(frame) => {
+                if sender.send(frame).is_err() {
+                    std::process::exit(0);
+                }
+            }
+            Err(error) => std::process::exit(i32::from(error.kind() == io::ErrorKind::InvalidData)),
+        }
+    }
+}
+
+struct Worker<'a> {
+    registry: &'a OpRegistry,
+    current: Current,
+    /// For bodies that wait.
+    runtime: Runtime,
+    /// For graphs that tasks submit.
+    nested: Arc<dyn Executor>,
+    runs: HashMap<u64, Result<Arc<RunContext>, DecodeGraphError>>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(registry: &'a OpRegistry, current: Current) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { registry, current, runtime, nested: Arc::new(SyncExecutor::new()), runs: HashMap::new() })
+    }
+
+    fn work(&mut self, receiver: &Receiver<Frame<ToWorker>>, output: &mut UnixStream) -> io::Result<()> {
+        while let Ok(Frame { message, blobs }) = receiver.recv() {
+            match message {
+                ToWorker::Stop => {}
+                ToWorker::Graph { run } => self.learn(run, &blobs),
+                ToWorker::Forget { run } => drop(self.runs.remove(&run)),
+                ToWorker::Run { run, stage, partition, attempt, inputs } => {
+                    let task = TaskId::new(StageId(stage), partition);
+                    let inputs = decode_inputs(&inputs, &blobs, self.registry);
+                    drop(blobs);
+                    let result = inputs.and_then(|inputs| self.run(run, task, attempt, inputs));
+                    reply(result, output)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, run: u64, bytes: &[u8]) {
+        let context = decode(bytes, self.registry).map(|graph| {
+            Arc::new(RunContext::new(RunId(run), Arc::new(graph)).with_executor(Arc::clone(&self.nested)))
+        });
+        self.runs.insert(run, context);
+    }
+
+    fn run(&self, run: u64, task: TaskId, attempt: u32, inputs: TaskInputs) -> TaskResult {
+        let Some(known) = self.runs.get(&run) else { return Err(TaskError::failed(UnknownTask { task })) };
+        let context = known.clone().map_err(TaskError::failed)?;
+        let graph = context.graph();
+        if task.stage.0 >= graph.n_stages() || task.partition >= graph.stage(task.stage).n_tasks {
+            return Err(TaskError::failed(UnknownTask { task }));
+        }
+        let op = Arc::clone(&graph.stage(task.stage).op);
+        let cancel = CancelToken::new();
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = cancel.clone();
+        let context = TaskContext::new(context, task, attempt).with_cancel(cancel);
+        let _entered = self.runtime.enter();
+        let result = catch_unwind(AssertUnwindSafe(|| match op.body(task.partition) {
+            TaskBody::Sync(body) => body(inputs, &context),
+            TaskBody::Stream(body) => self.runtime.block_on(body(inputs, context)),
+        }));
+        result.unwrap_or_else(|panic| Err(TaskError::panicked(&*panic)))
+    }
+}
+
+/// The other side asks for a task of a graph that it did not send.
+#[derive(Debug, thiserror::Error)]
+#[error("the worker has no graph with {task}")]
+struct UnknownTask {
+    task: TaskId,
+}
+
+/// The other side sent fewer bytes than it said.
+#[derive(Debug, thiserror::Error)]
+#[error("the inputs of a task are incomplete")]
+struct Incomplete;
+
+fn decode_inputs(inputs: &[Vec<WireValue>], blobs: &[u8], registry: &OpRegistry) -> Result<TaskInputs, TaskError> {
+    let mut decoded = TaskInputs::new();
+    let mut rest = blobs;
+    for values in inputs {
+        for WireValue { type_name, n_bytes } in values {
+            let split = usize::try_from(*n_bytes).ok().and_then(|n_bytes| rest.split_at_checked(n_bytes));
+            let (bytes, others) = split.ok_or_else(|| TaskError::failed(Incomplete))?;
+            decoded.push(registry.decode_value_bytes(type_name, bytes)?);
+            rest = others;
+        }
+        decoded.end_input();
+    }
+    Ok(decoded)
+}
+
+fn reply(result: TaskResult, output: &mut UnixStream) -> io::Result<()> {
+    let encoded = result.and_then(|value| {
+        let encoded = catch_unwind(AssertUnwindSafe(|| value.encode()));
+        Ok(encoded.map_err(|panic| TaskError::panicked(&*panic))??)
+    });
+    match encoded {
+        Ok(Encoded { type_name, bytes }) => write_blocking(output, &FromWorker::Done { type_name }, &[&bytes]),
+        Err(error) => write_blocking(output, &FromWorker::Failed(WireError::new(&error)), &[]),
+    }
+}

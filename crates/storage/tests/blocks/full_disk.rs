@@ -1,0 +1,86 @@
+//! A disk that is full, made by mounting a small one.
+
+use std::path::Path;
+use std::process::Command;
+
+use dolmen_storage::BlockError;
+
+use super::{BLOCK_BYTES, n_files, put, store};
+
+#[test]
+fn a_full_disk_is_survived() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path()) else {
+        println!(
+            "skipped: this user may not mount a tmpfs; block_store/tests/damage.rs has the same on a made-up disk"
+        );
+        return;
+    };
+    let (budget, blocks) = store(disk.0);
+    let ids: Vec<_> = (0..8).map(|byte| put(&budget, &blocks, byte)).collect();
+    let mut spilled = Vec::new();
+    let error = loop {
+        match blocks.spill(ids[spilled.len()]) {
+            Ok(freed) => assert_eq!(freed, BLOCK_BYTES),
+            Err(error) => break error,
+        }
+        spilled.push(ids[spilled.len()]);
+    };
+    assert!(!spilled.is_empty());
+    let text = error.to_string();
+    let BlockError::DiskFull { block, folder, .. } = error else { panic!("{error:?}") };
+    assert_eq!((block, folder.as_path()), (ids[spilled.len()], disk.0));
+    assert!(text.contains(&disk.0.display().to_string()), "{text}");
+    assert_eq!(n_files(disk.0), spilled.len() + 1, "the blocks that fit and the lock");
+
+    // What is in memory and what is on disk can still be read.
+    for (byte, id) in ids.iter().enumerate() {
+        assert_eq!(*blocks.load(*id).unwrap(), vec![byte as u8; BLOCK_BYTES]);
+    }
+    // As soon as a block is gone there is room for another.
+    assert!(blocks.remove(spilled[0]));
+    assert_eq!(blocks.spill(block).unwrap(), BLOCK_BYTES);
+    assert_eq!(*blocks.load(block).unwrap(), vec![spilled.len() as u8; BLOCK_BYTES]);
+    drop(blocks);
+    assert_eq!((n_files(disk.0), budget.used_bytes()), (0, 0));
+}
+
+#[test]
+fn a_disk_without_room_for_a_folder_is_survived() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path()) else {
+        println!("skipped: this user may not mount a tmpfs");
+        return;
+    };
+    // Empty files use up what a tmpfs keeps for names.
+    let filler = disk.0.join("filler");
+    std::fs::create_dir(&filler).unwrap();
+    for name in 0.. {
+        if std::fs::write(filler.join(name.to_string()), "").is_err() {
+            break;
+        }
+    }
+    let (budget, blocks) = store(disk.0);
+    let id = put(&budget, &blocks, 7);
+    let error = blocks.spill(id).unwrap_err();
+    assert!(matches!(&error, BlockError::DiskFull { folder, .. } if folder == disk.0), "{error:?}");
+    std::fs::remove_dir_all(filler).unwrap();
+    assert_eq!(blocks.spill(id).unwrap(), BLOCK_BYTES);
+}
+
+/// A mounted disk of 1 MiB and 64 files. It goes away when it is dropped.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(folder: &'a Path) -> Option<Self> {
+        let args = ["-t", "tmpfs", "-o", "size=1m,nr_inodes=64", "tmpfs"];
+        let output = Command::new("mount").args(args).arg(folder).output().ok()?;
+        output.status.success().then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
