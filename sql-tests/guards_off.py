@@ -55,7 +55,6 @@ GUARDS = {
     "case of CSV headers": (PLAN, "if «names::fit_case(&mut statement, &error)»", "false"),
     "PostgreSQL's meaning": (STATE, "«meaning::install»(", IDENTITY),
     "decorrelation": (STATE, "«plan::decorrelate::install(builder)»", "builder"),
-    "order below array_agg": (STATE, "enable_subquery_sort_elimination = «false»", "true"),
     "time zone of TIMESTAMPTZ": (STATE, 'execution.time_zone = «Some("+00:00".to_owned())»', "None"),
     "cancelling": (STATE, "«cancel::install»(", IDENTITY),
     "PRIMARY KEY and UNIQUE": (
