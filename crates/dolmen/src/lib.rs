@@ -28,6 +28,21 @@
 //! # }
 //! ```
 //!
+//! Functions of Rust become tasks, which run beside the queries under the same limits:
+//!
+//! ```
+//! use dolmen::prelude::*;
+//!
+//! # fn main() -> dolmen::Result<()> {
+//! let session = Session::builder().threads(2).build()?;
+//! let square = delayed(|x: u64| x * x);
+//! let sum = delayed(|numbers: Vec<u64>| numbers.iter().sum::<u64>());
+//! let total = sum.call((1..=10).map(|x| square.call(x)).collect::<Vec<_>>());
+//! assert_eq!(session.compute_blocking(total)?, 385);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Invariants
 //! - **No global state**: everything belongs to a [`Session`]; several with different limits live in one process.
 //! - **No panic on user input**: whatever a statement says, the answer is a result or an [`Error`], and the session
@@ -35,6 +50,7 @@
 //! - **What is dropped stops**: dropping a future or a stream of a query cancels it.
 
 mod block_on;
+mod compute;
 pub mod functions;
 pub mod output;
 mod query;
@@ -47,11 +63,16 @@ pub use dolmen_frame::{
     completeness,
 };
 pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
+pub use dolmen_graph as graph;
+pub use dolmen_scheduler as scheduler;
 pub use query::{BatchStream, BlockingBatches, Query};
 pub use session::{Prepared, Session, SessionBuilder};
 
 /// What most programs need.
 pub mod prelude {
+    pub use dolmen_graph::{Delayed, delayed};
+    pub use dolmen_scheduler::{Client, TaskFuture, as_completed, gather};
+
     pub use crate::{BatchStream, Error, ExternalAccess, OptionValue, Query, Result, ScalarValue, Session};
 }
 

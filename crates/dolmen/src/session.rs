@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -10,7 +10,8 @@ use datafusion::catalog::TableProvider;
 use dolmen_frame::{
     ContextOptions, FileRequest, OptionValue, RuntimeOptions, SplitError, SqlContext, StoredTable, TableDefinition,
 };
-use dolmen_storage::{ExternalAccess, MemoryBudget};
+use dolmen_scheduler::LocalExecutor;
+use dolmen_storage::{ExternalAccess, MemoryBudget, TempFolder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -35,12 +36,16 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Session {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     core: Arc<Core>,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) temp: Arc<TempFolder>,
+    /// Runs graphs of tasks. Its threads start when the first is submitted.
+    pub(crate) executor: OnceLock<Arc<LocalExecutor>>,
     /// Runs the operators. Declared before the I/O runtime: it is shut down first.
     cpu: Option<Runtime>,
     io: Option<Runtime>,
@@ -56,6 +61,10 @@ pub(crate) struct Core {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // Clients of it may live longer; whoever waits is told.
+        if let Some(executor) = self.executor.get() {
+            executor.close(Duration::ZERO);
+        }
         // Waiting for the threads could block a caller's async runtime; tasks still running are cancelled instead.
         for runtime in [self.cpu.take(), self.io.take()].into_iter().flatten() {
             runtime.shutdown_background();
@@ -166,9 +175,10 @@ impl SessionBuilder {
         let limit_bytes = self.memory_limit_bytes.unwrap_or_else(dolmen_storage::default_memory_limit);
         let budget = MemoryBudget::new(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
         let io = runtime("dolmen-io", 1)?;
+        let temp = Arc::new(TempFolder::new(self.temp_dir));
         let environment = dolmen_frame::build_runtime(RuntimeOptions {
             budget: Arc::clone(&budget),
-            temp_dir: self.temp_dir,
+            temp: Arc::clone(&temp),
             storage_options: self.storage_options,
             external_access: self.external_access,
             read_only: self.read_only,
@@ -184,7 +194,8 @@ impl SessionBuilder {
         })?;
         let cpu = runtime("dolmen-cpu", threads.get())?;
         let core = Arc::new(Core { context, budget, timeout: self.timeout });
-        Ok(Session { inner: Arc::new(Inner { core, cpu: Some(cpu), io: Some(io) }) })
+        let inner = Inner { core, threads, temp, executor: OnceLock::new(), cpu: Some(cpu), io: Some(io) };
+        Ok(Session { inner: Arc::new(inner) })
     }
 }
 

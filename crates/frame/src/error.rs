@@ -157,6 +157,9 @@ pub enum Error {
         /// The timeout.
         after: Duration,
     },
+    /// A graph of tasks could not be computed: the key of the task that failed, and why.
+    #[error(transparent)]
+    Compute(#[from] dolmen_graph::ComputeError),
     /// The session was closed while the statement ran.
     #[error("the statement was cancelled")]
     Cancelled,

@@ -1,7 +1,6 @@
 //! DataFusion's runtime environment over the session's storage: memory, temporary files, object stores.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -22,8 +21,8 @@ use crate::sql::translate::of_execution;
 pub struct RuntimeOptions {
     /// The memory that operators, tables and blocks share.
     pub budget: Arc<MemoryBudget>,
-    /// The folder in which the session's folder of temporary files is made; the system's if `None`.
-    pub temp_dir: Option<PathBuf>,
+    /// The session's folder of temporary files.
+    pub temp: Arc<TempFolder>,
     /// Options of remote storage, such as `aws_region`.
     pub storage_options: Vec<(String, String)>,
     /// What statements may read and write.
@@ -54,7 +53,7 @@ pub fn build_runtime(options: RuntimeOptions) -> Result<Runtime> {
         environment: Environment::of_process(),
         io_runtime: Some(options.io),
     })?);
-    let temp = TempFolder::new(options.temp_dir);
+    let temp = options.temp;
     let fan_in = merge_fan_in(options.budget.limit_bytes(), options.threads);
     let environment = RuntimeEnvBuilder::new()
         .with_memory_pool(memory_pool(options.budget))
@@ -87,7 +86,7 @@ fn merge_fan_in(limit_bytes: usize, threads: NonZeroUsize) -> usize {
 struct Registry {
     stores: Arc<Stores>,
     /// Lives as long as the environment whose disk manager writes into it.
-    _temp: TempFolder,
+    _temp: Arc<TempFolder>,
 }
 
 impl ObjectStoreRegistry for Registry {
