@@ -181,9 +181,9 @@ fn waiting_ends_in_time_and_the_future_goes_on() {
         let next = client.submit(|()| 7, &slow);
         assert!(matches!(next.result_within(Duration::from_millis(10)), Err(FutureError::TimedOut { .. })));
         assert_eq!((slow.status(), next.status()), (FutureStatus::Pending, FutureStatus::Pending));
-        let waited = wait(&[next.clone()], WaitFor::All, Some(Duration::from_millis(10)));
+        let waited = wait(std::slice::from_ref(&next), WaitFor::All, Some(Duration::from_millis(10)));
         assert_eq!((waited.done.len(), waited.pending.len()), (0, 1));
-        let waited = wait(&[next.clone()], WaitFor::First, Some(Duration::from_millis(10)));
+        let waited = wait(std::slice::from_ref(&next), WaitFor::First, Some(Duration::from_millis(10)));
         assert_eq!((waited.done.len(), waited.pending.len()), (0, 1));
         gate.open();
         assert_eq!(*next.result_within(LONG).unwrap(), 7);

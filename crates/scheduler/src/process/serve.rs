@@ -48,7 +48,13 @@ pub fn serve_if_worker(registry: &OpRegistry) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(_) => 1,
     };
-    std::process::exit(code);
+    end(code)
+}
+
+/// Ends the process. It has no state but that of a task that nobody waits for.
+#[expect(clippy::disallowed_methods, reason = "there is no caller to whom a worker could return")]
+fn end(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 /// Takes the socket away from the standard input, so that tasks neither read from it nor hand it on to processes of
@@ -81,10 +87,10 @@ fn listen(mut input: UnixStream, sender: &SyncSender<Frame<ToWorker>>, current: 
             }
             Ok(frame) => {
                 if sender.send(frame).is_err() {
-                    std::process::exit(0);
+                    end(0);
                 }
             }
-            Err(error) => std::process::exit(i32::from(error.kind() == io::ErrorKind::InvalidData)),
+            Err(error) => end(i32::from(error.kind() == io::ErrorKind::InvalidData)),
         }
     }
 }

@@ -94,6 +94,7 @@ impl Op for Act {
 }
 
 impl Act {
+    #[expect(clippy::zombie_processes, reason = "the process outlives its parent on purpose")]
     fn run(&self, inputs: &TaskInputs, context: &TaskContext) -> TaskResult {
         match self {
             Self::Mix | Self::MixLater => mix(inputs, context),
