@@ -305,7 +305,7 @@ fn a_long_chain_is_built_and_dropped() {
         let first = client.submit(
             move || {
                 if is_lazy {
-                    held.pass()
+                    held.pass();
                 };
                 0_u32
             },

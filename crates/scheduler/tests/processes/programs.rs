@@ -153,11 +153,15 @@ fn fib(context: &TaskContext, n: u64) -> u64 {
     compute(context, op.call(n)).unwrap()
 }
 
+type Add = RegisteredFn<fn(u64, u64) -> u64, (u64, u64), u64>;
+type Total = RegisteredFn<fn(Vec<u64>) -> u64, (Vec<u64>,), u64>;
+type Long = RegisteredFn<fn(u64) -> Vec<u64>, (u64,), Vec<u64>>;
+
 /// Registered functions.
 pub(crate) struct Functions {
-    pub(crate) add: RegisteredFn<fn(u64, u64) -> u64, (u64, u64), u64>,
-    pub(crate) total: RegisteredFn<fn(Vec<u64>) -> u64, (Vec<u64>,), u64>,
-    pub(crate) long: RegisteredFn<fn(u64) -> Vec<u64>, (u64,), Vec<u64>>,
+    pub(crate) add: Add,
+    pub(crate) total: Total,
+    pub(crate) long: Long,
 }
 
 pub(crate) fn registry() -> (OpRegistry, Functions) {
