@@ -7,6 +7,7 @@
 mod checks;
 mod futures;
 mod losses;
+mod memory;
 mod programs;
 
 use std::sync::Arc;
