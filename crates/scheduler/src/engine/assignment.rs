@@ -62,6 +62,12 @@ pub(crate) struct StreamJob {
     future: BoxFuture<TaskResult>,
 }
 
+impl StreamJob {
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.rest.ticket
+    }
+}
+
 /// What of an assignment is left to be run.
 struct Rest {
     worker: u32,
