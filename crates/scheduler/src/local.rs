@@ -1,7 +1,7 @@
 //! Running graphs on the threads of this process.
 
-mod slot;
 pub(crate) mod timekeeper;
+mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -118,7 +118,7 @@ impl LocalExecutor {
         // They end when the engine is closed, which whoever drops the executor does.
         for worker in 0..n_workers {
             let (engine, runtime) = (Arc::clone(&engine), runtime.clone());
-            start(format!("dolmen-{worker}"), move || slot::run(engine, worker, &runtime));
+            start(format!("dolmen-{worker}"), move || worker::run(engine, worker, &runtime));
         }
         let of_timekeeper = Arc::clone(&engine);
         start("dolmen-time".to_owned(), move || timekeeper::run(&of_timekeeper, stall_after));

@@ -32,7 +32,8 @@ impl Engine {
             }
         }
         let is_short = state.core.is_short();
-        fx.is_time_new |= is_short && !std::mem::replace(&mut state.is_short, is_short);
+        let was_short = std::mem::replace(&mut state.is_short, is_short);
+        fx.is_time_new |= is_short && !was_short;
         let deadline_ns = state.core.next_deadline();
         if deadline_ns != state.deadline_ns {
             let is_nearer = deadline_ns.is_some_and(|at| state.deadline_ns.is_none_or(|before| at < before));

@@ -559,3 +559,25 @@ fn a_closed_executor_ends_its_futures() {
     assert!(late.to_string().ends_with("was not started: the executor is closed"), "{late}");
     gate.open();
 }
+
+#[test]
+fn a_running_call_may_be_the_last_to_hold_what_it_uses() {
+    on_threads(|client| {
+        let n_alive = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&n_alive);
+        let kept = client.persist(&delayed(move || Arc::new(Counted::new(&counted))).call(()));
+        let gate = Gate::default();
+        let (send, receive) = mpsc::channel();
+        let held = gate.clone();
+        let hold = delayed(move |_: Shared<Arc<Counted>>| {
+            send.send(()).unwrap();
+            held.pass();
+        });
+        let running = client.compute(&hold.call(&kept));
+        receive.recv_timeout(LONG).unwrap();
+        drop((running, kept, hold));
+        gate.open();
+        until("the end of the value", || n_alive.load(Ordering::SeqCst) == 0);
+        assert_eq!(*client.submit(|x: u64| x, 5).result().unwrap(), 5);
+    });
+}

@@ -73,7 +73,7 @@ impl Engine {
         let mail = std::mem::take(&mut state.mail[worker as usize]);
         let tickets = mail.iter().map(|assignment| assignment.ticket).chain(job.iter().map(|job| job.0.ticket));
         for ticket in tickets {
-            state.running.remove(&ticket);
+            fx.ended.extend(state.running.remove(&ticket));
         }
         self.hub().push(self.now_ns(), None, EventKind::WorkerLost { worker });
         self.tell_locked(&mut state, CoreEvent::WorkerLost { worker }, &mut fx);
