@@ -155,7 +155,6 @@ impl Marks {
 
 /// Checks that everything an active task or an output needs is active.
 pub(crate) fn check_active(graph: &TaskGraph) -> Result<(), GraphError> {
-    let first_outside = |needed: &PartitionSet, active: &PartitionSet| needed.iter().find(|p| !active.contains(*p));
     for (_, stage) in graph.stages() {
         for input in &stage.inputs {
             let upstream = graph.stage(input.stage);
@@ -163,7 +162,7 @@ pub(crate) fn check_active(graph: &TaskGraph) -> Result<(), GraphError> {
                 continue;
             }
             let needed = read_by(&input.wiring, &stage.active, upstream.n_tasks, stage.n_tasks);
-            if let Some(partition) = first_outside(&needed, &upstream.active) {
+            if let Some(partition) = needed.first_outside(&upstream.active) {
                 let (key, input_key) = (Arc::clone(&stage.key), Arc::clone(&upstream.key));
                 return Err(GraphError::InactiveInput { key, input_key, partition });
             }
@@ -172,7 +171,7 @@ pub(crate) fn check_active(graph: &TaskGraph) -> Result<(), GraphError> {
     for output in graph.outputs() {
         let stage = graph.stage(output.stage);
         if !stage.active.is_all(stage.n_tasks)
-            && let Some(partition) = first_outside(&output.partitions, &stage.active)
+            && let Some(partition) = output.partitions.first_outside(&stage.active)
         {
             return Err(GraphError::InactiveOutput { key: Arc::clone(&stage.key), partition });
         }

@@ -229,6 +229,31 @@ mod tests {
     }
 
     #[test]
+    fn a_huge_number_of_tasks_costs_nothing() {
+        let stage = |key: &str, op_name: &str, inputs| WireStage {
+            key: key.to_owned(),
+            n_tasks: u32::MAX,
+            op_name: op_name.to_owned(),
+            op: Vec::new(),
+            inputs,
+            bytes: ByteEstimate::Exact(0),
+            scratch: ByteEstimate::Exact(0),
+            options: TaskOptions::default(),
+            exceptions: Vec::new(),
+            active: vec![(1, u32::MAX)],
+        };
+        let never = crate::cull::NeverRun::NAME;
+        let stages = vec![stage("a", never, Vec::new()), stage("b", never, vec![(0, WireWiring::Same)])];
+        let graph = WireGraph { stages, outputs: vec![(1, vec![(1, u32::MAX)])] };
+        let bytes = postcard::to_stdvec(&(VERSION, graph)).unwrap();
+        let begun = std::time::Instant::now();
+        let decoded = decode(&bytes, &registry()).unwrap();
+        assert_eq!(decoded.n_tasks(), 2 * u64::from(u32::MAX - 1));
+        // Counting one by one would take minutes.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+    }
+
+    #[test]
     fn another_version_is_refused() {
         let bytes = postcard::to_stdvec(&9_u16).unwrap();
         let error = decode(&bytes, &registry()).unwrap_err();

@@ -181,6 +181,18 @@ impl PartitionSet {
         }
     }
 
+    /// The first partition of this set that is not in `other`. Takes time in proportion to the runs of both.
+    #[must_use]
+    pub fn first_outside(&self, other: &Self) -> Option<u32> {
+        self.runs().find_map(|run| {
+            let mut at = run.start;
+            while at < run.end && other.contains(at) {
+                at = other.end_of_run(at);
+            }
+            (at < run.end).then_some(at)
+        })
+    }
+
     /// The partitions that are in this set, in `other`, or in both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
@@ -254,6 +266,8 @@ mod tests {
             let runs: Vec<_> = set.runs().collect();
             prop_assert!(runs.windows(2).all(|pair| pair[0].end < pair[1].start));
             let other: PartitionSet = b.iter().copied().collect();
+            prop_assert_eq!(set.first_outside(&other), a.iter().copied().find(|p| !b.contains(p)));
+            prop_assert_eq!(set.first_outside(&set), None);
             let both: BTreeSet<u32> = a.iter().chain(&b).copied().collect();
             prop_assert_eq!(set.union(&other), both.into_iter().collect::<PartitionSet>());
         }

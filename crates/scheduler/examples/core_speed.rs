@@ -1,6 +1,7 @@
 //! How long the decision core takes for a task: one thread, one worker, no grouping, values of no content.
 //!
-//! `cargo run --release -p dolmen-scheduler --example core_speed` prints process CPU time by max(tasks, edges) for graphs of a million tasks, or as many as the argument says.
+//! `cargo run --release -p dolmen-scheduler --example core_speed` prints the CPU time of the process by max(tasks, edges), for
+//! graphs of a million tasks or as many as the argument says.
 
 #![allow(clippy::print_stdout, reason = "the program reports to people")]
 

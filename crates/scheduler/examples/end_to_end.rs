@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -211,7 +212,7 @@ fn run_delayed(
     Ok(())
 }
 
-fn run_raw(executor: &LocalExecutor, n: u64) -> Result<()> {
+fn run_raw(name: &str, executor: &LocalExecutor, n: u64) -> Result<()> {
     let inc = delayed(|x: u64| x + 1).named("inc");
     let total = delayed(|numbers: Vec<u64>| numbers.iter().sum::<u64>()).named("total");
     let meter = Meter::start();
@@ -220,42 +221,71 @@ fn run_raw(executor: &LocalExecutor, n: u64) -> Result<()> {
         graph.insert(&x.to_string(), inc.call(x));
     }
     graph.insert("total", total.call((0..n).map(|x| key(&x.to_string())).collect::<Vec<_>>()));
-    meter.print("raw fan-in", "build", n, n);
+    meter.print(name, "build", n, n);
     let meter = Meter::start();
     let found = graph.get::<u64>("total", executor)?;
-    meter.print("raw fan-in", "run", n, n);
+    meter.print(name, "run", n, n);
     assert_eq!(found, n * (n + 1) / 2);
     Ok(())
 }
 
-fn main() -> Result<()> {
-    let n: u32 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+/// The programs by name. Each runs in a process of its own, so that its memory can be told from that of the others.
+const PROGRAMS: [&str; 10] = [
+    "independent",
+    "chains of 100 stages",
+    "binary tree",
+    "exchange",
+    "delayed fan-in 100k",
+    "delayed fan-in",
+    "delayed chain",
+    "delayed binary tree",
+    "raw fan-in 100k",
+    "raw fan-in",
+];
+
+fn run_program(name: &str, n: u32) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
     let executor = LocalExecutor::new(LocalConfig::new(runtime.handle().clone(), 1));
-    run_staged("independent", &executor, || independent(n))?;
-    run_staged("chains of 100 stages", &executor, || chains(n))?;
-    run_staged("binary tree", &executor, || tree(n))?;
-    run_staged("exchange", &executor, || exchange(n))?;
-
     let inc = delayed(|x: u64| x + 1).named("inc");
     let add = delayed(|x: u64, y: u64| x + y).named("add");
     let total = delayed(|numbers: Vec<u64>| numbers.iter().sum::<u64>()).named("total");
-    let n = u64::from(n);
-    for n in [100_000, 200_000, 400_000] {
-        let fan_in = || total.call((0..n).map(|x| inc.call(x)).collect::<Vec<_>>());
-        run_delayed("delayed fan-in", &executor, n * (n + 1) / 2, fan_in)?;
-    }
-    run_delayed("delayed chain", &executor, n, || (1..n).fold(inc.call(0), |x, _| inc.call(x)))?;
-    let n_leaves = (n / 2).next_power_of_two();
-    run_delayed("delayed binary tree", &executor, n_leaves * (n_leaves + 1) / 2, || {
-        let mut level: Vec<Delayed<u64>> = (0..n_leaves).map(|x| inc.call(x)).collect();
-        while level.len() > 1 {
-            level = level.chunks(2).map(|pair| add.call((&pair[0], &pair[1]))).collect();
+    let fan_in = |n: u64| total.call((0..n).map(|x| inc.call(x)).collect::<Vec<_>>());
+    let n_calls = u64::from(n);
+    match name {
+        "independent" => run_staged(name, &executor, || independent(n)),
+        "chains of 100 stages" => run_staged(name, &executor, || chains(n)),
+        "binary tree" => run_staged(name, &executor, || tree(n)),
+        "exchange" => run_staged(name, &executor, || exchange(n)),
+        "delayed fan-in 100k" => run_delayed(name, &executor, 5_000_050_000, || fan_in(100_000)),
+        "delayed fan-in" => run_delayed(name, &executor, n_calls * (n_calls + 1) / 2, || fan_in(n_calls)),
+        "delayed chain" => run_delayed(name, &executor, n_calls, || (1..n_calls).fold(inc.call(0), |x, _| inc.call(x))),
+        "delayed binary tree" => {
+            let n_leaves = (n_calls / 2).next_power_of_two();
+            run_delayed(name, &executor, n_leaves * (n_leaves + 1) / 2, || {
+                let mut level: Vec<Delayed<u64>> = (0..n_leaves).map(|x| inc.call(x)).collect();
+                while level.len() > 1 {
+                    level = level.chunks(2).map(|pair| add.call((&pair[0], &pair[1]))).collect();
+                }
+                level.remove(0)
+            })
         }
-        level.remove(0)
-    })?;
-    for n in [100_000, n] {
-        run_raw(&executor, n)?;
+        "raw fan-in 100k" => run_raw(name, &executor, 100_000),
+        "raw fan-in" => run_raw(name, &executor, n_calls),
+        _ => Err(format!("no program `{name}`").into()),
+    }
+}
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let n: u32 = args.next().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    if let Some(name) = args.next() {
+        return run_program(&name, n);
+    }
+    for name in PROGRAMS {
+        let status = Command::new(std::env::current_exe()?).args([&n.to_string(), name]).status()?;
+        if !status.success() {
+            return Err(format!("`{name}` failed").into());
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Running graphs on the threads of this process.
 
-mod slot;
 pub(crate) mod timekeeper;
+mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -118,7 +118,7 @@ impl LocalExecutor {
         // They end when the engine is closed, which whoever drops the executor does.
         for worker in 0..n_workers {
             let (engine, runtime) = (Arc::clone(&engine), runtime.clone());
-            start(format!("dolmen-{worker}"), move || slot::run(engine, worker, &runtime));
+            start(format!("dolmen-{worker}"), move || worker::run(engine, worker, &runtime));
         }
         let of_timekeeper = Arc::clone(&engine);
         start("dolmen-time".to_owned(), move || timekeeper::run(&of_timekeeper, stall_after));
@@ -132,7 +132,7 @@ impl LocalExecutor {
         self.engine.close();
         let end = Instant::now() + timeout;
         loop {
-            let running = self.engine.lock().core.running_keys();
+            let running = self.engine.lock().running_keys();
             if running.is_empty() || Instant::now() >= end {
                 return running;
             }
@@ -151,10 +151,16 @@ impl LocalExecutor {
         Progress::of(&self.engine)
     }
 
-    /// What a run has cost so far, stage by stage; `None` if it was dropped.
+    /// What a run has cost so far, stage by stage; `None` if it was dropped long ago.
     #[must_use]
     pub fn profile(&self, run: RunId) -> Option<Profile> {
         Profile::of(&self.engine, run)
+    }
+
+    /// What the runs have cost that were dropped last, the latest at the end.
+    #[must_use]
+    pub fn recent_profiles(&self) -> Vec<Profile> {
+        self.engine.lock().profiles.to_vec()
     }
 
     /// Who holds how many bytes.
@@ -172,7 +178,7 @@ impl LocalExecutor {
     /// The keys of the tasks that run, those included that were cancelled and have not stopped.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
-        self.engine.lock().core.running_keys()
+        self.engine.lock().running_keys()
     }
 
     /// Values on disk.

@@ -1,13 +1,15 @@
 //! What a run has cost, and how far runs are.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dolmen_graph::RunId;
+use dolmen_graph::{RunId, Stage};
 use dolmen_storage::format_bytes;
 
 use crate::core::StageStats;
-use crate::engine::Engine;
+use crate::engine::{Engine, State};
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub struct Progress {
 /// What the stages of a run have cost. Displays as a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
+    /// The run.
+    pub run: RunId,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
     /// The stages in topological order.
     pub stages: Vec<StageProfile>,
 }
@@ -33,7 +39,7 @@ pub struct Profile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageProfile {
     /// Its key.
-    pub key: String,
+    pub key: Arc<str>,
     /// Its tasks that run.
     pub n_tasks: u32,
     /// What is known about them.
@@ -54,15 +60,48 @@ impl Progress {
 }
 
 impl Profile {
+    /// Of a run that is there, or was dropped not long ago.
     pub(crate) fn of(engine: &Engine, run: RunId) -> Option<Self> {
         let state = engine.lock();
+        Self::of_living(&state, run).or_else(|| state.profiles.list.iter().find(|profile| profile.run == run).cloned())
+    }
+
+    pub(crate) fn of_living(state: &State, run: RunId) -> Option<Self> {
         let (graph, stats) = state.core.stats(run)?;
-        let of_stage = |((_, stage), stats): ((_, &dolmen_graph::Stage), StageStats)| StageProfile {
-            key: stage.key.to_string(),
+        let of_stage = |((_, stage), stats): ((_, &Stage), StageStats)| StageProfile {
+            key: Arc::clone(&stage.key),
             n_tasks: stage.n_active(),
             stats,
         };
-        Some(Self { stages: graph.stages().zip(stats).map(of_stage).collect() })
+        let stages = graph.stages().zip(stats).map(of_stage).collect();
+        Some(Self { run, name: state.name_of(run).map(str::to_owned), stages })
+    }
+}
+
+/// Runs and stages whose profiles are kept when the runs are dropped.
+const N_KEPT_MAX: usize = 32;
+const N_STAGES_KEPT_MAX: usize = 4096;
+
+/// The profiles of the runs that were dropped last.
+#[derive(Default)]
+pub(crate) struct Profiles {
+    list: VecDeque<Profile>,
+    n_stages: usize,
+}
+
+impl Profiles {
+    /// Adds one; of those before it as many stay as there is room for.
+    pub(crate) fn add(&mut self, profile: Profile) {
+        self.n_stages += profile.stages.len();
+        self.list.push_back(profile);
+        while self.list.len() > N_KEPT_MAX || (self.list.len() > 1 && self.n_stages > N_STAGES_KEPT_MAX) {
+            self.n_stages -= self.list.pop_front().map_or(0, |profile| profile.stages.len());
+        }
+    }
+
+    /// The oldest first.
+    pub(crate) fn to_vec(&self) -> Vec<Profile> {
+        self.list.iter().cloned().collect()
     }
 }
 

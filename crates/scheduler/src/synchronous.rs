@@ -42,7 +42,7 @@ impl SyncExecutor {
         Self { engine: Engine::new(config) }
     }
 
-    /// What a run has cost, stage by stage; `None` if it was dropped.
+    /// What a run has cost, stage by stage; `None` if it was dropped long ago.
     #[must_use]
     pub fn profile(&self, run: RunId) -> Option<Profile> {
         Profile::of(&self.engine, run)

@@ -4,14 +4,23 @@ use super::WiringError;
 
 /// Lists of inputs, and the same relation seen from the other side.
 ///
-/// Takes 8 bytes for each edge and 4 for each task of either stage.
+/// Takes 8 bytes for each edge and 4 for each task of either stage; nothing for upstream partitions that nobody reads where
+/// these are nearly all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    n_up: u32,
     input_ends: Box<[u32]>,
     inputs: Box<[u32]>,
+    /// The partitions that have an end, in ascending order, where these are few; otherwise all have one.
+    read: Option<Box<[u32]>>,
     consumer_ends: Box<[u32]>,
     consumers: Box<[u32]>,
 }
+
+/// With as many upstream partitions for each edge, and beyond `N_UP_DENSE`, only those that are read have an end. A few bytes
+/// that come from elsewhere can so not ask for gigabytes.
+const N_UP_PER_EDGE_DENSE: usize = 64;
+const N_UP_DENSE: usize = 1 << 16;
 
 impl Table {
     /// A table in which task `p` reads the upstream partitions in the `p`-th of `lists`, in the order of that list.
@@ -42,27 +51,22 @@ impl Table {
         if !input_ends.is_sorted() || input_ends.last().copied().unwrap_or(0) != n_edges {
             return Err(WiringError::TooLarge);
         }
-        let mut consumer_ends = vec![0_u32; n_up as usize];
-        check_lists(n_up, &input_ends, &inputs, &mut consumer_ends)?;
-
-        // Counting sort by the upstream partition: counts become starts, starts become ends while the list is filled.
-        let mut start = 0;
-        for count in &mut consumer_ends {
-            start += std::mem::replace(count, start);
-        }
-        let mut consumers = vec![0_u32; inputs.len()];
-        let mut first = 0;
-        for (task, end) in (0_u32..).zip(&input_ends) {
-            for partition in &inputs[first as usize..*end as usize] {
-                let next = &mut consumer_ends[*partition as usize];
-                consumers[*next as usize] = task;
-                *next += 1;
+        let is_dense = n_up as usize <= inputs.len().saturating_mul(N_UP_PER_EDGE_DENSE).max(N_UP_DENSE);
+        let (read, consumer_ends, consumers) = match is_dense {
+            true => {
+                let (ends, consumers) = consumers_of_all(n_up, &input_ends, &inputs)?;
+                (None, ends, consumers)
             }
-            first = *end;
-        }
+            false => {
+                let (read, ends, consumers) = consumers_of_few(n_up, &input_ends, &inputs)?;
+                (Some(read.into()), ends, consumers)
+            }
+        };
         Ok(Self {
+            n_up,
             input_ends: input_ends.into(),
             inputs: inputs.into(),
+            read,
             consumer_ends: consumer_ends.into(),
             consumers: consumers.into(),
         })
@@ -71,7 +75,7 @@ impl Table {
     /// The number of upstream partitions.
     #[must_use]
     pub fn n_up(&self) -> u32 {
-        u32::try_from(self.consumer_ends.len()).expect("made from a u32")
+        self.n_up
     }
 
     /// The number of reading tasks.
@@ -95,7 +99,14 @@ impl Table {
     /// The tasks that read partition `q`, in ascending order.
     #[must_use]
     pub fn consumers(&self, q: u32) -> &[u32] {
-        list(&self.consumer_ends, &self.consumers, q)
+        let idx = match &self.read {
+            None => q,
+            Some(read) => match read.binary_search(&q) {
+                Ok(idx) => u32::try_from(idx).expect("no more than there are edges"),
+                Err(_) => return &[],
+            },
+        };
+        list(&self.consumer_ends, &self.consumers, idx)
     }
 
     /// Whether every task reads only partitions smaller than itself, so that a stage may read itself by this table.
@@ -109,6 +120,54 @@ impl Table {
     pub fn parts(&self) -> (&[u32], &[u32]) {
         (&self.input_ends, &self.inputs)
     }
+}
+
+/// For each upstream partition where its consumers end, and the consumers.
+fn consumers_of_all(n_up: u32, input_ends: &[u32], inputs: &[u32]) -> Result<(Vec<u32>, Vec<u32>), WiringError> {
+    let mut consumer_ends = vec![0_u32; n_up as usize];
+    check_lists(n_up, input_ends, inputs, &mut consumer_ends)?;
+    // Counting sort by the upstream partition: counts become starts, starts become ends while the list is filled.
+    let mut start = 0;
+    for count in &mut consumer_ends {
+        start += std::mem::replace(count, start);
+    }
+    let mut consumers = vec![0_u32; inputs.len()];
+    let mut first = 0;
+    for (task, end) in (0_u32..).zip(input_ends) {
+        for partition in &inputs[first as usize..*end as usize] {
+            let next = &mut consumer_ends[*partition as usize];
+            consumers[*next as usize] = task;
+            *next += 1;
+        }
+        first = *end;
+    }
+    Ok((consumer_ends, consumers))
+}
+
+/// The upstream partitions that have consumers, where the consumers of each end, and the consumers.
+type Few = (Vec<u32>, Vec<u32>, Vec<u32>);
+
+fn consumers_of_few(n_up: u32, input_ends: &[u32], inputs: &[u32]) -> Result<Few, WiringError> {
+    let mut edges: Vec<(u32, u32)> = Vec::with_capacity(inputs.len());
+    let mut first = 0;
+    for (task, end) in (0_u32..).zip(input_ends) {
+        edges.extend(inputs[first as usize..*end as usize].iter().map(|partition| (*partition, task)));
+        first = *end;
+    }
+    edges.sort_unstable();
+    if let Some((partition, _)) = edges.last().filter(|(partition, _)| *partition >= n_up) {
+        return Err(WiringError::NoSuchPartition { partition: *partition, n_up });
+    }
+    if let Some((partition, task)) = edges.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]) {
+        return Err(WiringError::Repeated { task, partition });
+    }
+    let (mut read, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
+    for of_one in edges.chunk_by(|a, b| a.0 == b.0) {
+        end += u32::try_from(of_one.len()).map_err(|_| WiringError::TooLarge)?;
+        read.push(of_one[0].0);
+        ends.push(end);
+    }
+    Ok((read, ends, edges.into_iter().map(|(_, task)| task).collect()))
 }
 
 /// Checks every list, and counts how often each partition is named.
@@ -158,5 +217,22 @@ mod tests {
         assert_eq!(Table::new(2, [[2]]), Err(WiringError::NoSuchPartition { partition: 2, n_up: 2 }));
         assert_eq!(Table::new(2, [[1, 1]]), Err(WiringError::Repeated { task: 0, partition: 1 }));
         assert_eq!(Table::from_parts(2, vec![2, 1], vec![0]), Err(WiringError::TooLarge));
+    }
+
+    #[test]
+    fn a_few_partitions_of_a_huge_stage_take_no_room_for_the_others() {
+        let lists = [vec![4_000_000_000, 7], vec![], vec![7, u32::MAX - 1], vec![7]];
+        let table = Table::new(u32::MAX, lists).unwrap();
+        assert_eq!((table.n_up(), table.n_down(), table.n_edges()), (u32::MAX, 4, 5));
+        assert_eq!(table.consumers(7), [0, 2, 3]);
+        assert_eq!((table.consumers(4_000_000_000), table.consumers(u32::MAX - 1)), (&[0][..], &[2][..]));
+        assert!(table.consumers(8).is_empty() && table.consumers(0).is_empty());
+        assert_eq!(table.inputs(2), [7, u32::MAX - 1]);
+        let (ends, inputs) = table.parts();
+        assert_eq!(Table::from_parts(u32::MAX, ends.to_vec(), inputs.to_vec()).unwrap(), table);
+        let none = WiringError::NoSuchPartition { partition: 90_000, n_up: 80_000 };
+        assert_eq!(Table::new(80_000, [vec![90_000]]), Err(none));
+        let twice = WiringError::Repeated { task: 1, partition: 5 };
+        assert_eq!(Table::new(80_000, [vec![5], vec![5, 5]]), Err(twice));
     }
 }

@@ -62,6 +62,12 @@ pub(crate) struct StreamJob {
     future: BoxFuture<TaskResult>,
 }
 
+impl StreamJob {
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.rest.ticket
+    }
+}
+
 /// What of an assignment is left to be run.
 struct Rest {
     worker: u32,
@@ -145,7 +151,7 @@ impl Engine {
     /// Tells the core what came of an assignment.
     pub(crate) fn report(&self, state: &mut State, report: Report, fx: &mut Effects) {
         let Report { worker, ticket, run, stage, partitions, results, elapsed } = report;
-        state.running.remove(&ticket);
+        fx.ended.extend(state.running.remove(&ticket));
         let n_begun = u64::try_from(results.len().max(1)).unwrap_or(u64::MAX);
         let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX) / n_begun;
         let mut results = results.into_iter();

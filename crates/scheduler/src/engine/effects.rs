@@ -7,13 +7,15 @@ use dolmen_graph::{RunId, TaskId, ValueRef};
 use dolmen_storage::{BlockId, Reservation};
 
 use super::values::DiskValue;
-use super::{CloseIfLost, Driver, Engine};
+use super::{CloseIfLost, Driver, Engine, Running};
 use crate::core::IoId;
 
 /// Things that take time, or lead into foreign code.
 #[derive(Default)]
 pub(crate) struct Effects {
     pub(crate) garbage: Vec<ValueRef>,
+    /// They may be the last to hold their graphs, and values and runs that these hold.
+    pub(super) ended: Vec<Running>,
     pub(crate) blocks: Vec<BlockId>,
     pub(crate) wakers: Vec<Waker>,
     /// Workers that have mail.
@@ -37,6 +39,7 @@ impl Effects {
         }
         self.wakers.drain(..).for_each(Waker::wake);
         self.garbage.clear();
+        self.ended.clear();
         self.blocks.drain(..).for_each(|block| engine.disk.remove(block));
         match &engine.driver {
             Driver::Threads { runtime, timekeeper } => {

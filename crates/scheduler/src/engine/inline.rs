@@ -67,7 +67,7 @@ impl Engine {
             Driver::Inline { .. } => finish(block_on(self.run_stream(job))),
             Driver::Threads { runtime, .. } => {
                 let Some(engine) = self.strong() else { return };
-                let guard = CloseIfLost::new(engine);
+                let guard = CloseIfLost::of_task(engine, job.ticket());
                 // Owned by the engine: it is stopped through its ticket, and reports in any case.
                 runtime.spawn(async move {
                     finish(guard.engine().run_stream(job).await);

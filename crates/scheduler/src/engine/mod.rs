@@ -47,6 +47,7 @@ pub(crate) use handle::RunHandle;
 
 use crate::core::{Core, CoreConfig, CoreEvent, Instruction, Submission, Ticket, slot_of};
 use crate::events::EventHub;
+use crate::profile::Profiles;
 use disk::Disk;
 use values::Values;
 
@@ -103,8 +104,8 @@ pub(crate) struct State {
     runs: Vec<Option<Entry>>,
     /// For each worker what it is to run.
     mail: Vec<Vec<Assignment>>,
-    /// What runs, with the flag that stops it.
-    running: HashMap<Ticket, Stop>,
+    /// What runs.
+    running: HashMap<Ticket, Running>,
     out: Vec<Instruction>,
     /// The bytes of the budget that values in memory hold, those aside that are being written or read.
     held: Reservation,
@@ -116,6 +117,15 @@ pub(crate) struct State {
     /// The deadline that the timekeeper knows of.
     deadline_ns: Option<u64>,
     is_closed: bool,
+    /// Of runs that were dropped.
+    pub(crate) profiles: Profiles,
+}
+
+/// What a worker runs: it is here until it has stopped, whatever has become of its run.
+struct Running {
+    stop: Stop,
+    context: Arc<RunContext>,
+    first: TaskId,
 }
 
 /// A way to stop what a worker runs.
@@ -179,6 +189,7 @@ impl Engine {
             is_short: false,
             deadline_ns: None,
             is_closed: false,
+            profiles: Profiles::default(),
         };
         for worker in 0..n_workers {
             state.core.handle(CoreEvent::WorkerJoined { worker }, 0, &mut state.out);
@@ -328,8 +339,21 @@ impl State {
         self.is_closed
     }
 
+    /// The keys of what runs, those included that were cancelled and have not stopped.
+    pub(crate) fn running_keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> =
+            self.running.values().map(|running| running.context.graph().task_key(running.first)).collect();
+        keys.sort_unstable();
+        keys
+    }
+
     fn entry(&mut self, id: RunId) -> Option<&mut Entry> {
         self.runs.get_mut(slot_of(id))?.as_mut().filter(|entry| entry.id == id)
+    }
+
+    pub(crate) fn name_of(&self, id: RunId) -> Option<&str> {
+        let entry = self.runs.get(slot_of(id))?.as_ref().filter(|entry| entry.id == id)?;
+        entry.name.as_deref()
     }
 
     /// The names and progress of the runs that have not been dropped.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use dolmen_graph::{EventKind, RunId, RunStatus, TaskId};
 
 use super::effects::{Effects, IoJob};
-use super::{Assignment, Driver, Engine, State, Stop};
+use super::{Assignment, Driver, Engine, Running, State, Stop};
 use crate::core::{CoreEvent, Instruction, Ledger, Outcome};
+use crate::profile::Profile;
 
 /// How far the budget may be off from what values hold.
 const SLACK_BYTES: u64 = 1 << 18;
@@ -31,7 +32,8 @@ impl Engine {
             }
         }
         let is_short = state.core.is_short();
-        fx.is_time_new |= is_short && !std::mem::replace(&mut state.is_short, is_short);
+        let was_short = std::mem::replace(&mut state.is_short, is_short);
+        fx.is_time_new |= is_short && !was_short;
         let deadline_ns = state.core.next_deadline();
         if deadline_ns != state.deadline_ns {
             let is_nearer = deadline_ns.is_some_and(|at| state.deadline_ns.is_none_or(|before| at < before));
@@ -93,13 +95,15 @@ impl Engine {
                     self.event(run, || EventKind::TaskStarted { task, worker, attempt });
                 }
                 let stop = Stop::default();
-                state.running.insert(ticket, stop.clone());
+                let first = TaskId::new(stage, partitions.start);
+                let running = Running { stop: stop.clone(), context: Arc::clone(&context), first };
+                state.running.insert(ticket, running);
                 let assignment = Assignment { worker, ticket, context, stage, partitions, attempt, inputs, stop };
                 state.mail[worker as usize].push(assignment);
                 fx.rung.push(worker);
             }
             Instruction::Stop { ticket, .. } => {
-                if let Some(stop) = state.running.get(&ticket) {
+                if let Some(Running { stop, .. }) = state.running.get(&ticket) {
                     stop.token.cancel();
                     fx.wakers.push(Arc::clone(&stop.bell).into());
                 }
@@ -184,6 +188,9 @@ impl Engine {
     pub(super) fn drop_run(&self, run: RunId) {
         let mut fx = Effects::default();
         let mut state = self.lock();
+        if let Some(profile) = Profile::of_living(&state, run) {
+            state.profiles.add(profile);
+        }
         self.tell_locked(&mut state, CoreEvent::Drop { run }, &mut fx);
         let slot = crate::core::slot_of(run);
         let entry = match state.runs.get_mut(slot) {

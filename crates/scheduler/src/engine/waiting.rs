@@ -182,7 +182,7 @@ impl Engine {
     }
 
     fn is_stopped(&self, ticket: Ticket) -> bool {
-        self.lock().running.get(&ticket).is_some_and(|stop| stop.token.is_cancelled())
+        self.lock().running.get(&ticket).is_some_and(|running| running.stop.token.is_cancelled())
     }
 
     /// Runs something for a task that waits on this thread.
@@ -191,9 +191,11 @@ impl Engine {
             return self.run_to_report(assignment);
         }
         let Some(engine) = self.strong() else { return };
-        let guard = CloseIfLost::new(engine);
+        let guard = CloseIfLost::of_task(engine, assignment.ticket);
+        let runtime = Handle::try_current();
         // It ends with what it runs, which is stopped through its ticket.
         std::thread::spawn(move || {
+            let _entered = runtime.as_ref().map(Handle::enter);
             guard.engine().run_to_report(assignment);
             guard.done();
         });

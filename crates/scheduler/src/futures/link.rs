@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dolmen_graph::{Awaited, BoxFuture, GraphRun, TaskError, TaskId, TaskResult};
+use dolmen_graph::{Awaited, BoxFuture, TaskError, TaskResult};
 
 use super::job::Job;
 
@@ -42,12 +42,6 @@ impl Link {
         }
         self.job.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-
-    /// The run that has the value; `None` while the job is not done.
-    fn run(&self, job: &Job) -> Option<Result<(Arc<dyn GraphRun>, TaskId), TaskError>> {
-        let outcome = job.outcome()?;
-        Some(outcome.map(|run| (run, job.task(self.result_idx))).map_err(TaskError::failed))
-    }
 }
 
 /// The result was given up before a task read it.
@@ -58,12 +52,12 @@ struct GivenUp;
 impl Awaited for Link {
     fn now(&self) -> Option<TaskResult> {
         let Some(job) = self.job() else { return Some(Err(TaskError::failed(GivenUp))) };
-        match self.run(&job)? {
-            Ok((run, task)) => {
-                let value = run.wait_value(task, Some(Duration::ZERO))?;
+        match job.outcome()? {
+            Ok(run) => {
+                let value = run.wait_value(job.task(self.result_idx), Some(Duration::ZERO))?;
                 Some(value.map_err(TaskError::failed))
             }
-            Err(error) => Some(Err(error)),
+            Err(error) => Some(Err(TaskError::failed(error))),
         }
     }
 

@@ -181,9 +181,9 @@ fn waiting_ends_in_time_and_the_future_goes_on() {
         let next = client.submit(|()| 7, &slow);
         assert!(matches!(next.result_within(Duration::from_millis(10)), Err(FutureError::TimedOut { .. })));
         assert_eq!((slow.status(), next.status()), (FutureStatus::Pending, FutureStatus::Pending));
-        let waited = wait(&[next.clone()], WaitFor::All, Some(Duration::from_millis(10)));
+        let waited = wait(std::slice::from_ref(&next), WaitFor::All, Some(Duration::from_millis(10)));
         assert_eq!((waited.done.len(), waited.pending.len()), (0, 1));
-        let waited = wait(&[next.clone()], WaitFor::First, Some(Duration::from_millis(10)));
+        let waited = wait(std::slice::from_ref(&next), WaitFor::First, Some(Duration::from_millis(10)));
         assert_eq!((waited.done.len(), waited.pending.len()), (0, 1));
         gate.open();
         assert_eq!(*next.result_within(LONG).unwrap(), 7);
@@ -305,7 +305,7 @@ fn a_long_chain_is_built_and_dropped() {
         let first = client.submit(
             move || {
                 if is_lazy {
-                    held.pass()
+                    held.pass();
                 };
                 0_u32
             },
@@ -558,4 +558,26 @@ fn a_closed_executor_ends_its_futures() {
     let late = client.submit(|| 1, ()).result().err().unwrap();
     assert!(late.to_string().ends_with("was not started: the executor is closed"), "{late}");
     gate.open();
+}
+
+#[test]
+fn a_running_call_may_be_the_last_to_hold_what_it_uses() {
+    on_threads(|client| {
+        let n_alive = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&n_alive);
+        let kept = client.persist(&delayed(move || Arc::new(Counted::new(&counted))).call(()));
+        let gate = Gate::default();
+        let (send, receive) = mpsc::channel();
+        let held = gate.clone();
+        let hold = delayed(move |_: Shared<Arc<Counted>>| {
+            send.send(()).unwrap();
+            held.pass();
+        });
+        let running = client.compute(&hold.call(&kept));
+        receive.recv_timeout(LONG).unwrap();
+        drop((running, kept, hold));
+        gate.open();
+        until("the end of the value", || n_alive.load(Ordering::SeqCst) == 0);
+        assert_eq!(*client.submit(|x: u64| x, 5).result().unwrap(), 5);
+    });
 }

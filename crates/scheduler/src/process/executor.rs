@@ -98,12 +98,17 @@ impl ProcessExecutor {
         self.engine().close();
         let end = Instant::now() + timeout;
         loop {
-            let running = self.engine().lock().core.running_keys();
+            let running = self.engine().lock().running_keys();
             if running.is_empty() || Instant::now() >= end {
                 return running;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Stops every run; new ones are taken as before.
+    pub fn cancel_all(&self) {
+        self.engine().cancel_all();
     }
 
     /// How far each run is that has not been dropped.
@@ -112,10 +117,16 @@ impl ProcessExecutor {
         Progress::of(self.engine())
     }
 
-    /// What a run has cost so far, stage by stage; `None` if it was dropped.
+    /// What a run has cost so far, stage by stage; `None` if it was dropped long ago.
     #[must_use]
     pub fn profile(&self, run: RunId) -> Option<Profile> {
         Profile::of(self.engine(), run)
+    }
+
+    /// What the runs have cost that were dropped last, the latest at the end.
+    #[must_use]
+    pub fn recent_profiles(&self) -> Vec<Profile> {
+        self.engine().lock().profiles.to_vec()
     }
 
     /// Who holds how many bytes.

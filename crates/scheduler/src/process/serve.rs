@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use dolmen_graph::{
     CancelToken, DecodeGraphError, Encoded, Executor, OpRegistry, RunContext, RunId, StageId, TaskBody, TaskContext,
@@ -48,7 +48,13 @@ pub fn serve_if_worker(registry: &OpRegistry) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(_) => 1,
     };
-    std::process::exit(code);
+    end(code)
+}
+
+/// Ends the process. It has no state but that of a task that nobody waits for.
+#[expect(clippy::disallowed_methods, reason = "there is no caller to whom a worker could return")]
+fn end(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 /// Takes the socket away from the standard input, so that tasks neither read from it nor hand it on to processes of
@@ -60,38 +66,38 @@ fn take_socket() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
-/// The flag of the task that runs.
-type Current = Arc<Mutex<CancelToken>>;
+/// A message, and the flag that cancels it if it is a task.
+type Order = (Frame<ToWorker>, CancelToken);
 
 fn serve(registry: &OpRegistry, mut socket: UnixStream) -> io::Result<()> {
     let (sender, receiver) = sync_channel(1);
-    let current = Current::default();
-    let (input, flag) = (socket.try_clone()?, Arc::clone(&current));
-    std::thread::Builder::new().name("dolmen-worker-input".to_owned()).spawn(move || listen(input, &sender, &flag))?;
+    let input = socket.try_clone()?;
+    std::thread::Builder::new().name("dolmen-worker-input".to_owned()).spawn(move || listen(input, &sender))?;
     write_blocking(&mut socket, &FromWorker::Hello { version: VERSION }, &[])?;
-    Worker::new(registry, current)?.work(&receiver, &mut socket)
+    Worker::new(registry)?.work(&receiver, &mut socket)
 }
 
 /// Reads messages; ends the process, whatever it does, when the other side is gone.
-fn listen(mut input: UnixStream, sender: &SyncSender<Frame<ToWorker>>, current: &Current) {
+fn listen(mut input: UnixStream, sender: &SyncSender<Order>) -> ! {
+    let mut current = CancelToken::new();
     loop {
         match read_blocking::<ToWorker>(&mut input) {
-            Ok(Frame { message: ToWorker::Stop, .. }) => {
-                current.lock().unwrap_or_else(PoisonError::into_inner).cancel();
-            }
+            Ok(Frame { message: ToWorker::Stop, .. }) => current.cancel(),
             Ok(frame) => {
-                if sender.send(frame).is_err() {
-                    std::process::exit(0);
+                if matches!(frame.message, ToWorker::Run { .. }) {
+                    current = CancelToken::new();
+                }
+                if sender.send((frame, current.clone())).is_err() {
+                    end(0);
                 }
             }
-            Err(error) => std::process::exit(i32::from(error.kind() == io::ErrorKind::InvalidData)),
+            Err(error) => end(i32::from(error.kind() == io::ErrorKind::InvalidData)),
         }
     }
 }
 
 struct Worker<'a> {
     registry: &'a OpRegistry,
-    current: Current,
     /// For bodies that wait.
     runtime: Runtime,
     /// For graphs that tasks submit.
@@ -100,13 +106,13 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(registry: &'a OpRegistry, current: Current) -> io::Result<Self> {
+    fn new(registry: &'a OpRegistry) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { registry, current, runtime, nested: Arc::new(SyncExecutor::new()), runs: HashMap::new() })
+        Ok(Self { registry, runtime, nested: Arc::new(SyncExecutor::new()), runs: HashMap::new() })
     }
 
-    fn work(&mut self, receiver: &Receiver<Frame<ToWorker>>, output: &mut UnixStream) -> io::Result<()> {
-        while let Ok(Frame { message, blobs }) = receiver.recv() {
+    fn work(&mut self, receiver: &Receiver<Order>, output: &mut UnixStream) -> io::Result<()> {
+        while let Ok((Frame { message, blobs }, cancel)) = receiver.recv() {
             match message {
                 ToWorker::Stop => {}
                 ToWorker::Graph { run } => self.learn(run, &blobs),
@@ -115,7 +121,7 @@ impl<'a> Worker<'a> {
                     let task = TaskId::new(StageId(stage), partition);
                     let inputs = decode_inputs(&inputs, &blobs, self.registry);
                     drop(blobs);
-                    let result = inputs.and_then(|inputs| self.run(run, task, attempt, inputs));
+                    let result = inputs.and_then(|inputs| self.run(run, task, attempt, cancel, inputs));
                     reply(result, output)?;
                 }
             }
@@ -130,7 +136,7 @@ impl<'a> Worker<'a> {
         self.runs.insert(run, context);
     }
 
-    fn run(&self, run: u64, task: TaskId, attempt: u32, inputs: TaskInputs) -> TaskResult {
+    fn run(&self, run: u64, task: TaskId, attempt: u32, cancel: CancelToken, inputs: TaskInputs) -> TaskResult {
         let Some(known) = self.runs.get(&run) else { return Err(TaskError::failed(UnknownTask { task })) };
         let context = known.clone().map_err(TaskError::failed)?;
         let graph = context.graph();
@@ -138,8 +144,6 @@ impl<'a> Worker<'a> {
             return Err(TaskError::failed(UnknownTask { task }));
         }
         let op = Arc::clone(&graph.stage(task.stage).op);
-        let cancel = CancelToken::new();
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = cancel.clone();
         let context = TaskContext::new(context, task, attempt).with_cancel(cancel);
         let _entered = self.runtime.enter();
         let result = catch_unwind(AssertUnwindSafe(|| match op.body(task.partition) {

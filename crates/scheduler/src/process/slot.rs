@@ -69,6 +69,9 @@ pub(super) async fn run(pool: Arc<Pool>, worker: u32, connection: Connection) {
         drop(connection);
         let is_any_left = pool.set_pid(worker, None);
         engine.lose_worker(worker, Some(job));
+        if engine.lock().is_closed() {
+            break;
+        }
         match pool.start().await {
             Ok(again) => {
                 connection = again;

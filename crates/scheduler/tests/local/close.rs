@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dolmen_graph::{Executor, RunError, SubmitError, SubmitOptions, TaskError};
 
-use crate::programs::{Lambda, Number, single};
+use crate::programs::{Lambda, Number, Waits, single};
 use crate::world::{LONG, World, until};
 
 #[test]
@@ -46,6 +46,16 @@ fn all_runs_are_cancelled_and_new_ones_taken() {
     next.wait_finished(LONG).unwrap().unwrap();
     drop((runs, next));
     world.until_idle();
+    world.end();
+}
+
+#[test]
+fn a_runtime_that_is_gone_closes_the_executor() {
+    let mut world = World::new(1, usize::MAX);
+    world.end_runtime();
+    let run = world.submit(&single(std::sync::Arc::new(Waits)));
+    assert!(matches!(run.wait_finished(LONG).unwrap(), Err(RunError::Closed)));
+    drop(run);
     world.end();
 }
 

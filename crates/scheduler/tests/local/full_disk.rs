@@ -7,7 +7,7 @@ use std::process::Command;
 use dolmen_graph::RunError;
 
 use crate::programs::everything;
-use crate::world::{LONG, Living, World, wide};
+use crate::world::{LONG, Living, World, until, wide};
 
 #[test]
 fn a_full_disk_is_an_error_that_names_the_folder_and_the_executor_lives_on() {
@@ -22,7 +22,7 @@ fn a_full_disk_is_an_error_that_names_the_folder_and_the_executor_lives_on() {
     assert!(text.contains("`source[") && text.contains(&disk.path().display().to_string()), "{text}");
     drop(run);
     world.until_idle();
-    assert_eq!(living.n(), 0);
+    until("values to be dropped", || living.n() == 0);
 
     let run = world.submit(&everything(0));
     run.wait_finished(LONG).unwrap().unwrap();

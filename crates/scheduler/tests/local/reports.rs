@@ -53,7 +53,7 @@ fn progress_and_profile_add_up() {
 
     let profile = world.executor.profile(run.id()).unwrap();
     let [source, read] = &profile.stages[..] else { panic!("two stages") };
-    assert_eq!((source.key.as_str(), source.n_tasks, source.stats.n_finished), ("source", 100, 100));
+    assert_eq!((&*source.key, source.n_tasks, source.stats.n_finished), ("source", 100, 100));
     assert_eq!(source.stats.size_bytes, 100 * (32 + (40 << 10)));
     assert!(source.stats.spilled_bytes >= source.stats.size_bytes - (1 << 20));
     assert!(source.stats.memory_bytes_max <= 1 << 20);
@@ -68,6 +68,8 @@ fn progress_and_profile_add_up() {
     assert!(n(|kind| matches!(kind, EventKind::Spilled { .. })) > 50);
     assert!(n(|kind| matches!(kind, EventKind::Memory { limit_bytes: 1_048_576, .. })) > 0);
     drop(run);
+    let recent = world.executor.recent_profiles();
+    assert_eq!((recent.len(), recent[0].name.as_deref(), &recent[0].stages), (1, Some("wide"), &profile.stages));
     until("the run to be forgotten", || world.executor.progress().is_empty());
     world.until_idle();
     world.end();

@@ -22,7 +22,7 @@ pub(crate) struct World {
     pub(crate) executor: LocalExecutor,
     pub(crate) budget: Arc<MemoryBudget>,
     temp: tempfile::TempDir,
-    runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
     n_threads_before: usize,
     _alone: MutexGuard<'static, ()>,
 }
@@ -57,7 +57,7 @@ impl World {
             .registry(Arc::new(registry()))
             .core(core);
         let executor = LocalExecutor::new(set(config));
-        Self { executor, budget, temp, runtime, n_threads_before, _alone: alone }
+        Self { executor, budget, temp, runtime: Some(runtime), n_threads_before, _alone: alone }
     }
 
     pub(crate) fn submit(&self, graph: &Arc<TaskGraph>) -> Arc<dyn GraphRun> {
@@ -72,12 +72,18 @@ impl World {
         assert_eq!(self.executor.progress(), []);
     }
 
+    pub(crate) fn end_runtime(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(60));
+        }
+    }
+
     /// Ends it, and waits until its files and threads are gone.
-    pub(crate) fn end(self) {
-        let Self { executor, budget, temp, runtime, n_threads_before, _alone } = self;
-        assert_eq!(executor.close(Duration::from_secs(60)), Vec::<String>::new());
+    pub(crate) fn end(mut self) {
+        assert_eq!(self.executor.close(Duration::from_secs(60)), Vec::<String>::new());
+        self.end_runtime();
+        let Self { executor, budget, temp, n_threads_before, _alone, .. } = self;
         drop(executor);
-        runtime.shutdown_timeout(Duration::from_secs(60));
         until("threads to end", || n_threads() <= n_threads_before);
         assert_eq!((n_files(temp.path()), budget.used_bytes()), (0, 0));
     }

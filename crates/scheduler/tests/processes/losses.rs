@@ -1,10 +1,12 @@
 //! Workers that are lost, and workers that are left.
 
+use std::error::Error;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use dolmen_graph::{EventKind, Executor, RunError};
+use dolmen_scheduler::process::{ProcessConfig, ProcessExecutor};
 
 use crate::programs::{Act, everything, tasks};
 use crate::{LONG, Processes, expected, until, values};
@@ -104,10 +106,14 @@ fn a_process_that_a_task_started_is_no_obstacle() {
 
 #[test]
 fn a_program_that_is_no_worker_is_an_error() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let registry = std::sync::Arc::new(dolmen_graph::OpRegistry::new());
-    let config = dolmen_scheduler::process::ProcessConfig::new(runtime.handle().clone(), 1, registry);
-    let config = config.program("true".into(), Vec::new());
-    let error = runtime.block_on(dolmen_scheduler::process::ProcessExecutor::start(config)).unwrap_err();
-    assert!(error.to_string().contains("serve_if_worker"), "{error}");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let garbage = "head -c 1000 /dev/zero | tr '\\0' '\\377' >&0";
+    for (program, args) in [("true", vec![]), ("sh", vec!["-c", garbage]), ("no such program", vec![])] {
+        let registry = std::sync::Arc::new(dolmen_graph::OpRegistry::new());
+        let config = ProcessConfig::new(runtime.handle().clone(), 1, registry);
+        let config = config.program(program.into(), args.into_iter().map(Into::into).collect());
+        let error = runtime.block_on(ProcessExecutor::start(config)).unwrap_err();
+        assert!(error.to_string().contains("serve_if_worker"), "{error}");
+        assert!(error.source().is_some());
+    }
 }

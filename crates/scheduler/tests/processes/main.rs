@@ -1,11 +1,13 @@
 //! Graphs that run in other processes: the same values, typed errors, and workers that are lost.
 //!
 //! A worker is this test program, told to run the test `worker` alone, which serves.
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
 #![cfg(unix)]
 
 mod checks;
 mod futures;
 mod losses;
+mod memory;
 mod programs;
 
 use std::sync::Arc;
@@ -75,6 +77,9 @@ fn values(run: &Arc<dyn GraphRun>) -> Vec<u64> {
 }
 
 fn expected(graph: &Arc<TaskGraph>) -> Vec<u64> {
+    // Bodies that wait find a runtime in the workers too.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _entered = runtime.enter();
     values(&InlineExecutor::new().submit(Arc::clone(graph), SubmitOptions::default()).unwrap())
 }
 

@@ -10,13 +10,13 @@ use dolmen_graph::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A number.
+/// A number, with some bytes that only take room.
 #[derive(Debug)]
-pub(crate) struct Number(u64);
+pub(crate) struct Number(u64, Vec<u8>);
 
 impl Number {
     pub(crate) fn value(number: u64) -> ValueRef {
-        Arc::new(Self(number))
+        Arc::new(Self(number, Vec::new()))
     }
 
     pub(crate) fn of(value: &ValueRef) -> u64 {
@@ -26,11 +26,13 @@ impl Number {
 
 impl Value for Number {
     fn size_bytes(&self) -> usize {
-        8
+        32 + self.1.len()
     }
 
     fn encode(&self) -> Result<Encoded, ValueError> {
-        Ok(Encoded { type_name: "number".into(), bytes: self.0.to_le_bytes().to_vec() })
+        let mut bytes = self.0.to_le_bytes().to_vec();
+        bytes.extend(&self.1);
+        Ok(Encoded { type_name: "number".into(), bytes })
     }
 
     fn piece(&self, partition: u32) -> Option<ValueRef> {
@@ -43,7 +45,9 @@ impl Value for Number {
 pub(crate) enum Act {
     /// Mixes the partition and all inputs into a number.
     Mix,
-    /// The same, as a body that waits.
+    /// The same, with so many bytes that take room.
+    MixRoom(usize),
+    /// As `Mix`, as a body that waits.
     MixLater,
     /// Fails.
     Fail,
@@ -94,9 +98,14 @@ impl Op for Act {
 }
 
 impl Act {
+    #[expect(clippy::zombie_processes, reason = "the process outlives its parent on purpose")]
     fn run(&self, inputs: &TaskInputs, context: &TaskContext) -> TaskResult {
         match self {
             Self::Mix | Self::MixLater => mix(inputs, context),
+            Self::MixRoom(room) => {
+                let number = Number::of(&mix(inputs, context)?);
+                Ok(Arc::new(Number(number, vec![7; *room])))
+            }
             Self::Fail => Err(TaskError::failed(std::io::Error::other("no such file"))),
             Self::Panic => panic!("no {}", context.partition()),
             Self::FailFirst(n) if context.attempt() < *n => Err(TaskError::transient("reset by peer")),
@@ -152,17 +161,22 @@ fn fib(context: &TaskContext, n: u64) -> u64 {
     compute(context, op.call(n)).unwrap()
 }
 
+type Add = RegisteredFn<fn(u64, u64) -> u64, (u64, u64), u64>;
+type Total = RegisteredFn<fn(Vec<u64>) -> u64, (Vec<u64>,), u64>;
+type Long = RegisteredFn<fn(u64) -> Vec<u64>, (u64,), Vec<u64>>;
+
 /// Registered functions.
 pub(crate) struct Functions {
-    pub(crate) add: RegisteredFn<fn(u64, u64) -> u64, (u64, u64), u64>,
-    pub(crate) total: RegisteredFn<fn(Vec<u64>) -> u64, (Vec<u64>,), u64>,
-    pub(crate) long: RegisteredFn<fn(u64) -> Vec<u64>, (u64,), Vec<u64>>,
+    pub(crate) add: Add,
+    pub(crate) total: Total,
+    pub(crate) long: Long,
 }
 
 pub(crate) fn registry() -> (OpRegistry, Functions) {
     let mut registry = OpRegistry::new();
     let decode_number = |bytes: &[u8], _: &OpRegistry| -> Result<ValueRef, ValueError> {
-        Ok(Number::value(u64::from_le_bytes(bytes.try_into().unwrap())))
+        let (number, room) = bytes.split_first_chunk().unwrap();
+        Ok(Arc::new(Number(u64::from_le_bytes(*number), room.to_vec())))
     };
     registry.register_value("number", decode_number).unwrap();
     let decode_act = |bytes: &[u8], _: &OpRegistry| -> Result<Arc<dyn Op>, DecodeError> {

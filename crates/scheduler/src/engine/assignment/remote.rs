@@ -58,8 +58,10 @@ impl Engine {
     /// Tells the core what came of an assignment.
     pub(crate) fn report_remote(&self, job: RemoteJob) {
         let mut fx = Effects::default();
+        // Before the lock: the job may be the last to hold its graph, and what that holds.
+        let report = job.0.into_report();
         let mut state = self.lock();
-        self.report(&mut state, job.0.into_report(), &mut fx);
+        self.report(&mut state, report, &mut fx);
         drop(state);
         fx.settle(self);
     }
@@ -71,7 +73,7 @@ impl Engine {
         let mail = std::mem::take(&mut state.mail[worker as usize]);
         let tickets = mail.iter().map(|assignment| assignment.ticket).chain(job.iter().map(|job| job.0.ticket));
         for ticket in tickets {
-            state.running.remove(&ticket);
+            fx.ended.extend(state.running.remove(&ticket));
         }
         self.hub().push(self.now_ns(), None, EventKind::WorkerLost { worker });
         self.tell_locked(&mut state, CoreEvent::WorkerLost { worker }, &mut fx);

@@ -1,0 +1,115 @@
+//! Programs over delayed values and raw graphs, as they are known from Dask: independent and dependent loops, a recursive
+//! function that computes within its tasks, a graph given key by key, and pictures.
+//!
+//! Run it with `cargo run -p dolmen-scheduler --example delayed_programs`.
+
+#![allow(clippy::print_stdout, reason = "a program that prints")]
+
+use dolmen_graph::{
+    ComputeError, Delayed, Executor, Picture, RawGraph, TaskContext, compute, delayed, delayed_with_context, key,
+    visualize,
+};
+use dolmen_scheduler::{LocalConfig, LocalExecutor};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn inc(x: i64) -> i64 {
+    x + 1
+}
+
+fn add(x: i64, y: i64) -> i64 {
+    x + y
+}
+
+/// Two calls that do not need each other, and one that needs both.
+fn inc_and_add(executor: &dyn Executor) -> Result<(i64, Picture)> {
+    let x = delayed(inc).call(1);
+    let y = delayed(inc).call(2);
+    let z = delayed(add).call((x, y));
+    // What z is cannot be known yet: `z += 1`, `for _ in z` and `if z` do not compile.
+    Ok((z.compute(executor)?, visualize(&z)?))
+}
+
+/// A loop whose iterations do not need each other.
+fn times_ten(executor: &dyn Executor) -> Result<Vec<i64>> {
+    let collection = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let results: Vec<_> = collection.into_iter().map(|e| delayed(|e: i64| e * 10).call(e)).collect();
+    Ok(Delayed::gather(results).compute(executor)?)
+}
+
+/// A loop whose iterations need the ones before.
+fn dependent_loop(executor: &dyn Executor) -> Result<(i64, Picture)> {
+    let (mut a, mut b) = (Delayed::value(1), Delayed::value(1));
+    for _ in 0..2 {
+        a = delayed(add).call((1, a));
+        b = delayed(add).call((1, b));
+        a = delayed(add).call((a, &b));
+    }
+    Ok((a.compute(executor)?, visualize(&a)?))
+}
+
+/// A function that calls itself later, and computes the calls within its task.
+fn fib(n: u64) -> Delayed<u64> {
+    let call = delayed_with_context(|context: &TaskContext, n: u64| {
+        if n < 2 {
+            return Ok(n);
+        }
+        let (a, b) = compute(context, (fib(n - 1), fib(n - 2)))?;
+        Ok::<u64, ComputeError>(a + b)
+    });
+    call.named("fib").try_call(n)
+}
+
+/// A graph given key by key.
+fn raw_graph(executor: &dyn Executor) -> Result<(i64, i64, Vec<i64>)> {
+    let sum = delayed(|numbers: Vec<i64>| numbers.iter().sum::<i64>()).named("sum");
+    let mut graph = RawGraph::new();
+    graph.insert_value("x", 1_i64);
+    graph.insert_value("y", 2_i64);
+    graph.insert("z", delayed(add).call((key("x"), key("y"))));
+    graph.insert("w", sum.call(vec![key("x"), key("y"), key("z")]));
+    graph.insert("v", Delayed::gather(vec![sum.call(vec![key("w"), key("z")]), Delayed::value(2)]));
+    Ok(graph.compute(executor, (key("z"), key("w"), key("v")))?)
+}
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let executor = LocalExecutor::new(LocalConfig::new(runtime.handle().clone(), 2));
+    let (five, picture) = inc_and_add(&executor)?;
+    println!("inc(1) + inc(2) = {five}\n{}", picture.to_text());
+    println!("times ten: {:?}", times_ten(&executor)?);
+    let (eight, picture) = dependent_loop(&executor)?;
+    println!("dependent loop = {eight}\n{}", picture.to_text());
+    println!("fib(8) = {}", fib(8).compute(&executor)?);
+    let (z, w, v) = raw_graph(&executor)?;
+    println!("z = {z}, w = {w}, v = {v:?}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dolmen_scheduler::SyncExecutor;
+
+    use super::*;
+
+    fn check(executor: &dyn Executor) {
+        let (five, picture) = inc_and_add(executor).unwrap();
+        assert_eq!(five, 5);
+        assert!(picture.to_dot().contains("add") && picture.to_svg().contains("<svg"));
+        assert_eq!(times_ten(executor).unwrap(), [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
+        let (eight, picture) = dependent_loop(executor).unwrap();
+        assert_eq!(eight, 8);
+        assert!(picture.to_text().contains("add"));
+        assert_eq!(fib(8).compute(executor).unwrap(), 21);
+        assert_eq!(raw_graph(executor).unwrap(), (3, 6, vec![9, 2]));
+    }
+
+    #[test]
+    fn the_programs_give_what_they_should_on_any_number_of_threads() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        for n_workers in [1, 4] {
+            check(&LocalExecutor::new(LocalConfig::new(runtime.handle().clone(), n_workers)));
+        }
+        check(&SyncExecutor::new());
+    }
+}
