@@ -62,9 +62,9 @@ pub use dolmen_frame::{
     Completeness, CsvConflict, EngineError, Error, OptionValue, Position, Result, TableError, changed_rows,
     completeness,
 };
-pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
 pub use dolmen_graph as graph;
 pub use dolmen_scheduler as scheduler;
+pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
 pub use query::{BatchStream, BlockingBatches, Query};
 pub use session::{Prepared, Session, SessionBuilder};
 
