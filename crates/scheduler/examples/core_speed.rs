@@ -9,11 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cpu_time::ProcessTime;
 use dolmen_graph::{
     ByteEstimate, EncodeError, GraphBuilder, Op, PartitionSet, Stage, Table, TaskBody, TaskError, TaskGraph, Wiring,
 };
 use dolmen_scheduler::{Core, CoreConfig, CoreEvent, Grouping, Instruction, Outcome, Submission};
-use rustix::time::{ClockId, clock_gettime};
 
 /// An operation that is never run: the core does not look at operations.
 #[derive(Debug)]
@@ -98,8 +98,7 @@ fn all_to_all(n: u32) -> Arc<TaskGraph> {
 
 /// The CPU time of this process.
 fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+    u64::try_from(ProcessTime::now().as_duration().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn run(name: &str, graph: &Arc<TaskGraph>, limit_bytes: u64) {

@@ -12,13 +12,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cpu_time::ProcessTime;
 use dolmen_graph::{
     ByteEstimate, Delayed, EncodeError, ExchangeKind, Executor, GraphBuilder, Op, Pieces, Plain, RawGraph, Stage,
     StageId, SubmitOptions, TaskBody, TaskError, TaskGraph, TaskId, TaskInputs, ValueRef, Wiring, delayed, key,
     lower_delayed,
 };
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
-use rustix::time::{ClockId, clock_gettime};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -125,8 +125,7 @@ fn exchange(n: u32) -> Result<Program> {
 
 /// The CPU time of this process.
 fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+    ProcessTime::now().as_duration()
 }
 
 /// A line of this process's status in bytes.
