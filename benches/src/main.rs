@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use cpu_time::ProcessTime;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;

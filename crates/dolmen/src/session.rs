@@ -247,7 +247,11 @@ impl Session {
     /// Works on any thread, one of an async runtime included: the work itself is done by the session's own threads, and
     /// this one only sleeps. One of the session's own, where functions run, would wait for itself.
     pub(crate) fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
-        if Handle::try_current().is_ok_and(|current| Some(current.id()) == self.cpu().ok().map(Handle::id)) {
+        // The threads that run tasks of a graph are others; they know the runtime, but are not in a task of it.
+        let is_its_task = tokio::task::try_id().is_some();
+        if is_its_task
+            && Handle::try_current().is_ok_and(|current| Some(current.id()) == self.cpu().ok().map(Handle::id))
+        {
             return Err(Error::invalid(
                 "a function cannot wait for a query of its own session, whose threads it holds; use another session",
             ));

@@ -7,4 +7,5 @@ mod fake_store;
 mod remote;
 mod sessions;
 mod spilling;
+mod tasks;
 mod writing;
