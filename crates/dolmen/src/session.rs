@@ -415,7 +415,6 @@ impl Prepared {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed expectation is how a test reports")]
 mod tests {
     use arrow::array::Int64Array;
     use datafusion::datasource::MemTable;
