@@ -41,7 +41,7 @@ pub(crate) fn build_state(
     options.catalog.newlines_in_values = true;
     // Without a zone the engine drops the one that TIMESTAMPTZ asks for.
     options.execution.time_zone = Some("+00:00".to_owned());
-    // An ORDER BY below array_agg decides the order of its elements, as in PostgreSQL.
+    // An ORDER BY in a subquery stays until the optimizer has seen who needs it.
     options.sql_parser.enable_subquery_sort_elimination = false;
     let small = small_build_bytes(&runtime, threads);
     options.optimizer.hash_join_single_partition_threshold = small;
