@@ -4,7 +4,7 @@ pub(crate) mod timekeeper;
 mod worker;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dolmen_graph::{
     EventReader, Executor, GraphRun, OpRegistry, RunContext, RunId, SubmitError, SubmitOptions, TaskGraph,
@@ -101,12 +101,10 @@ impl LocalExecutor {
     #[must_use]
     pub fn new(config: LocalConfig) -> Self {
         let LocalConfig { runtime, n_workers, budget, temp, registry, core, stall_after, extend } = config;
-        let limit = budget.limit_bytes();
-        let memory_limit_bytes = if limit == usize::MAX { u64::MAX } else { limit as u64 };
         let engine = Engine::new(EngineConfig {
             name: "threads",
             n_workers,
-            core: CoreConfig { memory_limit_bytes, ..core },
+            core,
             budget: Arc::clone(&budget),
             temp,
             registry,
@@ -129,15 +127,7 @@ impl LocalExecutor {
     ///
     /// Whoever waits for a result is told [`RunError::Closed`](dolmen_graph::RunError::Closed).
     pub fn close(&self, timeout: Duration) -> Vec<String> {
-        self.engine.close();
-        let end = Instant::now() + timeout;
-        loop {
-            let running = self.engine.lock().running_keys();
-            if running.is_empty() || Instant::now() >= end {
-                return running;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.engine.close_within(timeout)
     }
 
     /// Stops every run; new ones are taken as before.

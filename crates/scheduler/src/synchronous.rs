@@ -32,10 +32,8 @@ impl SyncExecutor {
     /// An executor that keeps to a budget, spills into `temp`, and finds the decoders of values in `registry`.
     #[must_use]
     pub fn with_memory(budget: Arc<MemoryBudget>, temp: Arc<TempFolder>, registry: Arc<OpRegistry>) -> Self {
-        let limit = budget.limit_bytes();
-        let memory_limit_bytes = if limit == usize::MAX { u64::MAX } else { limit as u64 };
         // Groups depend on how long tasks take, and so would the order.
-        let core = CoreConfig { memory_limit_bytes, grouping: Grouping::Off, ..CoreConfig::default() };
+        let core = CoreConfig { grouping: Grouping::Off, ..CoreConfig::default() };
         let driver = Driver::Inline { now_ns: AtomicU64::new(0), turn: Mutex::new(()) };
         let extend = Box::new(|context| context);
         let config = EngineConfig { name: "synchronous", n_workers: 1, core, budget, temp, registry, extend, driver };

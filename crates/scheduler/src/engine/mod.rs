@@ -29,7 +29,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dolmen_graph::{
     CancelToken, EventKind, Executor, GraphRun, OpRegistry, RunContext, RunId, SubmitError, SubmitOptions, TaskGraph,
@@ -58,6 +58,7 @@ pub(crate) type Extend = Box<dyn Fn(RunContext) -> RunContext + Send + Sync>;
 pub(crate) struct EngineConfig {
     pub(crate) name: &'static str,
     pub(crate) n_workers: u32,
+    /// Its memory limit is that of the budget, whatever is set here.
     pub(crate) core: CoreConfig,
     pub(crate) budget: Arc<MemoryBudget>,
     pub(crate) temp: Arc<TempFolder>,
@@ -176,6 +177,9 @@ pub(crate) struct Current {
 impl Engine {
     pub(crate) fn new(config: EngineConfig) -> Arc<Self> {
         let EngineConfig { name, n_workers, core, budget, temp, registry, extend, driver } = config;
+        let limit = budget.limit_bytes();
+        let memory_limit_bytes = if limit == usize::MAX { u64::MAX } else { limit as u64 };
+        let core = CoreConfig { memory_limit_bytes, ..core };
         let consumer: Consumer = budget.consumer("values of tasks");
         let mut state = State {
             core: Core::new(core),
@@ -309,6 +313,19 @@ impl Engine {
         let ids: Vec<RunId> = state.core.run_ids().collect();
         for run in ids {
             self.tell_locked(state, CoreEvent::Cancel { run }, fx);
+        }
+    }
+
+    /// [`close`](Self::close), and waits for what runs, at most `timeout`. Gives the keys of the tasks that still run then.
+    pub(crate) fn close_within(&self, timeout: Duration) -> Vec<String> {
+        self.close();
+        let end = Instant::now() + timeout;
+        loop {
+            let running = self.lock().running_keys();
+            if running.is_empty() || Instant::now() >= end {
+                return running;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -214,16 +214,21 @@ fn cancelling_before_a_call_starts() {
     });
 }
 
+/// A task that runs until it is cancelled, and sends when it has begun and when it ends.
+fn until_cancelled(client: &Client, send: mpsc::Sender<()>) -> TaskFuture<()> {
+    let op = delayed_with_context(move |context: &TaskContext| {
+        send.send(()).unwrap();
+        until("the cancellation", || context.is_cancelled());
+        send.send(()).unwrap();
+    });
+    client.compute(&op.call(()))
+}
+
 #[test]
 fn cancelling_while_it_runs() {
     on_threads(|client| {
         let (send, receive) = mpsc::channel();
-        let op = delayed_with_context(move |context: &TaskContext| {
-            send.send(()).unwrap();
-            until("the cancellation", || context.is_cancelled());
-            send.send(()).unwrap();
-        });
-        let slow = client.compute(&op.call(()));
+        let slow = until_cancelled(client, send);
         receive.recv_timeout(LONG).unwrap();
         slow.cancel();
         assert_eq!(slow.status(), FutureStatus::Cancelled);
@@ -266,12 +271,7 @@ fn dropping_the_last_handle_frees_the_value() {
 fn dropping_the_last_handle_cancels() {
     on_threads(|client| {
         let (send, receive) = mpsc::channel();
-        let op = delayed_with_context(move |context: &TaskContext| {
-            send.send(()).unwrap();
-            until("the cancellation", || context.is_cancelled());
-            send.send(()).unwrap();
-        });
-        let slow = client.compute(&op.call(()));
+        let slow = until_cancelled(client, send);
         receive.recv_timeout(LONG).unwrap();
         drop(slow);
         receive.recv_timeout(LONG).unwrap();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dolmen_graph::{EventReader, Executor, GraphRun, RunId, SubmitError, SubmitOptions, TaskGraph, encode};
 use thiserror::Error;
@@ -12,7 +12,7 @@ use super::config::ProcessConfig;
 use super::connection::Connection;
 use super::protocol::VARIABLE;
 use super::slot::{self, Pool};
-use crate::core::{CoreConfig, Ledger};
+use crate::core::Ledger;
 use crate::engine::{Bell, Driver, Engine, EngineConfig};
 use crate::local::timekeeper;
 use crate::profile::{Profile, Progress};
@@ -55,12 +55,10 @@ impl ProcessExecutor {
         for _ in 0..config.n_workers {
             connections.push(Connection::start(&config).await.map_err(|source| StartError::Start { source })?);
         }
-        let limit = config.budget.limit_bytes();
-        let memory_limit_bytes = if limit == usize::MAX { u64::MAX } else { limit as u64 };
         let engine = Engine::new(EngineConfig {
             name: "processes",
             n_workers: config.n_workers,
-            core: CoreConfig { memory_limit_bytes, ..config.core },
+            core: config.core,
             budget: Arc::clone(&config.budget),
             temp: Arc::clone(&config.temp),
             registry: Arc::clone(&config.registry),
@@ -95,15 +93,7 @@ impl ProcessExecutor {
 
     /// Stops everything, and waits for what runs, at most `timeout`. Gives the keys of the tasks that still run then.
     pub fn close(&self, timeout: Duration) -> Vec<String> {
-        self.engine().close();
-        let end = Instant::now() + timeout;
-        loop {
-            let running = self.engine().lock().running_keys();
-            if running.is_empty() || Instant::now() >= end {
-                return running;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.engine().close_within(timeout)
     }
 
     /// Stops every run; new ones are taken as before.
