@@ -20,7 +20,7 @@ use crate::profile::{Profile, Progress};
 /// Runs graphs in processes of this machine, see [the module](crate::process).
 ///
 /// A graph with operations that exist in this process only, such as closures, is refused with their key. A worker that is
-/// lost is replaced, and what it ran runs again, up to [`losses_max`](CoreConfig::losses_max) times for each task.
+/// lost is replaced, and what it ran runs again, up to [`losses_max`](crate::CoreConfig::losses_max) times for each task.
 ///
 /// Dropping it ends the workers.
 pub struct ProcessExecutor {
