@@ -188,12 +188,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{Lambda, Mix, any_graph, values};
+    use crate::testing::{Lambda, any_graph, register, values};
     use crate::{FuseOptions, cull, fuse};
 
     fn registry() -> OpRegistry {
         let mut registry = OpRegistry::new();
-        Mix::register(&mut registry);
+        register(&mut registry).unwrap();
         registry
     }
 

@@ -212,7 +212,7 @@ impl GraphRun for InlineRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Count, Lambda, Number};
+    use crate::testing::{Count, Lambda, Mix, Number};
     use crate::{GraphBuilder, PartitionSet, Pieces, Stage, TaskOptions};
 
     fn run(stage: Stage) -> Arc<dyn GraphRun> {
@@ -284,32 +284,10 @@ mod tests {
 
     #[test]
     fn a_waiting_body_is_waited_for() {
-        #[derive(Debug)]
-        struct Waits;
-        impl crate::Op for Waits {
-            fn name(&self) -> &str {
-                "waits"
-            }
-            fn encode(&self) -> Result<Vec<u8>, crate::EncodeError> {
-                Ok(Vec::new())
-            }
-            fn body(&self, _partition: u32) -> TaskBody {
-                TaskBody::stream(|_, context| async move {
-                    let mut is_first = true;
-                    std::future::poll_fn(|cx| {
-                        if std::mem::take(&mut is_first) {
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Poll::Ready(())
-                    })
-                    .await;
-                    Ok(Number::value(u64::from(context.partition())))
-                })
-            }
-        }
-        let run = run(Stage::new("waits", 1, Arc::new(Waits)));
-        assert_eq!(Number::of(&run.wait_value(FIRST, None).unwrap().unwrap()), 0);
+        let mix = Mix { is_stream: true, ..Mix::default() };
+        let run = run(Stage::new("waits", 1, Arc::new(mix)));
+        let expected = Mix::default().value(0, &TaskInputs::new());
+        assert_eq!(Number::of(&run.wait_value(FIRST, None).unwrap().unwrap()), Number::of(&expected));
         assert_eq!(run.task_status(FIRST), TaskStatus::Finished);
         run.release(FIRST);
         assert_eq!(run.task_status(FIRST), TaskStatus::Released);

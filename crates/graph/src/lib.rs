@@ -100,8 +100,7 @@ mod partitions;
 mod picture;
 mod registry;
 mod task;
-#[cfg(test)]
-mod testing;
+pub mod testing;
 mod value;
 mod wiring;
 

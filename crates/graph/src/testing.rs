@@ -1,86 +1,103 @@
-//! Operations, values and random graphs for the tests of this crate.
+//! Operations and values for tests of graphs and of executors.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use dolmen_graph::testing::{Mix, Number};
+//! use dolmen_graph::{Executor, GraphBuilder, InlineExecutor, Stage, SubmitOptions, TaskId, Wiring};
+//!
+//! let mut builder = GraphBuilder::new();
+//! let source = builder.add_stage(Stage::new("source", 4, Arc::new(Mix::default())))?;
+//! let last = builder.add_stage(Stage::new("last", 1, Arc::new(Mix::default())).input(source, Wiring::All))?;
+//! builder.add_output_all(last)?;
+//! let run = InlineExecutor::new().submit(Arc::new(builder.build()?), SubmitOptions::default())?;
+//! let value = run.wait_value(TaskId::new(last, 0), None).expect("it has finished")?;
+//! // Another executor must come to the same number.
+//! assert_ne!(Number::of(&value), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(test)]
+mod random;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
-use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+pub(crate) use random::{Count, any_graph, values};
 
 use crate::{
-    ByteEstimate, DecodeError, EncodeError, Encoded, ExchangeKind, Executor, GraphBuilder, InlineExecutor, Op,
-    OpRegistry, PartitionSet, Stage, StageId, SubmitOptions, Table, TaskBody, TaskContext, TaskGraph, TaskId,
-    TaskInputs, TaskResult, Value, ValueError, ValueRef, Wiring,
+    DecodeError, EncodeError, Encoded, Op, OpRegistry, RegistryError, TaskBody, TaskContext, TaskInputs, TaskResult,
+    Value, ValueError, ValueRef,
 };
 
-/// A number as a value.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Number(pub(crate) u64);
+/// A number as a value, with bytes that only take room. It can be cut into any number of pieces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Number {
+    /// The number.
+    pub number: u64,
+    /// What takes room.
+    pub room: Vec<u8>,
+}
 
 impl Number {
-    pub(crate) fn value(number: u64) -> ValueRef {
-        Arc::new(Self(number))
+    /// A number that takes no room.
+    #[must_use]
+    pub fn value(number: u64) -> ValueRef {
+        Self::with_room(number, 0)
     }
 
-    pub(crate) fn of(value: &ValueRef) -> u64 {
-        value.downcast_ref::<Self>().unwrap().0
+    /// A number with so many bytes that take room.
+    #[must_use]
+    pub fn with_room(number: u64, n_bytes: usize) -> ValueRef {
+        Arc::new(Self { number, room: vec![7; n_bytes] })
+    }
+
+    /// The number of a value.
+    ///
+    /// # Panics
+    /// If it is another kind of value.
+    #[must_use]
+    pub fn of(value: &ValueRef) -> u64 {
+        value.downcast_ref::<Self>().expect("the value is a number").number
     }
 }
 
 impl Value for Number {
     fn size_bytes(&self) -> usize {
-        8
+        size_of::<Self>() + self.room.len()
     }
 
     fn encode(&self) -> Result<Encoded, ValueError> {
-        Ok(Encoded { type_name: "number".into(), bytes: self.0.to_le_bytes().into() })
+        let encoded = postcard::to_stdvec(self);
+        let bytes = encoded.map_err(|error| ValueError::Encode { type_name: "number", source: Arc::new(error) })?;
+        Ok(Encoded { type_name: "number".into(), bytes })
     }
 
-    // Any number can be cut: piece `p` is told apart by `p`.
+    // Piece `p` is told apart by `p`.
     fn piece(&self, partition: u32) -> Option<ValueRef> {
-        Some(Self::value(self.0.wrapping_mul(31).wrapping_add(u64::from(partition))))
-    }
-}
-
-/// How many of the values it made are alive.
-#[derive(Debug, Default)]
-pub(crate) struct Count(Arc<AtomicU64>);
-
-impl Count {
-    pub(crate) fn value(&self) -> ValueRef {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Counted(Arc::clone(&self.0)))
-    }
-
-    pub(crate) fn n_alive(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-struct Counted(Arc<AtomicU64>);
-
-impl Value for Counted {
-    fn size_bytes(&self) -> usize {
-        8
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        Some(Self::value(self.number.wrapping_mul(31).wrapping_add(u64::from(partition))))
     }
 }
 
 type Run = dyn Fn(TaskInputs, &TaskContext) -> TaskResult + Send + Sync;
 
-/// A closure as an operation of every partition.
-pub(crate) struct Lambda(Arc<Run>);
+/// A closure as the operation of every partition. It cannot leave its process.
+pub struct Lambda(Arc<Run>);
 
 impl Lambda {
-    pub(crate) fn op(run: impl Fn(TaskInputs, &TaskContext) -> TaskResult + Send + Sync + 'static) -> Arc<dyn Op> {
+    /// An operation that calls `run`.
+    pub fn op(run: impl Fn(TaskInputs, &TaskContext) -> TaskResult + Send + Sync + 'static) -> Arc<dyn Op> {
         Arc::new(Self(Arc::new(run)))
     }
 
-    pub(crate) fn sum() -> Arc<dyn Op> {
+    /// An operation that adds [numbers](Number) up.
+    #[must_use]
+    pub fn sum() -> Arc<dyn Op> {
         Self::op(|inputs, _| Ok(Number::value(inputs.into_values().iter().map(Number::of).sum())))
     }
 }
@@ -106,34 +123,30 @@ impl Op for Lambda {
     }
 }
 
-/// Mixes the partition and all inputs, their grouping and order included, into a number: tasks that differ in anything get
-/// different values.
-#[derive(Debug)]
-pub(crate) struct Mix {
-    pub(crate) salt: u64,
-    pub(crate) is_stream: bool,
+/// Mixes the partition and all inputs, their grouping and order included, into a [`Number`]: tasks that differ in anything
+/// get different values. It can be sent to other processes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mix {
+    /// Tells stages apart.
+    pub salt: u64,
+    /// Bytes of each value that take room.
+    pub room: usize,
+    /// The bodies wait before they compute.
+    pub is_stream: bool,
 }
 
 impl Mix {
-    fn run(salt: u64, partition: u32, inputs: &TaskInputs) -> ValueRef {
-        let mut hash = salt ^ 0x9E37_79B9_7F4A_7C15;
+    /// The value of the task of `partition`.
+    #[must_use]
+    pub fn value(self, partition: u32, inputs: &TaskInputs) -> ValueRef {
+        let mut hash = self.salt ^ 0x9E37_79B9_7F4A_7C15;
         let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0xFF51_AFD7_ED55_8CCD).rotate_left(29);
         mix(partition.into());
         for input_idx in 0..inputs.n_inputs() {
             mix(u64::MAX);
             inputs.input(input_idx).iter().for_each(|value| mix(Number::of(value)));
         }
-        Number::value(hash)
-    }
-
-    pub(crate) fn register(registry: &mut OpRegistry) {
-        let malformed = |name: &str| DecodeError::Malformed { name: name.into(), source: Arc::new(fmt::Error) };
-        let decode = move |bytes: &[u8], _: &OpRegistry| -> Result<Arc<dyn Op>, DecodeError> {
-            let [is_stream, salt @ ..] = bytes else { return Err(malformed("mix")) };
-            let salt = u64::from_le_bytes(salt.try_into().map_err(|_| malformed("mix"))?);
-            Ok(Arc::new(Self { salt, is_stream: *is_stream == 1 }))
-        };
-        registry.register_op("mix", decode).unwrap();
+        Number::with_room(hash, self.room)
     }
 }
 
@@ -143,122 +156,40 @@ impl Op for Mix {
     }
 
     fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let mut bytes = vec![u8::from(self.is_stream)];
-        bytes.extend(self.salt.to_le_bytes());
-        Ok(bytes)
+        postcard::to_stdvec(self).map_err(|error| EncodeError::Failed { name: "mix".into(), source: Arc::new(error) })
     }
 
     fn body(&self, partition: u32) -> TaskBody {
-        let salt = self.salt;
-        if self.is_stream {
-            TaskBody::stream(move |inputs, _| async move { Ok(Self::run(salt, partition, &inputs)) })
-        } else {
-            TaskBody::sync(move |inputs, _| Ok(Self::run(salt, partition, &inputs)))
+        let mix = *self;
+        if !mix.is_stream {
+            return TaskBody::sync(move |inputs, _| Ok(mix.value(partition, &inputs)));
         }
+        TaskBody::stream(move |inputs, _| async move {
+            let mut n_polls = 0;
+            poll_fn(|cx| {
+                n_polls += 1;
+                cx.waker().wake_by_ref();
+                if n_polls < 3 { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+            Ok(mix.value(partition, &inputs))
+        })
     }
 }
 
-/// Every value that the outputs of `graph` ask for, output by output.
-pub(crate) fn values(graph: &TaskGraph) -> Vec<Vec<u64>> {
-    let run = InlineExecutor::new().submit(Arc::new(graph.clone()), SubmitOptions::default()).unwrap();
-    let outputs = graph.outputs().iter();
-    let value = |stage, p| Number::of(&run.wait_value(TaskId::new(stage, p), None).unwrap().unwrap());
-    outputs.map(|output| output.partitions.iter().map(|p| value(output.stage, p)).collect()).collect()
-}
-
-/// A choice that a random graph is made from.
-#[derive(Debug, Clone)]
-pub(crate) struct Choice {
-    shape: u32,
-    inputs: Vec<(prop::sample::Index, u32)>,
-    edges: Vec<prop::sample::Index>,
-    is_stream: bool,
-}
-
-fn choice() -> impl Strategy<Value = Choice> {
-    let inputs = prop::collection::vec((any::<prop::sample::Index>(), 0_u32..9), 0..4);
-    let edges = prop::collection::vec(any::<prop::sample::Index>(), 4..20);
-    (0_u32..8, inputs, edges, any::<bool>()).prop_map(|(shape, inputs, edges, is_stream)| Choice {
-        shape,
-        inputs,
-        edges,
-        is_stream,
+/// Registers [`Number`] and [`Mix`].
+///
+/// # Errors
+/// [`RegistryError::Duplicate`] if there is something of these names.
+pub fn register(registry: &mut OpRegistry) -> Result<(), RegistryError> {
+    registry.register_value("number", |bytes, _| {
+        let decoded = postcard::from_bytes::<Number>(bytes);
+        let malformed = |error| ValueError::Decode { type_name: "number".into(), source: Arc::new(error) };
+        Ok(Arc::new(decoded.map_err(malformed)?))
+    })?;
+    registry.register_op("mix", |bytes, _| {
+        let decoded = postcard::from_bytes::<Mix>(bytes);
+        let malformed = |error| DecodeError::Malformed { name: "mix".into(), source: Arc::new(error) };
+        Ok(Arc::new(decoded.map_err(malformed)?))
     })
-}
-
-/// Random graphs of up to 12 stages with every wiring, stages that read themselves included. Most stages have few
-/// consumers and many are wired partition by partition, so that there is something to cull and to fuse.
-pub(crate) fn any_graph() -> impl Strategy<Value = TaskGraph> {
-    let outputs = prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec(0_u32..40, 0..5)), 1..4);
-    (prop::collection::vec(choice(), 1..12), outputs).prop_map(|(choices, outputs)| {
-        let mut builder = GraphBuilder::new();
-        let mut n_tasks: Vec<u32> = Vec::new();
-        for (idx, choice) in choices.iter().enumerate() {
-            let stage = stage(&choice.clone(), idx, &n_tasks);
-            n_tasks.push(stage.n_tasks);
-            builder.add_stage(stage).unwrap();
-        }
-        for (stage, partitions) in outputs {
-            let idx = stage.index(n_tasks.len());
-            let stage = StageId(u32::try_from(idx).unwrap());
-            if partitions.is_empty() {
-                builder.add_output_all(stage).unwrap();
-            } else {
-                let wanted: PartitionSet = partitions.into_iter().filter(|p| *p < n_tasks[idx]).collect();
-                builder.add_output(stage, wanted).unwrap();
-            }
-        }
-        builder.build().unwrap()
-    })
-}
-
-fn stage(choice: &Choice, idx: usize, n_tasks: &[u32]) -> Stage {
-    let mut wirings: Vec<(usize, Wiring)> = Vec::new();
-    // The first input says how many tasks the stage has; the others are wired to fit.
-    let mut n = [1, 2, 3, 5, 8, 13, 0, 21][choice.shape as usize];
-    let picked = choice.inputs.iter().filter(|_| !n_tasks.is_empty());
-    for (position, (up, kind)) in picked.enumerate() {
-        // Recent stages rather than old ones, so that chains are long.
-        let up = n_tasks.len() - 1 - up.index(n_tasks.len().min(3));
-        let n_up = n_tasks[up];
-        let wiring = match kind {
-            0..=4 if position == 0 => {
-                n = n_up;
-                Wiring::Same
-            }
-            0..=4 if n == n_up => Wiring::Same,
-            5 if position == 0 => {
-                n = Wiring::tree_n_tasks(n_up, 3);
-                Wiring::Tree { fan_in: 3 }
-            }
-            6 if n_up > 0 => Wiring::Broadcast { partition: n_up / 2 },
-            7 => Wiring::Exchange(ExchangeKind::Hash),
-            8 if n_up > 0 => Wiring::Table(table(n_up, n_up, n, &choice.edges)),
-            _ => Wiring::All,
-        };
-        wirings.push((up, wiring));
-    }
-    let salt = idx as u64;
-    let op = Arc::new(Mix { salt, is_stream: choice.is_stream });
-    let mut stage = Stage::new(format!("s{idx}"), n, op).bytes(ByteEstimate::Exact(8));
-    for (up, wiring) in wirings {
-        stage = stage.input(StageId(u32::try_from(up).unwrap()), wiring);
-    }
-    if choice.shape == 7 {
-        let own = Wiring::Table(table(n, 0, n, &choice.edges));
-        stage = stage.input(StageId(u32::try_from(idx).unwrap()), own);
-    }
-    stage
-}
-
-/// A table of up to two partitions for each task, below `limit` or, if that is 0, below the task itself.
-fn table(n_up: u32, limit: u32, n_down: u32, edges: &[prop::sample::Index]) -> Arc<Table> {
-    let lists = (0..n_down).map(|p| {
-        let limit = if limit == 0 { p } else { limit } as usize;
-        let pick = |k: usize| edges[(p as usize * 2 + k) % edges.len()].index(limit.max(1));
-        let mut list: Vec<u32> = (0..limit.min(2)).map(|k| u32::try_from(pick(k)).unwrap()).collect();
-        list.dedup();
-        list
-    });
-    Arc::new(Table::new(n_up, lists).unwrap())
 }

@@ -7,7 +7,7 @@ use crate::testing::{Mix, any_graph, values};
 use crate::{GraphBuilder, Op, PartitionSet, TaskOptions, Wiring, cull};
 
 fn mix(salt: u64) -> Arc<dyn Op> {
-    Arc::new(Mix { salt, is_stream: false })
+    Arc::new(Mix { salt, ..Mix::default() })
 }
 
 fn stage(key: &str, n_tasks: u32) -> Stage {

@@ -9,7 +9,7 @@ use crate::testing::{Mix, any_graph};
 use crate::{AxisMap, BlockAxis, GraphBuilder, Grid, Op, PartitionSet, Stage, Table, cull};
 
 fn mix() -> Arc<dyn Op> {
-    Arc::new(Mix { salt: 1, is_stream: false })
+    Arc::new(Mix::default())
 }
 
 /// Runs `graph` on one worker that always takes the ready task with the smallest number. Gives the tasks in the order in

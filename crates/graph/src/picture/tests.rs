@@ -9,7 +9,7 @@ use crate::testing::{Mix, any_graph};
 use crate::{Delayed, FuseOptions, GraphBuilder, RawGraph, Wiring, cull, delayed, fuse, key};
 
 fn op() -> Arc<Mix> {
-    Arc::new(Mix { salt: 1, is_stream: false })
+    Arc::new(Mix::default())
 }
 
 /// `x - mean(x)` over eight blocks.

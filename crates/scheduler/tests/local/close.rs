@@ -3,28 +3,24 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use dolmen_graph::{Executor, RunError, SubmitError, SubmitOptions, TaskError};
+use dolmen_graph::{Executor, RunError, SubmitError, SubmitOptions};
 
-use crate::programs::{Lambda, Number, Waits, single};
+use dolmen_graph::testing::{Lambda, Mix, Number};
+
+use crate::programs::{Act, single};
 use crate::world::{LONG, World, until};
 
 #[test]
 fn who_waits_is_told_and_what_stops_when_asked_has_stopped() {
     let world = World::new(2, usize::MAX);
-    let op = Lambda::op(|_, context| {
-        while !context.is_cancelled() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Err(TaskError::Cancelled)
-    });
-    let run = world.submit(&single(op));
+    let run = world.submit(&single(Act::Listen.op()));
     until("the task to run", || world.executor.running().len() == 1);
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| run.wait_finished(LONG).unwrap());
         assert_eq!(world.executor.close(Duration::from_secs(60)), Vec::<String>::new());
         assert!(matches!(waits.join().unwrap(), Err(RunError::Closed)));
     });
-    let late = world.executor.submit(single(Lambda::op(|_, _| Ok(Number::value(1)))), SubmitOptions::default());
+    let late = world.executor.submit(single(Act::Give(1).op()), SubmitOptions::default());
     assert!(matches!(late, Err(SubmitError::Closed)));
     drop(run);
     world.end();
@@ -33,16 +29,10 @@ fn who_waits_is_told_and_what_stops_when_asked_has_stopped() {
 #[test]
 fn all_runs_are_cancelled_and_new_ones_taken() {
     let world = World::new(2, usize::MAX);
-    let op = Lambda::op(|_, context| {
-        while !context.is_cancelled() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Err(TaskError::Cancelled)
-    });
-    let runs: Vec<_> = (0..5).map(|_| world.submit(&single(op.clone()))).collect();
+    let runs: Vec<_> = (0..5).map(|_| world.submit(&single(Act::Listen.op()))).collect();
     world.executor.cancel_all();
     assert!(runs.iter().all(|run| matches!(run.wait_finished(LONG), Some(Err(RunError::Cancelled)))));
-    let next = world.submit(&single(Lambda::op(|_, _| Ok(Number::value(1)))));
+    let next = world.submit(&single(Act::Give(1).op()));
     next.wait_finished(LONG).unwrap().unwrap();
     drop((runs, next));
     world.until_idle();
@@ -53,7 +43,7 @@ fn all_runs_are_cancelled_and_new_ones_taken() {
 fn a_runtime_that_is_gone_closes_the_executor() {
     let mut world = World::new(1, usize::MAX);
     world.end_runtime();
-    let run = world.submit(&single(std::sync::Arc::new(Waits)));
+    let run = world.submit(&single(std::sync::Arc::new(Mix { is_stream: true, ..Mix::default() })));
     assert!(matches!(run.wait_finished(LONG).unwrap(), Err(RunError::Closed)));
     drop(run);
     world.end();

@@ -6,7 +6,8 @@ mod cancel;
 mod close;
 mod full_disk;
 mod killed;
-#[path = "../conformance/programs.rs"]
+#[path = "../executors/programs.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod programs;
 mod reports;
 mod shortage;

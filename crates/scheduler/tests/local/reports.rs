@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dolmen_graph::{EventKind, Executor, SubmitOptions};
 
-use crate::programs::{Lambda, Number, single};
+use dolmen_graph::testing::{Lambda, Number};
+
+use crate::programs::single;
 use crate::world::{LONG, Living, World, until, wide};
 
 #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dolmen_graph::{ByteEstimate, RunError, Stage, TaskError};
 
-use crate::programs::{Lambda, Number, graph, single};
+use dolmen_graph::testing::{Lambda, Number};
+
+use crate::programs::{graph, single};
 use crate::world::{LONG, Living, World, until, wide};
 
 #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dolmen_graph::{GraphRun, TaskError, TaskGraph};
 
-use crate::programs::{Lambda, everything, graph};
+use dolmen_graph::testing::{Lambda, Number};
+
+use crate::programs::{everything, graph};
 use crate::world::{LONG, Living, Seeded, World, until, wide};
 
 const N_ROUNDS: usize = 400;
@@ -48,7 +50,7 @@ fn fails_somewhere(at: u32) -> Arc<TaskGraph> {
     let op = Lambda::op(move |_, context| match context.partition() {
         p if p == at => Err(TaskError::failed("as it must")),
         p if p == at + 1 => panic!("as it must"),
-        p => Ok(crate::programs::Number::value(p.into())),
+        p => Ok(Number::value(p.into())),
     });
     graph(|b| {
         let id = b.add_stage(dolmen_graph::Stage::new("fails", 30, op)).unwrap();

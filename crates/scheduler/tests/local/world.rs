@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dolmen_graph::testing::{Lambda, Number};
 use dolmen_graph::{ByteEstimate, Executor, GraphRun, Stage, SubmitOptions, TaskGraph, Value, ValueRef, Wiring};
 use dolmen_scheduler::{CoreConfig, LocalConfig, LocalExecutor};
 use dolmen_storage::{MemoryBudget, TempFolder};
 
-use crate::programs::{Lambda, graph, registry};
+use crate::programs::{Act, graph, registry};
 
 /// Long after anything that ends should have ended.
 pub(crate) const LONG: Option<Duration> = Some(Duration::from_secs(60));
@@ -54,7 +55,7 @@ impl World {
         let core = CoreConfig { unknown_bytes: 1024, backoff_ns: 1_000_000, ..CoreConfig::default() };
         let config = LocalConfig::new(runtime.handle().clone(), n_workers)
             .memory(Arc::clone(&budget), folder)
-            .registry(Arc::new(registry()))
+            .registry(Arc::new(registry().0))
             .core(core);
         let executor = LocalExecutor::new(set(config));
         Self { executor, budget, temp, runtime: Some(runtime), n_threads_before, _alone: alone }
@@ -132,25 +133,22 @@ impl Living {
 
     pub(crate) fn value(&self, number: u64, room: usize) -> ValueRef {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Counted { number, room: vec![3; room], living: self.clone() })
+        Arc::new(Counted { number: Number { number, room: vec![3; room] }, living: self.clone() })
     }
 }
 
 struct Counted {
-    number: u64,
-    room: Vec<u8>,
+    number: Number,
     living: Living,
 }
 
 impl Value for Counted {
     fn size_bytes(&self) -> usize {
-        32 + self.room.len()
+        self.number.size_bytes()
     }
 
     fn encode(&self) -> Result<dolmen_graph::Encoded, dolmen_graph::ValueError> {
-        let mut bytes = self.number.to_le_bytes().to_vec();
-        bytes.extend(&self.room);
-        Ok(dolmen_graph::Encoded { type_name: "number".into(), bytes })
+        self.number.encode()
     }
 }
 
@@ -174,8 +172,7 @@ pub(crate) fn wide(n: u32, room: usize, living: &Living, body: impl Fn() + Send 
         });
         let source = Stage::new("source", n, make).bytes(ByteEstimate::Exact(32 + room as u64));
         let source = b.add_stage(source).unwrap();
-        let op = Lambda::op(|_, _| Ok(crate::programs::Number::value(1)));
-        let read = b.add_stage(Stage::new("read", n, op).input(source, Wiring::Same)).unwrap();
+        let read = b.add_stage(Stage::new("read", n, Act::Give(1).op()).input(source, Wiring::Same)).unwrap();
         b.add_output_all(read).unwrap();
         b.add_output_all(source).unwrap();
     })

@@ -1,18 +1,19 @@
 //! The checks. Each gets an executor that was made for it, and says what it expects of every executor.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dolmen_graph::testing::{Mix, Number};
 use dolmen_graph::{
     ByteEstimate, EventKind, Executor, GraphRun, InlineExecutor, Parent, RunError, RunStatus, Stage, StageId,
-    SubmitError, SubmitOptions, TaskError, TaskGraph, TaskId, TaskOptions, TaskStatus, Wiring, compute, delayed,
-    delayed_with_context,
+    SubmitError, SubmitOptions, TaskGraph, TaskId, TaskOptions, TaskStatus, Wiring, compute,
 };
 use dolmen_storage::MemoryBudget;
 
-use crate::programs::{Lambda, Number, everything, graph, mix, single};
+use crate::programs::{Act, LAST, everything, graph, notes, registry, single, tasks, wide, with_odd_stage};
 
 /// What an executor can do; a check that needs more is satisfied.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,8 @@ pub(crate) struct Abilities {
     pub(crate) is_lazy: bool,
     /// It tells what happens.
     pub(crate) has_events: bool,
+    /// Its workers are processes, which end when a task ends them.
+    pub(crate) has_processes: bool,
 }
 
 /// An executor, and what keeps it alive.
@@ -32,6 +35,8 @@ pub(crate) struct Subject {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) abilities: Abilities,
     pub(crate) budget: Option<Arc<MemoryBudget>>,
+    /// Ends all workers.
+    pub(crate) kill: Option<Box<dyn Fn()>>,
     _keep: Box<dyn Any>,
 }
 
@@ -42,31 +47,31 @@ impl Subject {
         budget: Option<Arc<MemoryBudget>>,
         keep: Box<dyn Any>,
     ) -> Self {
-        Self { executor, abilities, budget, _keep: keep }
+        Self { executor, abilities, budget, kill: None, _keep: keep }
     }
 
-    fn submit(&self, graph: &Arc<TaskGraph>) -> Arc<dyn GraphRun> {
+    pub(crate) fn submit(&self, graph: &Arc<TaskGraph>) -> Arc<dyn GraphRun> {
         self.executor.submit(Arc::clone(graph), SubmitOptions::default()).unwrap()
     }
 }
 
 const FIRST: TaskId = TaskId { stage: StageId(0), partition: 0 };
 /// Nothing that is right takes so long.
-const LONG: Option<Duration> = Some(Duration::from_secs(60));
+pub(crate) const LONG: Option<Duration> = Some(Duration::from_secs(60));
 const NO_LIMIT: usize = usize::MAX;
 
-fn values(run: &Arc<dyn GraphRun>) -> Vec<u64> {
+pub(crate) fn values(run: &Arc<dyn GraphRun>) -> Vec<u64> {
     let outputs = run.graph().outputs().iter();
     let tasks = outputs.flat_map(|output| output.partitions.iter().map(|p| TaskId::new(output.stage, p)));
     tasks.map(|task| Number::of(&run.wait_value(task, LONG).expect("in time").unwrap())).collect()
 }
 
-fn expected(graph: &Arc<TaskGraph>) -> Vec<u64> {
+pub(crate) fn expected(graph: &Arc<TaskGraph>) -> Vec<u64> {
     values(&InlineExecutor::new().submit(Arc::clone(graph), SubmitOptions::default()).unwrap())
 }
 
 /// Waits until something holds.
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < Duration::from_secs(30), "{what} does not come");
@@ -99,7 +104,7 @@ pub(crate) fn many_graphs_at_once(make: impl Fn(usize) -> Subject) {
 pub(crate) fn values_go_to_disk_and_come_back(make: impl Fn(usize) -> Subject) {
     // All values together are about 30 times as much as there is room for.
     let subject = make(3 << 20);
-    let graph = wide(200_000);
+    let graph = wide(500, 200_000);
     let run = subject.submit(&graph);
     assert_eq!(values(&run), expected(&graph));
     run.wait_finished(LONG).unwrap().unwrap();
@@ -112,29 +117,14 @@ pub(crate) fn values_go_to_disk_and_come_back(make: impl Fn(usize) -> Subject) {
     until("the end of the last write", || budget.used_bytes() == 0);
 }
 
-/// A stage of which all values are needed at once.
-fn wide(room: usize) -> Arc<TaskGraph> {
-    graph(|b| {
-        let bytes = ByteEstimate::Exact(32 + room as u64);
-        let source = b.add_stage(Stage::new("source", 500, Lambda::op(mix(room))).bytes(bytes)).unwrap();
-        let back = Stage::new("back", 500, Lambda::op(mix(0)));
-        let gate = b.add_stage(Stage::new("gate", 1, Lambda::op(|_, _| Ok(Number::value(1))))).unwrap();
-        let tree = b.add_stage(Stage::new("tree", 1, Lambda::op(mix(0))).input(gate, Wiring::Same)).unwrap();
-        let back = back.input(source, Wiring::Same).input(tree, Wiring::Broadcast { partition: 0 });
-        let back = b.add_stage(back.bytes(ByteEstimate::Exact(32))).unwrap();
-        let sum = b.add_stage(Stage::new("sum", 1, Lambda::op(mix(0))).input(back, Wiring::All)).unwrap();
-        b.add_output_all(sum).unwrap();
-        b.add_output(source, dolmen_graph::PartitionSet::range(0..40)).unwrap();
-    })
-}
-
 pub(crate) fn what_cannot_fit_is_an_error_with_a_name(make: impl Fn(usize) -> Subject) {
     let subject = make(1 << 20);
     if !subject.abilities.has_limit {
         return;
     }
     let graph = graph(|b| {
-        let big = Stage::new("big", 1, Lambda::op(mix(2 << 20))).bytes(ByteEstimate::Exact(2 << 20));
+        let op = Arc::new(Mix { room: 2 << 20, ..Mix::default() });
+        let big = Stage::new("big", 1, op).bytes(ByteEstimate::Exact(2 << 20));
         let id = b.add_stage(big).unwrap();
         b.add_output_all(id).unwrap();
     });
@@ -142,18 +132,14 @@ pub(crate) fn what_cannot_fit_is_an_error_with_a_name(make: impl Fn(usize) -> Su
     let RunError::MemoryLimit { key, needed_bytes, limit_bytes, .. } = error else { panic!("{error}") };
     assert_eq!((key.as_str(), needed_bytes, limit_bytes), ("big[0]", 2 << 20, 1 << 20));
     // The executor goes on.
-    assert_eq!(values(&subject.submit(&single(Lambda::op(|_, _| Ok(Number::value(5)))))), [5]);
+    assert_eq!(values(&subject.submit(&single(Act::Give(5).op()))), [5]);
 }
 
 pub(crate) fn a_failure_names_the_task_and_harms_nobody_else(make: impl Fn(usize) -> Subject) {
     let subject = make(NO_LIMIT);
     let bad = graph(|b| {
-        let op = Lambda::op(|inputs, context| match context.partition() {
-            7 => Err(TaskError::failed("no such file")),
-            _ => mix(0)(inputs, context),
-        });
-        let load = b.add_stage(Stage::new("load", 20, op)).unwrap();
-        let sum = b.add_stage(Stage::new("sum", 1, Lambda::op(mix(0))).input(load, Wiring::All)).unwrap();
+        let load = b.add_stage(Stage::new("load", 20, Act::FailAt(7).op())).unwrap();
+        let sum = b.add_stage(Stage::new("sum", 1, Act::Sum.op()).input(load, Wiring::All)).unwrap();
         b.add_output_all(sum).unwrap();
     });
     let good = everything(0);
@@ -168,7 +154,7 @@ pub(crate) fn a_failure_names_the_task_and_harms_nobody_else(make: impl Fn(usize
 pub(crate) fn a_panic_is_an_error_and_the_workers_live(make: impl Fn(usize) -> Subject) {
     let subject = make(NO_LIMIT);
     for _ in 0..10 {
-        let run = subject.submit(&single(Lambda::op(|_, _| panic!("out of cheese"))));
+        let run = subject.submit(&single(Act::Panic.op()));
         let error = run.wait_finished(LONG).unwrap().unwrap_err();
         assert_eq!(error.to_string(), "`single[0]` failed: panicked: out of cheese");
     }
@@ -179,12 +165,9 @@ pub(crate) fn a_panic_is_an_error_and_the_workers_live(make: impl Fn(usize) -> S
 pub(crate) fn transient_errors_are_tried_again(make: impl Fn(usize) -> Subject) {
     let subject = make(NO_LIMIT);
     let run = |retries| {
-        let op = Lambda::op(|_, context| match context.attempt() {
-            0 | 1 => Err(TaskError::transient("reset by peer")),
-            n => Ok(Number::value(u64::from(n))),
-        });
         let graph = graph(|b| {
-            let stage = Stage::new("load", 3, op).options(TaskOptions { retries, ..TaskOptions::default() });
+            let stage = Stage::new("load", 3, Act::FailFirst(2).op())
+                .options(TaskOptions { retries, ..TaskOptions::default() });
             let id = b.add_stage(stage).unwrap();
             b.add_output_all(id).unwrap();
         });
@@ -200,20 +183,14 @@ pub(crate) fn an_attempt_that_takes_too_long_is_given_up(make: impl Fn(usize) ->
     if !subject.abilities.has_time {
         return;
     }
-    let op = Lambda::op(|_, context| {
-        while !context.is_cancelled() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Err(TaskError::Cancelled)
-    });
     let graph = graph(|b| {
         let options = TaskOptions { timeout: Some(Duration::from_millis(30)), ..TaskOptions::default() };
-        let id = b.add_stage(Stage::new("slow", 1, op).options(options)).unwrap();
+        let id = b.add_stage(Stage::new("slow", 1, Act::Listen.op()).options(options)).unwrap();
         b.add_output_all(id).unwrap();
     });
     let error = subject.submit(&graph).wait_finished(LONG).unwrap().unwrap_err();
     assert_eq!(error.to_string(), "`slow[0]` took longer than 30 ms");
-    assert_eq!(values(&subject.submit(&single(Lambda::op(|_, _| Ok(Number::value(5)))))), [5]);
+    assert_eq!(values(&subject.submit(&single(Act::Give(5).op()))), [5]);
 }
 
 pub(crate) fn cancelling_stops_what_runs_and_what_would(make: impl Fn(usize) -> Subject) {
@@ -221,33 +198,20 @@ pub(crate) fn cancelling_stops_what_runs_and_what_would(make: impl Fn(usize) -> 
     if !subject.abilities.is_lazy {
         return;
     }
-    let (n_begun, is_cancelled) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
-    let (begun, cancelled) = (Arc::clone(&n_begun), Arc::clone(&is_cancelled));
-    let n_late = Arc::new(AtomicU32::new(0));
-    let late = Arc::clone(&n_late);
-    let op = Lambda::op(move |_, context| {
-        late.fetch_add(u32::from(cancelled.load(Ordering::SeqCst)), Ordering::SeqCst);
-        begun.fetch_add(1, Ordering::SeqCst);
-        while !context.is_cancelled() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Err(TaskError::Cancelled)
-    });
-    let graph = graph(|b| {
-        let id = b.add_stage(Stage::new("slow", 100, op)).unwrap();
-        b.add_output_all(id).unwrap();
-    });
-    let run = subject.submit(&graph);
-    until("the first task", || n_begun.load(Ordering::SeqCst) > 0);
+    let folder = tempfile::tempdir().unwrap();
+    let (begun_file, late_file) = (folder.path().join("begun"), folder.path().join("late"));
+    let run = subject.submit(&tasks(100, Act::ListenIn(folder.path().to_owned()).op()));
+    until("the first task", || begun_file.exists());
     let begun = Instant::now();
     run.cancel();
-    is_cancelled.store(true, Ordering::SeqCst);
-    assert!(begun.elapsed() < Duration::from_millis(100), "cancelling took {:?}", begun.elapsed());
+    let elapsed = begun.elapsed();
+    fs::write(folder.path().join("cancelled"), "").unwrap();
+    assert!(elapsed < Duration::from_millis(100), "cancelling took {elapsed:?}");
     assert!(matches!(run.wait_finished(LONG).unwrap(), Err(RunError::Cancelled)));
     assert!(matches!(run.wait_value(FIRST, LONG).unwrap(), Err(RunError::Cancelled)));
     assert_eq!((run.status(), run.task_status(FIRST)), (RunStatus::Cancelled, TaskStatus::Cancelled));
-    assert_eq!(values(&subject.submit(&single(Lambda::op(|_, _| Ok(Number::value(5)))))), [5]);
-    assert_eq!(n_late.load(Ordering::SeqCst), 0, "tasks began after the run was cancelled");
+    assert_eq!(values(&subject.submit(&single(Act::Give(5).op()))), [5]);
+    assert_eq!(notes(&late_file), Vec::<String>::new(), "tasks began after the run was cancelled");
 }
 
 pub(crate) fn cancelling_a_task_leaves_the_others(make: impl Fn(usize) -> Subject) {
@@ -255,23 +219,18 @@ pub(crate) fn cancelling_a_task_leaves_the_others(make: impl Fn(usize) -> Subjec
     if !subject.abilities.is_lazy {
         return;
     }
-    let is_open = Arc::new(AtomicBool::new(false));
-    let open = Arc::clone(&is_open);
-    let op = Lambda::op(move |_, context| {
-        while !open.load(Ordering::SeqCst) && !context.is_cancelled() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Ok(Number::value(u64::from(context.partition())))
-    });
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("open");
+    let op = Act::Gate(gate.clone()).op();
     let graph = graph(|b| {
         let first = b.add_stage(Stage::new("first", 8, op)).unwrap();
-        let next = b.add_stage(Stage::new("next", 8, Lambda::op(mix(0))).input(first, Wiring::Same)).unwrap();
+        let next = b.add_stage(Stage::new("next", 8, Act::Sum.op()).input(first, Wiring::Same)).unwrap();
         b.add_output_all(next).unwrap();
         b.add_output_all(first).unwrap();
     });
     let run = subject.submit(&graph);
     run.cancel_task(TaskId::new(StageId(0), 3));
-    is_open.store(true, Ordering::SeqCst);
+    fs::write(&gate, "").unwrap();
     for p in 0..8 {
         let first = run.wait_value(TaskId::new(StageId(0), p), LONG).unwrap();
         let next = run.wait_value(TaskId::new(StageId(1), p), LONG).unwrap();
@@ -294,7 +253,7 @@ pub(crate) fn dropping_the_handle_frees_everything(make: impl Fn(usize) -> Subje
     }
     let run = subject.submit(&graph);
     values(&run);
-    let value = run.wait_value(TaskId::new(StageId(8), 0), LONG).unwrap().unwrap();
+    let value = run.wait_value(TaskId::new(LAST, 0), LONG).unwrap().unwrap();
     drop(run);
     if let Some(budget) = &subject.budget {
         until("the last byte", || budget.used_bytes() == 0);
@@ -306,79 +265,34 @@ pub(crate) fn dropping_the_handle_frees_everything(make: impl Fn(usize) -> Subje
 pub(crate) fn released_results_are_gone(make: impl Fn(usize) -> Subject) {
     let subject = make(NO_LIMIT);
     let run = subject.submit(&everything(0));
-    let last = TaskId::new(StageId(8), 0);
+    let last = TaskId::new(LAST, 0);
     run.wait_finished(LONG).unwrap().unwrap();
     assert_eq!(run.task_status(last), TaskStatus::Finished);
     run.release(last);
     assert_eq!(run.task_status(last), TaskStatus::Released);
     let error = run.wait_value(last, LONG).unwrap().unwrap_err();
     assert_eq!(error.to_string(), "no result is kept for `last[0]`");
-    run.wait_value(TaskId::new(StageId(8), 1), LONG).unwrap().unwrap();
+    run.wait_value(TaskId::new(LAST, 1), LONG).unwrap().unwrap();
     let unasked = run.wait_value(FIRST, LONG).unwrap().unwrap_err();
     assert_eq!(unasked.to_string(), "no result is kept for `source[0]`");
 }
 
 pub(crate) fn nested_graphs_never_starve(make: impl Fn(usize) -> Subject) {
     let subject = make(NO_LIMIT);
-    let sum = fib(subject.executor.as_ref(), 12);
-    assert_eq!(sum, 144);
+    assert_eq!(values(&subject.submit(&single(Act::Fib(12).op()))), [144]);
     // More of them at once than there are workers.
-    let graph = graph(|b| {
-        let op = Lambda::op(|_, context| Ok(Number::value(fib(context, 7))));
-        let id = b.add_stage(Stage::new("fib", 12, op)).unwrap();
-        b.add_output_all(id).unwrap();
-    });
-    assert_eq!(values(&subject.submit(&graph)), [13; 12]);
-}
-
-fn fib(executor: &dyn Executor, n: u64) -> u64 {
-    let op = delayed_with_context(
-        |context: &dolmen_graph::TaskContext, n: u64| {
-            if n < 2 { n } else { fib(context, n - 1) + fib(context, n - 2) }
-        },
-    );
-    compute(executor, op.call(n)).unwrap()
+    assert_eq!(values(&subject.submit(&tasks(12, Act::Fib(7).op()))), [13; 12]);
 }
 
 pub(crate) fn nesting_is_deep(make: impl Fn(usize) -> Subject) {
-    fn down(executor: &dyn Executor, n: u32) -> u32 {
-        let op = delayed_with_context(
-            |context: &dolmen_graph::TaskContext, n: u32| {
-                if n == 0 { 0 } else { down(context, n - 1) + 1 }
-            },
-        );
-        compute(executor, op.call(n)).unwrap()
-    }
     let subject = make(NO_LIMIT);
     let depth = if subject.abilities.has_time { 200 } else { 10 };
-    assert_eq!(down(subject.executor.as_ref(), depth), depth);
+    assert_eq!(values(&subject.submit(&single(Act::Down(depth).op()))), [depth]);
 }
 
 pub(crate) fn a_body_that_waits_may_await_a_nested_graph(make: impl Fn(usize) -> Subject) {
-    #[derive(Debug)]
-    struct Awaits;
-    impl dolmen_graph::Op for Awaits {
-        fn name(&self) -> &str {
-            "awaits"
-        }
-        fn encode(&self) -> Result<Vec<u8>, dolmen_graph::EncodeError> {
-            Ok(Vec::new())
-        }
-        fn body(&self, partition: u32) -> dolmen_graph::TaskBody {
-            dolmen_graph::TaskBody::stream(move |_, context| async move {
-                let graph = everything(0);
-                let run = context.submit(graph, SubmitOptions::default()).map_err(TaskError::failed)?;
-                let value = run.value(TaskId::new(StageId(8), partition % 3)).await.map_err(TaskError::failed)?;
-                run.finished().await.map_err(TaskError::failed)?;
-                Ok(value)
-            })
-        }
-    }
     let subject = make(NO_LIMIT);
-    let graph = graph(|b| {
-        let id = b.add_stage(Stage::new("awaits", 9, Arc::new(Awaits))).unwrap();
-        b.add_output_all(id).unwrap();
-    });
+    let graph = tasks(9, Act::Await.op());
     let inner = expected(&everything(0));
     let expected: Vec<u64> = (0..9).map(|p| inner[p % 3]).collect();
     assert_eq!(values(&subject.submit(&graph)), expected);
@@ -386,28 +300,22 @@ pub(crate) fn a_body_that_waits_may_await_a_nested_graph(make: impl Fn(usize) ->
 
 pub(crate) fn higher_priority_starts_first(make: impl Fn(usize) -> Subject) {
     let subject = make(NO_LIMIT);
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let note = |name: &'static str| {
-        let order = Arc::clone(&order);
-        Lambda::op(move |_, _| {
-            order.lock().unwrap().push(name);
-            Ok(Number::value(0))
-        })
-    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("order");
     let graph = graph(|b| {
-        let gate = b.add_stage(Stage::new("gate", 1, Lambda::op(mix(0)))).unwrap();
-        let usual = Stage::new("usual", 1, note("usual")).input(gate, Wiring::All);
+        let gate = b.add_stage(Stage::new("gate", 1, Act::Give(0).op())).unwrap();
+        let usual = Stage::new("usual", 1, Act::Note(file.clone()).op()).input(gate, Wiring::All);
         let options = TaskOptions { priority: 5, ..TaskOptions::default() };
-        let urgent = Stage::new("urgent", 1, note("urgent")).input(gate, Wiring::All).options(options);
+        let urgent = Stage::new("urgent", 1, Act::Note(file.clone()).op()).input(gate, Wiring::All).options(options);
         let (usual, urgent) = (b.add_stage(usual).unwrap(), b.add_stage(urgent).unwrap());
         b.add_output_all(usual).unwrap();
         b.add_output_all(urgent).unwrap();
     });
     subject.submit(&graph).wait_finished(LONG).unwrap().unwrap();
-    let order = order.lock().unwrap();
+    let order = notes(&file);
     assert_eq!(order.len(), 2);
     // On several threads both may start at once; the oracle has no priorities.
-    assert!(subject.executor.name() != "synchronous" || *order == ["urgent", "usual"], "{order:?}");
+    assert!(subject.executor.name() != "synchronous" || order == ["urgent[0]", "usual[0]"], "{order:?}");
 }
 
 pub(crate) fn events_tell_the_whole_story(make: impl Fn(usize) -> Subject) {
@@ -440,7 +348,7 @@ pub(crate) fn futures_of_values_resolve(make: impl Fn(usize) -> Subject) {
     let got = runtime.block_on(async {
         let mut got = Vec::new();
         for p in 0..3 {
-            got.push(Number::of(&run.value(TaskId::new(StageId(8), p)).await.unwrap()));
+            got.push(Number::of(&run.value(TaskId::new(LAST, p)).await.unwrap()));
         }
         run.finished().await.unwrap();
         got
@@ -453,50 +361,39 @@ pub(crate) fn a_wait_ends_in_time(make: impl Fn(usize) -> Subject) {
     if !subject.abilities.is_lazy {
         return;
     }
-    let is_open = Arc::new(AtomicBool::new(false));
-    let open = Arc::clone(&is_open);
-    let run = subject.submit(&single(Lambda::op(move |_, _| {
-        while !open.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Ok(Number::value(1))
-    })));
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("open");
+    let run = subject.submit(&single(Act::Gate(gate.clone()).op()));
     assert!(run.wait_value(FIRST, Some(Duration::ZERO)).is_none());
     let begun = Instant::now();
     assert!(run.wait_finished(Some(Duration::from_millis(20))).is_none());
     assert!(begun.elapsed() >= Duration::from_millis(20));
-    is_open.store(true, Ordering::SeqCst);
-    assert_eq!(values(&run), [1]);
+    fs::write(&gate, "").unwrap();
+    assert_eq!(values(&run), [0]);
 }
 
 pub(crate) fn each_task_runs_once(make: impl Fn(usize) -> Subject) {
+    const N_TASKS: u32 = 10_000;
     let subject = make(NO_LIMIT);
-    let n_runs: Arc<Vec<AtomicU32>> = Arc::new((0..20_000).map(|_| AtomicU32::new(0)).collect());
-    let counts = Arc::clone(&n_runs);
-    let total = Arc::new(AtomicU64::new(0));
-    let sum = Arc::clone(&total);
-    let op = Lambda::op(move |_, context| {
-        counts[context.partition() as usize].fetch_add(1, Ordering::Relaxed);
-        sum.fetch_add(u64::from(context.partition()), Ordering::Relaxed);
-        Ok(Number::value(1))
-    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes");
     let graph = graph(|b| {
-        let id = b.add_stage(Stage::new("count", 20_000, op)).unwrap();
-        let add = Lambda::op(|inputs, _| Ok(Number::value(inputs.into_values().iter().map(Number::of).sum())));
-        let sum = b.add_stage(Stage::new("sum", 1, add).input(id, Wiring::All)).unwrap();
+        let count = b.add_stage(Stage::new("count", N_TASKS, Act::Note(file.clone()).op())).unwrap();
+        let sum = b.add_stage(Stage::new("sum", 1, Act::Sum.op()).input(count, Wiring::All)).unwrap();
         b.add_output_all(sum).unwrap();
     });
-    assert_eq!(values(&subject.submit(&graph)), [20_000]);
-    assert!(n_runs.iter().all(|n| n.load(Ordering::Relaxed) == 1));
-    assert_eq!(total.load(Ordering::Relaxed), (0..20_000).sum::<u64>());
+    assert_eq!(values(&subject.submit(&graph)), [u64::from(N_TASKS)]);
+    let notes = notes(&file);
+    assert_eq!(notes.len(), N_TASKS as usize);
+    assert_eq!(notes.into_iter().collect::<HashSet<_>>().len(), N_TASKS as usize);
 }
 
 pub(crate) fn delayed_programs_run(make: impl Fn(usize) -> Subject) {
     let subject = make(NO_LIMIT);
-    let (inc, add) = (delayed(|x: u64| x + 1), delayed(|x: u64, y: u64| x + y));
-    let mut total = inc.call(0);
+    let (_, functions) = registry();
+    let mut total = functions.inc.call(0);
     for n in 1..8 {
-        total = add.call((&total, inc.call(n)));
+        total = functions.add.call((&total, functions.inc.call(n)));
     }
     assert_eq!(compute(subject.executor.as_ref(), total).unwrap(), 36);
 }
@@ -505,9 +402,49 @@ pub(crate) fn a_parent_that_is_gone_is_no_obstacle(make: impl Fn(usize) -> Subje
     let subject = make(NO_LIMIT);
     let parent = Parent { run: dolmen_graph::RunId(987_654_321), task: FIRST };
     let options = SubmitOptions { parent: Some(parent), ..SubmitOptions::default() };
-    let run = subject.executor.submit(single(Lambda::op(|_, _| Ok(Number::value(3)))), options);
+    let run = subject.executor.submit(single(Act::Give(3).op()), options);
     let run = run.unwrap_or_else(|error: SubmitError| panic!("{error}"));
     assert_eq!(values(&run), [3]);
+}
+
+pub(crate) fn a_lost_worker_costs_no_result(make: impl Fn(usize) -> Subject) {
+    let subject = make(NO_LIMIT);
+    let Some(kill) = &subject.kill else { return };
+    let graph = everything(0);
+    let expected = expected(&graph);
+    for _ in 0..10 {
+        let run = subject.submit(&graph);
+        kill();
+        assert_eq!(values(&run), expected);
+    }
+}
+
+pub(crate) fn what_a_lost_worker_ran_runs_again(make: impl Fn(usize) -> Subject) {
+    let subject = make(NO_LIMIT);
+    if !subject.abilities.has_processes {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("die");
+    fs::write(&file, "").unwrap();
+    let mut events = subject.executor.events();
+    let run = subject.submit(&with_odd_stage(0, Act::DieOnce(file.clone())));
+    assert_eq!(values(&run), expected(&everything(0)));
+    assert!(!file.exists());
+    let mut seen = Vec::new();
+    events.read(&mut seen);
+    assert_eq!(seen.iter().filter(|event| matches!(event.kind, EventKind::WorkerLost { .. })).count(), 1);
+}
+
+pub(crate) fn a_task_that_ends_its_workers_is_given_up(make: impl Fn(usize) -> Subject) {
+    let subject = make(NO_LIMIT);
+    if !subject.abilities.has_processes {
+        return;
+    }
+    let error = subject.submit(&single(Act::Die.op())).wait_finished(LONG).unwrap().unwrap_err();
+    let RunError::WorkerLost { key, n_losses } = error else { panic!("{error}") };
+    assert_eq!((key.as_str(), n_losses), ("single[0]", 4));
+    assert_eq!(values(&subject.submit(&tasks(4, Act::Give(5).op()))), [5; 4]);
 }
 
 /// All checks as tests of one executor.
@@ -522,6 +459,7 @@ macro_rules! checks {
             nested_graphs_never_starve nesting_is_deep a_body_that_waits_may_await_a_nested_graph
             higher_priority_starts_first events_tell_the_whole_story futures_of_values_resolve a_wait_ends_in_time
             each_task_runs_once delayed_programs_run a_parent_that_is_gone_is_no_obstacle
+            a_lost_worker_costs_no_result what_a_lost_worker_ran_runs_again a_task_that_ends_its_workers_is_given_up
         }
     };
     (@ $make:expr, $($check:ident)*) => {

@@ -1,6 +1,8 @@
-//! What every executor must do, run on each of them.
+//! What every executor must do, run on each of them, and what is peculiar to those of processes.
 #![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
 
+#[cfg(unix)]
+mod processes;
 mod programs;
 mod suite;
 
@@ -39,12 +41,13 @@ fn threads(n_threads: u32, grouping: Grouping, limit_bytes: usize) -> Subject {
     let budget = MemoryBudget::new(limit_bytes);
     let config = LocalConfig::new(runtime.handle().clone(), n_threads)
         .memory(Arc::clone(&budget), Arc::new(TempFolder::new(Some(temp.path().to_owned()))))
-        .registry(Arc::new(registry()))
+        .registry(Arc::new(registry().0))
         .core(core);
     let executor = Arc::new(LocalExecutor::new(config));
     let as_executor: Arc<dyn Executor> = Arc::clone(&executor) as _;
     let keep = Threads { executor: Some(executor), runtime: Some(runtime) };
-    let abilities = Abilities { has_time: true, has_limit: true, is_lazy: true, has_events: true };
+    let abilities =
+        Abilities { has_time: true, has_limit: true, is_lazy: true, has_events: true, has_processes: false };
     Subject::new(as_executor, abilities, Some(budget), Box::new((keep, temp)))
 }
 
@@ -52,13 +55,15 @@ fn synchronous(limit_bytes: usize) -> Subject {
     let temp = tempfile::tempdir().unwrap();
     let budget = MemoryBudget::new(limit_bytes);
     let folder = Arc::new(TempFolder::new(Some(temp.path().to_owned())));
-    let executor = Arc::new(SyncExecutor::with_memory(Arc::clone(&budget), folder, Arc::new(registry())));
-    let abilities = Abilities { has_time: false, has_limit: true, is_lazy: false, has_events: true };
+    let executor = Arc::new(SyncExecutor::with_memory(Arc::clone(&budget), folder, Arc::new(registry().0)));
+    let abilities =
+        Abilities { has_time: false, has_limit: true, is_lazy: false, has_events: true, has_processes: false };
     Subject::new(executor, abilities, Some(budget), Box::new(temp))
 }
 
 fn inline() -> Subject {
-    let abilities = Abilities { has_time: false, has_limit: false, is_lazy: false, has_events: false };
+    let abilities =
+        Abilities { has_time: false, has_limit: false, is_lazy: false, has_events: false, has_processes: false };
     Subject::new(Arc::new(InlineExecutor::new()), abilities, None, Box::new(()))
 }
 
@@ -79,3 +84,7 @@ conforms!(two_threads, |limit| threads(2, GROUPS, limit));
 conforms!(four_threads_without_groups, |limit| threads(4, Grouping::Off, limit));
 conforms!(calling_thread, synchronous);
 conforms!(oracle, |_limit| inline());
+#[cfg(unix)]
+conforms!(one_process, |limit| processes::subject(1, limit));
+#[cfg(unix)]
+conforms!(three_processes, |limit| processes::subject(3, limit));

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use dolmen_scheduler::{Client, FutureError, as_completed, gather};
 
-use crate::Processes;
+use super::Processes;
+use crate::programs::registry;
 
 #[test]
 fn registered_functions_are_submitted() {
     let processes = Processes::new(2);
     let client = Client::new(Arc::clone(processes.executor()) as _);
-    let functions = &processes.functions;
+    let (_, functions) = registry();
     let futures: Vec<_> = (0..50).map(|n| client.submit_registered(&functions.add, (n, 1))).collect();
     let total = client.submit_registered(&functions.total, futures.clone());
     assert_eq!(*total.result().unwrap(), 1275);
@@ -24,7 +25,7 @@ fn registered_functions_are_submitted() {
 fn persisted_values_are_used_in_later_graphs() {
     let processes = Processes::new(2);
     let client = Client::new(Arc::clone(processes.executor()) as _);
-    let functions = &processes.functions;
+    let (_, functions) = registry();
     let numbers = client.persist(&functions.long.call(1000));
     let totals: Vec<_> = (0..3).map(|_| client.compute(&functions.total.call(&numbers))).collect();
     assert!(gather(&totals).unwrap().iter().all(|total| **total == 499_500));
