@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dolmen_graph::{
-    ByteEstimate, EncodeError, FuseOptions, GraphBuilder, GraphError, Op, Order, Stage, StageId, TaskBody, TaskError,
-    TaskGraph, TaskId, Wiring, cull, fuse,
+    ByteEstimate, EncodeError, FuseOptions, GraphBuilder, GraphError, Op, OpRegistry, Order, Stage, StageId, TaskBody,
+    TaskError, TaskGraph, TaskId, Wiring, cull, fuse,
 };
 
 /// A named operation; this program only plans.
@@ -22,7 +22,7 @@ impl Op for Named {
         self.0
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         Ok(Vec::new())
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::wiring::Table;
 use crate::{
-    EncodeError, GraphError, Input, Op, Output, PartitionSet, Stage, StageId, TaskBody, TaskError, TaskGraph, Wiring,
+    EncodeError, GraphError, Input, Op, OpRegistry, Output, PartitionSet, Stage, StageId, TaskBody, TaskError,
+    TaskGraph, Wiring,
 };
 
 /// The graph with only those tasks that an output needs.
@@ -192,7 +193,7 @@ impl Op for NeverRun {
         Self::NAME
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         Ok(Vec::new())
     }
 

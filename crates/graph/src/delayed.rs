@@ -32,6 +32,7 @@ pub use function::{Alone, Args, EncodeArgs, Function, IntoArgs, Params, Refs, Va
 pub use lower::{LowerError, Lowered};
 pub use node::Needs;
 use node::Node;
+pub(crate) use plain::register_usual_types;
 pub use plain::{Plain, Shared};
 pub use raw::{RawGraph, key};
 pub(crate) use remote::ErasedFunction;

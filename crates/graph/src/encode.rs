@@ -17,12 +17,13 @@ use wire::WireWiring;
 /// Raised when the bytes change their meaning.
 const VERSION: u16 = 1;
 
-/// Writes `graph` as bytes, from which [`decode`] makes the same graph.
+/// Writes `graph` as bytes, from which [`decode`] makes the same graph. `registry` is that of the reader, or has the same
+/// names.
 ///
 /// # Errors
 /// [`EncodeGraphError::Op`] with the key of the first stage whose operation cannot leave this process.
-pub fn encode(graph: &TaskGraph) -> Result<Vec<u8>, EncodeGraphError> {
-    let stages = graph.stages().map(|(_, stage)| WireStage::new(stage)).collect::<Result<_, _>>()?;
+pub fn encode(graph: &TaskGraph, registry: &OpRegistry) -> Result<Vec<u8>, EncodeGraphError> {
+    let stages = graph.stages().map(|(_, stage)| WireStage::new(stage, registry)).collect::<Result<_, _>>()?;
     let outputs = graph.outputs().iter().map(|output| (output.stage.0, runs(&output.partitions))).collect();
     postcard::to_stdvec(&(VERSION, WireGraph { stages, outputs }))
         .map_err(|error| EncodeGraphError::Failed { source: Arc::new(error) })
@@ -73,8 +74,8 @@ struct WireStage {
 }
 
 impl WireStage {
-    fn new(stage: &Stage) -> Result<Self, EncodeGraphError> {
-        let op = stage.op.encode();
+    fn new(stage: &Stage, registry: &OpRegistry) -> Result<Self, EncodeGraphError> {
+        let op = stage.op.encode(registry);
         Ok(Self {
             key: stage.key.to_string(),
             n_tasks: stage.n_tasks,
@@ -203,7 +204,7 @@ mod tests {
         #[test]
         fn a_graph_survives_its_bytes(graph in any_graph(), is_fused in any::<bool>()) {
             let graph = if is_fused { fuse(cull(graph), FuseOptions { wide_tasks_min: 4 }) } else { graph };
-            let bytes = encode(&graph).unwrap();
+            let bytes = encode(&graph, &registry()).unwrap();
             let decoded = decode(&bytes, &registry()).unwrap();
             prop_assert_eq!(format!("{graph:?}"), format!("{decoded:?}"));
             prop_assert_eq!(values(&graph), values(&decoded));
@@ -211,7 +212,7 @@ mod tests {
 
         #[test]
         fn damaged_bytes_are_an_error_or_a_sound_graph(graph in any_graph(), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
-            let mut bytes = encode(&graph).unwrap();
+            let mut bytes = encode(&graph, &registry()).unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             // Task counts are arbitrary then, so only that it returns is asked.
@@ -224,7 +225,7 @@ mod tests {
     fn a_closure_is_refused_by_the_key_of_its_stage() {
         let mut builder = GraphBuilder::new();
         builder.add_stage(Stage::new("local", 3, Lambda::sum())).unwrap();
-        let error = encode(&builder.build().unwrap()).unwrap_err();
+        let error = encode(&builder.build().unwrap(), &registry()).unwrap_err();
         assert!(error.to_string().starts_with("stage `local` cannot be sent to another process"), "{error}");
     }
 

@@ -18,8 +18,8 @@
 //! use std::sync::Arc;
 //!
 //! use dolmen_graph::{
-//!     EncodeError, Executor, FuseOptions, GraphBuilder, InlineExecutor, Op, Plain, Stage, SubmitOptions, TaskBody, TaskId,
-//!     Wiring, cull, fuse,
+//!     EncodeError, Executor, FuseOptions, GraphBuilder, InlineExecutor, Op, OpRegistry, Plain, Stage, SubmitOptions,
+//!     TaskBody, TaskId, Wiring, cull, fuse,
 //! };
 //!
 //! /// Each task makes its own number, or the sum of the numbers it reads.
@@ -37,7 +37,7 @@
 //!         }
 //!     }
 //!
-//!     fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+//!     fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
 //!         Ok(Vec::new())
 //!     }
 //!

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{TaskContext, TaskError, TaskInputs, ValueRef};
+use crate::{Awaited, OpRegistry, TaskContext, TaskError, TaskInputs, ValueRef};
 
 /// A boxed future that owns what it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -62,14 +62,20 @@ pub trait Op: Send + Sync + fmt::Debug {
     /// The name under which the decoder is registered, such as `array.add`. Pictures show it.
     fn name(&self) -> &str;
 
-    /// The operation without its name, as bytes.
+    /// The operation without its name, as bytes. `registry` has the encodings of values that are part of it.
     ///
     /// # Errors
     /// [`EncodeError`] if the operation, or something it holds, exists in this process only.
-    fn encode(&self) -> Result<Vec<u8>, EncodeError>;
+    fn encode(&self, registry: &OpRegistry) -> Result<Vec<u8>, EncodeError>;
 
     /// What the task of `partition` does. Called once for each attempt to run the task.
     fn body(&self, partition: u32) -> TaskBody;
+
+    /// What the task of `partition` does no more than pass on, if its value comes from elsewhere. Its body gives that value.
+    fn awaited(&self, partition: u32) -> Option<&Arc<dyn Awaited>> {
+        let _ = partition;
+        None
+    }
 
     /// The key of the task of `partition`, where tasks of a stage have keys of their own, as those of raw graphs and
     /// delayed values do. Otherwise the key is the stage's with the partition in brackets.

@@ -1,5 +1,6 @@
 //! Finding operations and values by the names in their bytes.
 
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -8,11 +9,12 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::cull::NeverRun;
-use crate::delayed::{ErasedFunction, RemoteCalls};
+use crate::delayed::{ErasedFunction, RemoteCalls, register_usual_types};
 use crate::fuse::Fused;
 use crate::{Encoded, Op, Pieces, ValueError, ValueRef};
 
 type OpDecoder = Box<dyn Fn(&[u8], &OpRegistry) -> Result<Arc<dyn Op>, DecodeError> + Send + Sync>;
+type ValueEncoder = Box<dyn Fn(&ValueRef) -> Result<Encoded, ValueError> + Send + Sync>;
 type ValueDecoder = Box<dyn Fn(&[u8], &OpRegistry) -> Result<ValueRef, ValueError> + Send + Sync>;
 
 /// The operations and values that can be made from bytes, by name.
@@ -22,14 +24,19 @@ type ValueDecoder = Box<dyn Fn(&[u8], &OpRegistry) -> Result<ValueRef, ValueErro
 pub struct OpRegistry {
     ops: HashMap<String, OpDecoder>,
     values: HashMap<String, ValueDecoder>,
+    /// For types of values that do not know their own encoding.
+    encoders: HashMap<TypeId, ValueEncoder>,
     functions: HashMap<String, Arc<dyn ErasedFunction>>,
 }
 
 impl OpRegistry {
-    /// A registry that knows what this crate defines.
+    /// A registry that knows what this crate defines, and the usual [types of plain values](Self::register_type): numbers,
+    /// `bool`, `char`, `String`, and vectors of them.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Self { ops: HashMap::new(), values: HashMap::new(), functions: HashMap::new() };
+        let mut registry =
+            Self { ops: HashMap::new(), values: HashMap::new(), encoders: HashMap::new(), functions: HashMap::new() };
+        register_usual_types(&mut registry);
         registry.ops.insert(Fused::NAME.to_owned(), Box::new(Fused::decode));
         registry.ops.insert(NeverRun::NAME.to_owned(), Box::new(|_, _| Ok(Arc::new(NeverRun))));
         registry.ops.insert(RemoteCalls::NAME.to_owned(), Box::new(RemoteCalls::decode));
@@ -87,6 +94,27 @@ impl OpRegistry {
         let decode = self.values.get(type_name);
         let decode = decode.ok_or_else(|| ValueError::UnknownType { type_name: type_name.to_owned() })?;
         decode(bytes, self)
+    }
+
+    pub(crate) fn insert_encoder(
+        &mut self,
+        of: TypeId,
+        encode: impl Fn(&ValueRef) -> Result<Encoded, ValueError> + Send + Sync + 'static,
+    ) {
+        self.encoders.insert(of, Box::new(encode));
+    }
+
+    /// `value` as bytes: in its own encoding or, if it knows none, as its type was [registered](Self::register_type).
+    ///
+    /// # Errors
+    /// [`ValueError::NotEncodable`] if there is neither, otherwise what the encoding says.
+    pub fn encode_value(&self, value: &ValueRef) -> Result<Encoded, ValueError> {
+        let own = value.encode();
+        if !matches!(own, Err(ValueError::NotEncodable { .. })) {
+            return own;
+        }
+        let any: &dyn Any = &**value;
+        self.encoders.get(&any.type_id()).map_or(own, |encode| encode(value))
     }
 
     pub(crate) fn insert_function(

@@ -113,7 +113,7 @@ impl Op for Lambda {
         "lambda"
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         Err(EncodeError::Local { name: "lambda".into() })
     }
 
@@ -155,7 +155,7 @@ impl Op for Mix {
         "mix"
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         postcard::to_stdvec(self).map_err(|error| EncodeError::Failed { name: "mix".into(), source: Arc::new(error) })
     }
 

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use dolmen_graph::{
-    BlockAxis, Blocks, ByteEstimate, EncodeError, FuseOptions, GraphBuilder, Grid, Op, Order, PartitionSet, Stage,
-    StageId, TaskBody, TaskError, TaskGraph, TaskId, Wiring, cull, fuse,
+    BlockAxis, Blocks, ByteEstimate, EncodeError, FuseOptions, GraphBuilder, Grid, Op, OpRegistry, Order, PartitionSet,
+    Stage, StageId, TaskBody, TaskError, TaskGraph, TaskId, Wiring, cull, fuse,
 };
 
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Op for Named {
         self.0
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         Ok(Vec::new())
     }
 

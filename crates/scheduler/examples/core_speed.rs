@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use cpu_time::ProcessTime;
 use dolmen_graph::{
-    ByteEstimate, EncodeError, GraphBuilder, Op, PartitionSet, Stage, Table, TaskBody, TaskError, TaskGraph, Wiring,
+    ByteEstimate, EncodeError, GraphBuilder, Op, OpRegistry, PartitionSet, Stage, Table, TaskBody, TaskError,
+    TaskGraph, Wiring,
 };
 use dolmen_scheduler::{Core, CoreConfig, CoreEvent, Grouping, Instruction, Outcome, Submission};
 
@@ -24,7 +25,7 @@ impl Op for Nothing {
         "nothing"
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         Ok(Vec::new())
     }
 

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 use dolmen_graph::{
-    ByteEstimate, Delayed, EncodeError, ExchangeKind, Executor, GraphBuilder, Op, Pieces, Plain, RawGraph, Stage,
-    StageId, SubmitOptions, TaskBody, TaskError, TaskGraph, TaskId, TaskInputs, ValueRef, Wiring, delayed, key,
+    ByteEstimate, Delayed, EncodeError, ExchangeKind, Executor, GraphBuilder, Op, OpRegistry, Pieces, Plain, RawGraph,
+    Stage, StageId, SubmitOptions, TaskBody, TaskError, TaskGraph, TaskId, TaskInputs, ValueRef, Wiring, delayed, key,
     lower_delayed,
 };
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
@@ -38,7 +38,7 @@ impl Op for Work {
         "work"
     }
 
-    fn encode(&self) -> std::result::Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> std::result::Result<Vec<u8>, EncodeError> {
         Ok(Vec::new())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Delayed;
 use super::node::{Kind, Node, ResultType};
-use crate::{BoxFuture, TaskResult};
+use crate::{BoxFuture, RunId, TaskId, TaskResult};
 
 /// A value that comes about outside of the graph that uses it, such as the result of a graph that was submitted before.
 ///
@@ -19,6 +19,12 @@ pub trait Awaited: Any + Send + Sync + fmt::Debug {
 
     /// The value as soon as it is there.
     fn value(&self) -> BoxFuture<TaskResult>;
+
+    /// The run and the task whose value it is, if it is there and a run has it: an executor that has both runs counts the
+    /// value once.
+    fn lender(&self) -> Option<(RunId, TaskId)> {
+        None
+    }
 }
 
 impl<T: Send + Sync + 'static> Delayed<T> {

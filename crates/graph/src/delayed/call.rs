@@ -81,6 +81,40 @@ pub fn delayed_with_context<F: Send + Sync + 'static>(function: F) -> DelayedFn<
     DelayedFn::new(function)
 }
 
+/// How calls of a function are named and run: the same for all kinds of functions.
+macro_rules! settings {
+    () => {
+        /// With a name for errors and pictures; otherwise calls have the name of the function.
+        #[must_use]
+        pub fn named(mut self, name: &str) -> Self {
+            self.label = name.into();
+            self
+        }
+
+        /// With so many further attempts after errors that are [transient](TaskError::is_transient).
+        #[must_use]
+        pub fn retries(mut self, retries: u32) -> Self {
+            self.options.get_or_insert_default().retries = retries;
+            self
+        }
+
+        /// With a time that one attempt may take.
+        #[must_use]
+        pub fn timeout(mut self, timeout: Duration) -> Self {
+            self.options.get_or_insert_default().timeout = Some(timeout);
+            self
+        }
+
+        /// With a priority; higher ones start first.
+        #[must_use]
+        pub fn priority(mut self, priority: i32) -> Self {
+            self.options.get_or_insert_default().priority = priority;
+            self
+        }
+    };
+}
+pub(super) use settings;
+
 /// A function that can be called later, and how its calls are run. Made by [`delayed`], [`delayed_ref`] and
 /// [`delayed_with_context`].
 pub struct DelayedFn<F, Mode> {
@@ -109,33 +143,7 @@ impl<F: Send + Sync + 'static, Mode> DelayedFn<F, Mode> {
         }
     }
 
-    /// With a name for errors and pictures; otherwise calls have the name of the Rust function.
-    #[must_use]
-    pub fn named(mut self, name: &str) -> Self {
-        self.label = name.into();
-        self
-    }
-
-    /// With so many further attempts after errors that are [transient](TaskError::is_transient).
-    #[must_use]
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.options.get_or_insert_default().retries = retries;
-        self
-    }
-
-    /// With a time that one attempt may take.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.get_or_insert_default().timeout = Some(timeout);
-        self
-    }
-
-    /// With a priority; higher ones start first.
-    #[must_use]
-    pub fn priority(mut self, priority: i32) -> Self {
-        self.options.get_or_insert_default().priority = priority;
-        self
-    }
+    settings!();
 
     /// With a way to say what a result of type `R` keeps on the heap, in bytes. Without it only strings and vectors of
     /// numbers or strings are measured, other types count as their own size.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::awaited::Awaited;
 use super::node::{Call, Kind, Node};
 use super::remote::ErasedFunction;
 use super::template::Template;
@@ -60,15 +61,15 @@ impl Calls {
         }
     }
 
-    fn wire_task(&self, partition: u32, node: &Node) -> Result<WireTask, EncodeError> {
+    fn wire_task(&self, partition: u32, node: &Node, registry: &OpRegistry) -> Result<WireTask, EncodeError> {
         let key = self.key(partition);
         let what = match &node.kind {
             Kind::Call(call) => self.wire_call(partition, &**call, &key)?,
-            Kind::Value(value) => wire_value(value, &key)?,
+            Kind::Value(value) => wire_value(value, &key, registry)?,
             Kind::Awaited(awaited) => {
                 let value = awaited.now().unwrap_or_else(|| block_on(awaited.value()));
                 let failed = |error| EncodeError::Failed { name: key.clone(), source: Arc::new(error) };
-                wire_value(&value.map_err(failed)?, &key)?
+                wire_value(&value.map_err(failed)?, &key, registry)?
             }
             Kind::Key => unreachable!("lowering puts the node behind a key in its place"),
         };
@@ -87,8 +88,8 @@ impl Calls {
     }
 }
 
-fn wire_value(value: &ValueRef, key: &str) -> Result<WireWhat, EncodeError> {
-    let encoded = value.encode().map_err(|source| EncodeError::Value { name: key.to_owned(), source })?;
+fn wire_value(value: &ValueRef, key: &str, registry: &OpRegistry) -> Result<WireWhat, EncodeError> {
+    let encoded = registry.encode_value(value).map_err(|source| EncodeError::Value { name: key.to_owned(), source })?;
     let Encoded { type_name, bytes } = encoded;
     Ok(WireWhat::Value { type_name, bytes })
 }
@@ -98,8 +99,8 @@ impl Op for Calls {
         RemoteCalls::NAME
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let tasks = (0..).zip(&self.nodes).map(|(partition, node)| self.wire_task(partition, node));
+    fn encode(&self, registry: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
+        let tasks = (0..).zip(&self.nodes).map(|(partition, node)| self.wire_task(partition, node, registry));
         encode(&tasks.collect::<Result<Vec<_>, _>>()?)
     }
 
@@ -130,6 +131,13 @@ impl Op for Calls {
             Kind::Awaited(_) => unreachable!("asked above"),
             Kind::Key => unreachable!("lowering puts the node behind a key in its place"),
         })
+    }
+
+    fn awaited(&self, partition: u32) -> Option<&Arc<dyn Awaited>> {
+        match &self.nodes[partition as usize].kind {
+            Kind::Awaited(awaited) => Some(awaited),
+            _ => None,
+        }
     }
 
     fn task_key(&self, partition: u32) -> Option<String> {
@@ -200,7 +208,7 @@ impl Op for RemoteCalls {
         Self::NAME
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         let tasks = self.tasks.iter().map(|task| WireTask {
             what: match &task.what {
                 RemoteWhat::Call { function, args } => {

@@ -1,6 +1,6 @@
 //! Plain Rust values as values between tasks.
 
-use std::any::Any;
+use std::any::{Any, TypeId, type_name};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::value::LocalDecoder;
-use crate::{Encoded, TaskError, Value, ValueError, ValueRef};
+use crate::{Encoded, OpRegistry, RegistryError, TaskError, Value, ValueError, ValueRef};
 
 /// A plain Rust value that travels between tasks: what functions that are [`delayed`](crate::delayed) take and give.
 pub struct Plain<T> {
@@ -48,11 +48,8 @@ impl<T: Send + Sync + 'static> Value for Plain<T> {
     }
 
     fn encode(&self) -> Result<Encoded, ValueError> {
-        let type_name = self.type_name();
-        let codec = self.codec.as_ref().ok_or(ValueError::NotEncodable { type_name })?;
-        let bytes = (codec.encode)(&self.value);
-        let bytes = bytes.map_err(|error| ValueError::Encode { type_name, source: Arc::new(error) })?;
-        Ok(Encoded { type_name: codec.name.to_string(), bytes })
+        let codec = self.codec.as_ref().ok_or(ValueError::NotEncodable { type_name: self.type_name() })?;
+        codec.encode(&self.value)
     }
 
     fn local_decoder(&self) -> Option<LocalDecoder> {
@@ -66,7 +63,7 @@ impl<T: Send + Sync + 'static> Value for Plain<T> {
     }
 
     fn type_name(&self) -> &'static str {
-        std::any::type_name::<T>()
+        type_name::<T>()
     }
 }
 
@@ -95,6 +92,13 @@ impl<T: Send + Sync + 'static> Codec<T> {
             .map_err(|error| ValueError::Decode { type_name: self.name.to_string(), source: Arc::new(error) })
     }
 
+    fn encode(&self, value: &T) -> Result<Encoded, ValueError> {
+        let bytes = (self.encode)(value);
+        let bytes =
+            bytes.map_err(|error| ValueError::Encode { type_name: type_name::<T>(), source: Arc::new(error) })?;
+        Ok(Encoded { type_name: self.name.to_string(), bytes })
+    }
+
     /// The value that [`Plain::encode`] wrote.
     pub(crate) fn decode(&self, bytes: &[u8]) -> Result<ValueRef, ValueError> {
         Ok(Arc::new(Plain::new(self.read(bytes)?).with_codec(self.clone())))
@@ -105,6 +109,56 @@ impl<T> Clone for Codec<T> {
     fn clone(&self) -> Self {
         Self { name: Arc::clone(&self.name), encode: self.encode, decode: self.decode }
     }
+}
+
+impl OpRegistry {
+    /// Registers a type of plain values under a name, so that values of it that are passed to tasks, scattered or persisted
+    /// can be written to disk and sent to other processes. What registered functions take and give needs no name of its
+    /// own.
+    ///
+    /// ```
+    /// use dolmen_graph::{Delayed, OpRegistry, encode};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Station(String, f64);
+    ///
+    /// let mut registry = OpRegistry::new();
+    /// let station = Delayed::value(Station("Lahti".into(), 61.0));
+    /// assert!(encode(station.lower()?.graph(), &registry).is_err());
+    /// registry.register_type::<Station>("station")?;
+    /// assert!(encode(station.lower()?.graph(), &registry).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RegistryError::Duplicate`] if the name is taken.
+    pub fn register_type<T>(&mut self, name: &str) -> Result<(), RegistryError>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let codec = Codec::<T>::new(name.into());
+        let decode = codec.clone();
+        self.register_value(name, move |bytes, _| decode.decode(bytes))?;
+        self.insert_encoder(TypeId::of::<Plain<T>>(), move |value| match value.downcast_ref::<Plain<T>>() {
+            Some(plain) => codec.encode(&plain.value),
+            None => Err(ValueError::NotEncodable { type_name: value.type_name() }),
+        });
+        Ok(())
+    }
+}
+
+/// Registers numbers and texts and vectors of them under the names of their types.
+pub(crate) fn register_usual_types(registry: &mut OpRegistry) {
+    macro_rules! register {
+        ($($of:ty),*) => {
+            $(
+                let single = registry.register_type::<$of>(type_name::<$of>());
+                let vector = registry.register_type::<Vec<$of>>(type_name::<Vec<$of>>());
+                debug_assert!(single.and(vector).is_ok(), "types have different names");
+            )*
+        };
+    }
+    register!(u8, i8, u16, i16, u32, i32, u64, i64, u128, i128, usize, isize, f32, f64, bool, char, String);
 }
 
 /// A shared result or argument. A function that takes one reads the value where it is, without a copy.
@@ -124,7 +178,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
         let plain = value.downcast::<Plain<T>>().map_err(|found| TaskError::InputType {
             input_idx: 0,
             position: 0,
-            expected: std::any::type_name::<T>(),
+            expected: type_name::<T>(),
             found: found.type_name(),
         })?;
         Ok(Self(plain))

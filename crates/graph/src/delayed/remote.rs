@@ -3,16 +3,17 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Delayed;
-use super::call::{TypedCall, task_error};
+use super::call::{TypedCall, settings, task_error};
 use super::function::{EncodeArgs, Function, IntoArgs, Params, Values};
 use super::node::{Kind, Needs, Node, ResultType};
 use super::plain::{Codec, Plain};
-use crate::{OpRegistry, RegistryError, TaskContext, TaskError, TaskResult};
+use crate::{OpRegistry, RegistryError, TaskContext, TaskError, TaskOptions, TaskResult};
 
 /// A function in the registry, its types forgotten.
 pub(crate) trait ErasedFunction: Send + Sync + fmt::Debug {
@@ -30,6 +31,8 @@ where
     F: Function<Values, P>,
 {
     name: Arc<str>,
+    label: Arc<str>,
+    options: Option<Box<TaskOptions>>,
     function: Arc<F>,
     finish: fn(F::Output) -> Result<R, TaskError>,
     codec: Codec<R>,
@@ -42,6 +45,8 @@ where
     F: Function<Values, P>,
     R: Send + Sync + 'static,
 {
+    settings!();
+
     /// The delayed result of a call with `args`, as [`DelayedFn::call`](crate::DelayedFn::call).
     pub fn call<M, X>(&self, args: X) -> Delayed<R>
     where
@@ -75,8 +80,9 @@ where
             remote: Some((Arc::clone(&self.name), <X::Args as EncodeArgs>::write)),
             mode: PhantomData,
         };
-        let node =
-            Node::new(Arc::clone(&self.name), Kind::Call(Box::new(call)), needs.into_nodes(), ResultType::of::<R>());
+        let (label, kind) = (Arc::clone(&self.label), Kind::Call(Box::new(call)));
+        let mut node = Node::new(label, kind, needs.into_nodes(), ResultType::of::<R>());
+        node.options.clone_from(&self.options);
         Delayed::from_node(Arc::new(node))
     }
 }
@@ -89,6 +95,8 @@ where
     fn clone(&self) -> Self {
         Self {
             name: Arc::clone(&self.name),
+            label: Arc::clone(&self.label),
+            options: self.options.clone(),
             function: Arc::clone(&self.function),
             finish: self.finish,
             codec: self.codec.clone(),
@@ -134,7 +142,7 @@ impl OpRegistry {
     /// let mut registry = OpRegistry::new();
     /// let add = registry.register_function("add", |a: i64, b: i64| a + b)?;
     /// let sum = add.call((add.call((1, 2)), 3));
-    /// let bytes = encode(sum.lower()?.graph())?;
+    /// let bytes = encode(sum.lower()?.graph(), &registry)?;
     /// let elsewhere = decode(&bytes, &registry)?;
     /// assert_eq!(elsewhere.n_tasks(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -188,6 +196,8 @@ impl OpRegistry {
         let codec = Codec::<R>::new(format!("result of {name}").into());
         let registered = RegisteredFn {
             name: name.into(),
+            label: name.into(),
+            options: None,
             function: Arc::new(function),
             finish,
             codec: codec.clone(),

@@ -206,7 +206,7 @@ fn one_value_by_several_keys_is_one_task() {
     assert_eq!(graph.get::<i64>("all", &inline()).unwrap(), 1121);
     let lowered = graph.lower(&["all"]).unwrap();
     assert_eq!(lowered.graph().n_tasks(), 3);
-    let decoded = Arc::new(decode(&encode(lowered.graph()).unwrap(), &registry).unwrap());
+    let decoded = Arc::new(decode(&encode(lowered.graph(), &registry).unwrap(), &registry).unwrap());
     let run = inline().submit(decoded, SubmitOptions::default()).unwrap();
     let value = run.wait_value(lowered.results()[0], None).unwrap().unwrap();
     assert_eq!(*value.downcast_ref::<Plain<i64>>().unwrap().get(), 1121);
@@ -254,11 +254,11 @@ fn registered_functions_survive_their_bytes() {
     let result = half.call(&sum);
     assert_eq!(result.compute(&inline()).unwrap(), 12);
 
-    let bytes = encode(result.lower().unwrap().graph()).unwrap();
+    let bytes = encode(result.lower().unwrap().graph(), &here).unwrap();
     let mut there = OpRegistry::new();
     register(&mut there);
     let graph = Arc::new(decode(&bytes, &there).unwrap());
-    assert_eq!(encode(&graph).unwrap(), bytes);
+    assert_eq!(encode(&graph, &there).unwrap(), bytes);
     let task = crate::TaskId::new(crate::StageId(0), graph.outputs()[0].partitions.end() - 1);
     assert_eq!(graph.task_key(task), result.key());
     let run = inline().submit(graph, SubmitOptions::default()).unwrap();
@@ -278,7 +278,7 @@ fn a_closure_among_registered_functions_is_named() {
     let mut registry = OpRegistry::new();
     let here = registry.register_function("inc", inc).unwrap();
     let local = delayed(|x: i64| x).named("mine").call(1);
-    let error = encode(here.call(&local).lower().unwrap().graph()).unwrap_err().to_string();
+    let error = encode(here.call(&local).lower().unwrap().graph(), &registry).unwrap_err().to_string();
     assert!(error.contains(&format!("`{}` is a function of this process", local.key())), "{error}");
 }
 

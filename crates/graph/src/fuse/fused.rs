@@ -94,10 +94,10 @@ impl Op for Fused {
         Self::NAME
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, registry: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         let mut steps = Vec::with_capacity(self.steps.len());
         for step in self.steps.iter() {
-            steps.push((step.op.name(), step.op.encode()?, &step.inputs));
+            steps.push((step.op.name(), step.op.encode(registry)?, &step.inputs));
         }
         postcard::to_stdvec(&steps)
             .map_err(|error| EncodeError::Failed { name: Self::NAME.to_owned(), source: Arc::new(error) })

@@ -39,6 +39,7 @@ impl Core {
             return;
         }
         run.queues.clear();
+        run.lent.clear();
         let ledger = &mut self.ledger;
         for stage in &mut run.stages {
             if let Phase::Live(tables) = &stage.phase {
@@ -88,7 +89,7 @@ impl Core {
         let Some(run) = self.runs[slot_of(id)].as_deref_mut() else { return };
         let mut is_changed = false;
         for task in tasks {
-            if task.stage.0 >= run.graph.n_stages() || task.partition >= run.graph.stage(task.stage).n_tasks {
+            if !run.has(*task) {
                 continue;
             }
             if run.tag(*task).is_done() {

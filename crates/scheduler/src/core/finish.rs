@@ -107,7 +107,7 @@ impl Core {
         let Some(run) = self.runs.get_mut(slot).and_then(|run| run.as_deref_mut()).filter(|run| run.id == id) else {
             return;
         };
-        if task.stage.0 >= run.graph.n_stages() || task.partition >= run.graph.stage(task.stage).n_tasks {
+        if !run.has(task) {
             return;
         }
         run.stage_mut(task.stage).give_up(task.partition);

@@ -1,6 +1,7 @@
 //! One graph that is being run.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dolmen_graph::{Order, Parent, RunId, StageId, TaskGraph, TaskId};
@@ -29,6 +30,8 @@ pub(super) struct Run {
     pub(super) n_cancelled: u64,
     /// Tasks were given up or made again, so that readers of a value are counted one by one.
     pub(super) is_irregular: bool,
+    /// Values in memory that other runs use as their own, and how many do: they stay in memory, where they count once.
+    pub(super) lent: BTreeMap<TaskId, u32>,
     /// Under which key it stands among the runs with ready tasks.
     pub(super) listed: Option<RunKey>,
     /// `None` while it runs.
@@ -53,6 +56,7 @@ impl Run {
             n_left,
             n_cancelled: 0,
             is_irregular: false,
+            lent: BTreeMap::new(),
             listed: None,
             outcome: None,
         };
@@ -144,6 +148,11 @@ impl Run {
 
     pub(super) fn live(&mut self, id: StageId) -> &mut Tables {
         self.stages[id.index()].live()
+    }
+
+    /// Whether there is such a task.
+    pub(super) fn has(&self, task: TaskId) -> bool {
+        task.stage.0 < self.graph.n_stages() && task.partition < self.graph.stage(task.stage).n_tasks
     }
 
     pub(super) fn tag(&self, task: TaskId) -> Tag {

@@ -64,7 +64,7 @@ impl Core {
     #[must_use]
     pub fn task_state(&self, id: RunId, task: TaskId) -> Option<TaskState> {
         let run = self.run(id)?;
-        if task.stage.0 >= run.graph.n_stages() || task.partition >= run.graph.stage(task.stage).n_tasks {
+        if !run.has(task) {
             return None;
         }
         if matches!(run.outcome, Some(Outcome::Failed(_))) {

@@ -12,7 +12,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use dolmen_graph::{
-    BoxFuture, EventKind, RunContext, RunId, StageId, TaskBody, TaskContext, TaskError, TaskId, TaskInputs, TaskResult,
+    BoxFuture, EventKind, Op, RunContext, RunId, StageId, TaskBody, TaskContext, TaskError, TaskId, TaskInputs,
+    TaskResult,
 };
 
 use super::effects::Effects;
@@ -45,8 +46,12 @@ pub(crate) struct Report {
     partitions: Range<u32>,
     /// Of the tasks that were begun.
     results: Vec<TaskResult>,
+    lenders: Lenders,
     elapsed: Duration,
 }
+
+/// For partitions whose value is that of another task: which one. Nearly always empty.
+type Lenders = Vec<(u32, (RunId, TaskId))>;
 
 /// What running an assignment led to.
 pub(crate) enum Ran {
@@ -80,17 +85,13 @@ struct Rest {
     stop: Stop,
     begun: Instant,
     results: Vec<TaskResult>,
+    lenders: Lenders,
 }
 
 impl Engine {
     /// Runs tasks on this thread until they are done, or one of them turns out to wait.
     pub(crate) fn run(&self, assignment: Assignment) -> Ran {
-        let Assignment { worker, ticket, context, stage, partitions, attempt, inputs, stop } = assignment;
-        let results = Vec::with_capacity(partitions.len());
-        let inputs = inputs.into_iter();
-        let begun = Instant::now();
-        let rest = Rest { worker, ticket, context, stage, partitions, attempt, inputs, stop, begun, results };
-        self.run_rest(rest)
+        self.run_rest(Rest::of(assignment))
     }
 
     fn run_rest(&self, mut rest: Rest) -> Ran {
@@ -105,6 +106,7 @@ impl Engine {
                 }
             };
             let task = TaskId::new(rest.stage, p);
+            rest.note_lender(&*op, p);
             let context = TaskContext::new(Arc::clone(&rest.context), task, rest.attempt);
             let context = context.with_cancel(rest.stop.token.clone());
             let result = catch_unwind(AssertUnwindSafe(|| match op.body(p) {
@@ -150,7 +152,7 @@ impl Engine {
 
     /// Tells the core what came of an assignment.
     pub(crate) fn report(&self, state: &mut State, report: Report, fx: &mut Effects) {
-        let Report { worker, ticket, run, stage, partitions, results, elapsed } = report;
+        let Report { worker, ticket, run, stage, partitions, results, lenders, elapsed } = report;
         fx.ended.extend(state.running.remove(&ticket));
         let n_begun = u64::try_from(results.len().max(1)).unwrap_or(u64::MAX);
         let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX) / n_begun;
@@ -165,6 +167,8 @@ impl Engine {
                 None => CoreEvent::Returned { worker, ticket, partition },
                 Some(Ok(value)) => {
                     let size_bytes = value.size_bytes() as u64;
+                    let lender = lenders.iter().find(|(p, _)| *p == partition).map(|(_, lender)| *lender);
+                    let is_lent = is_wanted && lender.is_some_and(|lender| state.lend(run, task, lender, &value));
                     match state.entry(run).filter(|_| is_wanted) {
                         Some(entry) => {
                             entry.values.insert(&entry.graph, task, value);
@@ -173,6 +177,8 @@ impl Engine {
                         }
                         None => fx.garbage.push(value),
                     }
+                    // A value that was lent is counted where it comes from.
+                    let size_bytes = if is_lent { 0 } else { size_bytes };
                     CoreEvent::Finished { worker, ticket, partition, size_bytes, elapsed_ns }
                 }
                 Some(Err(error)) => {
@@ -198,6 +204,18 @@ impl Engine {
 }
 
 impl Rest {
+    fn of(assignment: Assignment) -> Self {
+        let Assignment { worker, ticket, context, stage, partitions, attempt, inputs, stop } = assignment;
+        let (results, lenders) = (Vec::with_capacity(partitions.len()), Vec::new());
+        let (inputs, begun) = (inputs.into_iter(), Instant::now());
+        Self { worker, ticket, context, stage, partitions, attempt, inputs, stop, begun, results, lenders }
+    }
+
+    fn note_lender(&mut self, op: &dyn Op, p: u32) {
+        let lender = op.awaited(p).and_then(|awaited| awaited.lender());
+        self.lenders.extend(lender.map(|lender| (p, lender)));
+    }
+
     /// The next task to be begun, if the assignment is to go on.
     fn next(&self) -> Option<u32> {
         let is_over = self.stop.token.is_cancelled()
@@ -216,6 +234,7 @@ impl Rest {
             stage: self.stage,
             partitions: self.partitions,
             results: self.results,
+            lenders: self.lenders,
             elapsed: self.begun.elapsed(),
         }
     }

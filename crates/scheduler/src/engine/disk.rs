@@ -22,7 +22,7 @@ enum Block {
     Bytes(Bytes),
 }
 
-struct Codec;
+struct Codec(Arc<OpRegistry>);
 
 impl BlockCodec<Block> for Codec {
     fn size_bytes(&self, block: &Block) -> usize {
@@ -34,7 +34,7 @@ impl BlockCodec<Block> for Codec {
 
     fn encode(&self, block: &Block, out: &mut dyn Write) -> Result<(), CodecError> {
         let Block::Value(value) = block else { return Err("bytes are written only once".into()) };
-        let encoded = value.encode()?;
+        let encoded = self.0.encode_value(value)?;
         let name = encoded.type_name.as_bytes();
         out.write_all(&u32::try_from(name.len())?.to_le_bytes())?;
         out.write_all(name)?;
@@ -49,7 +49,7 @@ impl BlockCodec<Block> for Codec {
 
 impl Disk {
     pub(crate) fn new(budget: Arc<MemoryBudget>, temp: Arc<TempFolder>, registry: Arc<OpRegistry>) -> Self {
-        Self { store: BlockStore::new(budget, temp, Codec, |_| ()), registry }
+        Self { store: BlockStore::new(budget, temp, Codec(Arc::clone(&registry)), |_| ()), registry }
     }
 
     /// Writes a value. `held` are its bytes of the budget, which are free afterwards.

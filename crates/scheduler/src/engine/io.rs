@@ -67,7 +67,7 @@ impl Engine {
                 if is_awaited && let Some(entry) = state.entry(run) {
                     let graph = std::sync::Arc::clone(&entry.graph);
                     entry.values.insert(&graph, task, value);
-                    fx.wakers.extend(entry.waiting.remove(&task).into_iter().flatten());
+                    fx.wakers.extend(entry.take_waiters(task));
                     self.note(run, EventKind::Loaded { task, size_bytes });
                 } else {
                     fx.garbage.push(value);

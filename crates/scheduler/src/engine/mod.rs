@@ -28,12 +28,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use dolmen_graph::{
     CancelToken, EventKind, Executor, GraphRun, OpRegistry, RunContext, RunId, SubmitError, SubmitOptions, TaskGraph,
-    TaskId,
+    TaskId, ValueRef,
 };
 use dolmen_storage::{Consumer, MemoryBudget, Reservation, TempFolder};
 
@@ -50,6 +49,7 @@ use crate::events::EventHub;
 use crate::profile::Profiles;
 use disk::Disk;
 use values::Values;
+use waiting::Waiters;
 
 /// Adds to the context of every run, such as a session that tasks find by its type.
 pub(crate) type Extend = Box<dyn Fn(RunContext) -> RunContext + Send + Sync>;
@@ -96,6 +96,7 @@ pub(crate) struct Engine {
     extend: Extend,
     /// Bytes that others were refused.
     shortage_bytes: AtomicU64,
+    next_waiter: AtomicU64,
     me: Weak<Self>,
 }
 
@@ -143,10 +144,12 @@ struct Entry {
     context: Arc<RunContext>,
     name: Option<String>,
     values: Values,
+    /// Of the values, those that belong to other runs, with their places there.
+    lenders: HashMap<TaskId, (RunId, TaskId)>,
     /// Who waits for a value, or for something to change about it.
-    waiting: HashMap<TaskId, Vec<Waker>>,
+    waiting: HashMap<TaskId, Waiters>,
     /// Who waits for the end.
-    waiting_for_end: Vec<Waker>,
+    waiting_for_end: Waiters,
 }
 
 /// Whether this thread runs a task of some engine.
@@ -209,6 +212,7 @@ impl Engine {
             budget,
             extend,
             shortage_bytes: AtomicU64::new(0),
+            next_waiter: AtomicU64::new(0),
             me: Weak::clone(me),
         })
     }
@@ -278,8 +282,9 @@ impl Engine {
             context: Arc::new((self.extend)(context)),
             name: name.clone(),
             values: Values::new(&graph),
+            lenders: HashMap::new(),
             waiting: HashMap::new(),
-            waiting_for_end: Vec::new(),
+            waiting_for_end: Waiters::default(),
         });
         let (n_stages, n_tasks) = (graph.n_stages(), graph.n_tasks());
         self.hub.push(now_ns, Some(id), EventKind::RunStarted { name: name.map(Arc::from), n_stages, n_tasks });
@@ -338,8 +343,8 @@ impl Engine {
             self.cancel_all_locked(state, &mut fx);
         }
         for entry in state.runs.iter_mut().flatten() {
-            fx.wakers.append(&mut entry.waiting_for_end);
-            fx.wakers.extend(entry.waiting.drain().flat_map(|(_, wakers)| wakers));
+            fx.wakers.extend(entry.waiting_for_end.take());
+            fx.wakers.extend(entry.waiting.drain().flat_map(|(_, mut waiters)| waiters.take()));
         }
         drop(guard);
         fx.settle(self);
@@ -366,6 +371,19 @@ impl State {
 
     fn entry(&mut self, id: RunId) -> Option<&mut Entry> {
         self.runs.get_mut(slot_of(id))?.as_mut().filter(|entry| entry.id == id)
+    }
+
+    /// Whether `value`, that of a task, is that of another task in memory: then it is counted there and stays until it is
+    /// given back. The run that lends it lives on meanwhile, held by the graph of the one that borrows it.
+    fn lend(&mut self, run: RunId, task: TaskId, lender: (RunId, TaskId), value: &ValueRef) -> bool {
+        let (from, lent) = lender;
+        let known = self.entry(from).and_then(|entry| entry.values.get(lent));
+        let is_lent = known.is_some_and(|known| Arc::ptr_eq(known, value)) && self.core.lend(from, lent);
+        let before = self.entry(run).filter(|_| is_lent).and_then(|entry| entry.lenders.insert(task, lender));
+        if let Some((from, lent)) = before {
+            self.core.give_back(from, lent);
+        }
+        is_lent
     }
 
     pub(crate) fn name_of(&self, id: RunId) -> Option<&str> {

@@ -132,6 +132,9 @@ impl Engine {
                 let Some(entry) = state.entry(run) else { return };
                 fx.garbage.extend(entry.values.take(task));
                 fx.blocks.extend(entry.values.take_disk(task));
+                if let Some((from, lent)) = entry.lenders.remove(&task) {
+                    state.core.give_back(from, lent);
+                }
                 self.event(run, || EventKind::Released { task, size_bytes });
             }
             Instruction::FreeRun { run } => {
@@ -139,14 +142,17 @@ impl Engine {
                 let (values, blocks) = entry.values.clear();
                 fx.garbage.extend(values);
                 fx.blocks.extend(blocks);
+                for (from, lent) in std::mem::take(&mut entry.lenders).into_values() {
+                    state.core.give_back(from, lent);
+                }
             }
             Instruction::Output { run, task } => {
                 let Some(entry) = state.entry(run) else { return };
-                fx.wakers.extend(entry.waiting.remove(&task).into_iter().flatten());
+                fx.wakers.extend(entry.take_waiters(task));
             }
             Instruction::OutputCancelled { run, task } => {
                 let Some(entry) = state.entry(run) else { return };
-                fx.wakers.extend(entry.waiting.remove(&task).into_iter().flatten());
+                fx.wakers.extend(entry.take_waiters(task));
                 self.event(run, || EventKind::TaskCancelled { task });
             }
             Instruction::Retry { .. } | Instruction::RunReopened { .. } => {}
@@ -163,7 +169,7 @@ impl Engine {
             }
             Instruction::RunEnded { run, outcome } => {
                 let Some(entry) = state.entry(run) else { return };
-                fx.wakers.append(&mut entry.waiting_for_end);
+                fx.wakers.extend(entry.waiting_for_end.take());
                 let status = match outcome {
                     Outcome::Finished => RunStatus::Finished,
                     Outcome::Cancelled => RunStatus::Cancelled,
@@ -171,7 +177,7 @@ impl Engine {
                 };
                 if status != RunStatus::Finished {
                     entry.context.cancel().cancel();
-                    fx.wakers.extend(entry.waiting.drain().flat_map(|(_, wakers)| wakers));
+                    fx.wakers.extend(entry.waiting.drain().flat_map(|(_, mut waiters)| waiters.take()));
                 }
                 self.event(run, || EventKind::RunFinished { status });
             }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::assignment::{Assignment, Ran};
 use super::effects::Effects;
-use super::{Bell, CloseIfLost, Current, Driver, Engine, State};
+use super::{Bell, CloseIfLost, Current, Driver, Engine, Entry, State};
 use crate::core::{CoreEvent, Outcome, Ticket};
 
 /// Tasks that run inside each other on one thread, at most; what is deeper gets a thread of its own, because stacks end.
@@ -22,6 +23,35 @@ const DEPTH_MAX: u32 = 24;
 pub(crate) enum Awaited {
     Value(TaskId),
     End,
+}
+
+/// Those who wait for one thing, by numbers that the engine gives out. A waker that is not needed any more is given back, to
+/// be dropped without the lock: it may be the last to hold a future, which locks when it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Waiters(Vec<(u64, Waker)>);
+
+impl Waiters {
+    /// Whoever has the number is woken by `waker`, and by no other.
+    fn set(&mut self, waiter: u64, waker: &Waker) -> Option<Waker> {
+        let before = self.remove(waiter);
+        self.0.push((waiter, waker.clone()));
+        before
+    }
+
+    fn remove(&mut self, waiter: u64) -> Option<Waker> {
+        let idx = self.0.iter().position(|(known, _)| *known == waiter)?;
+        Some(self.0.swap_remove(idx).1)
+    }
+
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.0).into_iter().map(|(_, waker)| waker)
+    }
+}
+
+impl Entry {
+    pub(super) fn take_waiters(&mut self, task: TaskId) -> impl Iterator<Item = Waker> + use<> {
+        self.waiting.remove(&task).unwrap_or_default().take()
+    }
 }
 
 impl Engine {
@@ -69,33 +99,41 @@ impl Engine {
         }
     }
 
-    fn register(&self, state: &mut State, run: RunId, awaited: Awaited, waker: &Waker) {
-        let Some(entry) = state.entry(run) else { return };
-        let wakers = match awaited {
-            Awaited::Value(task) => entry.waiting.entry(task).or_default(),
-            Awaited::End => &mut entry.waiting_for_end,
-        };
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
+    fn next_waiter(&self) -> u64 {
+        self.next_waiter.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Looks, and has `waker` woken if there is nothing to be seen yet.
+    /// Looks, and has `waker` woken if there is nothing to be seen yet. Who stops to wait says so to
+    /// [`forget`](Self::forget).
     fn look_or_register(
         &self,
         run: RunId,
         awaited: Awaited,
-        waker: &Waker,
+        waiter: Option<(u64, &Waker)>,
     ) -> Option<Result<Option<ValueRef>, RunError>> {
         let mut fx = Effects::default();
         let mut state = self.lock();
         let found = self.look(&mut state, run, awaited, &mut fx);
-        if found.is_none() {
-            self.register(&mut state, run, awaited, waker);
-        }
+        let waiting = state.entry(run).zip(waiter).filter(|_| found.is_none());
+        let before = waiting.and_then(|(entry, (waiter, waker))| match awaited {
+            Awaited::Value(task) => entry.waiting.entry(task).or_default().set(waiter, waker),
+            Awaited::End => entry.waiting_for_end.set(waiter, waker),
+        });
         drop(state);
+        drop(before);
         fx.settle(self);
         found
+    }
+
+    /// Nobody of this number waits any more.
+    fn forget(&self, run: RunId, awaited: Awaited, waiter: u64) {
+        let mut state = self.lock();
+        let waker = state.entry(run).and_then(|entry| match awaited {
+            Awaited::End => entry.waiting_for_end.remove(waiter),
+            Awaited::Value(task) => entry.waiting.get_mut(&task)?.remove(waiter),
+        });
+        drop(state);
+        drop(waker);
     }
 
     /// Waits on this thread. If it runs a task of this engine, the worker goes on with what is awaited meanwhile.
@@ -106,9 +144,7 @@ impl Engine {
         timeout: Option<Duration>,
     ) -> Option<Result<Option<ValueRef>, RunError>> {
         let end = timeout.map(|timeout| Instant::now() + timeout);
-        let bell = Arc::new(Bell::default());
-        let waker = Waker::from(Arc::clone(&bell));
-        if let Some(found) = self.look_or_register(run, awaited, &waker) {
+        if let Some(found) = self.look_or_register(run, awaited, None) {
             return Some(found);
         }
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
@@ -116,12 +152,16 @@ impl Engine {
         }
         if let Driver::Inline { .. } = &self.driver {
             self.run_inline(run);
-            return self.look_or_register(run, awaited, &waker);
+            return self.look_or_register(run, awaited, None);
         }
-        let current = self.current();
-        let wait = || match current {
-            Some(current) => self.wait_nested(run, awaited, end, current),
-            None => self.wait_outside(run, awaited, end, &bell, &waker),
+        let (current, waiter) = (self.current(), self.next_waiter());
+        let wait = || {
+            let found = match current {
+                Some(current) => self.wait_nested(run, awaited, end, waiter, current),
+                None => self.wait_outside(run, awaited, end, waiter),
+            };
+            self.forget(run, awaited, waiter);
+            found
         };
         // The thread may be one of the runtime's: its other tasks go on elsewhere meanwhile.
         match Handle::try_current().map(|handle| handle.runtime_flavor()) {
@@ -135,12 +175,13 @@ impl Engine {
         run: RunId,
         awaited: Awaited,
         end: Option<Instant>,
-        bell: &Bell,
-        waker: &Waker,
+        waiter: u64,
     ) -> Option<Result<Option<ValueRef>, RunError>> {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
         let mut n_heard = 0;
         loop {
-            if let Some(found) = self.look_or_register(run, awaited, waker) {
+            if let Some(found) = self.look_or_register(run, awaited, Some((waiter, &waker))) {
                 return Some(found);
             }
             if end.is_some_and(|end| Instant::now() >= end) {
@@ -155,6 +196,7 @@ impl Engine {
         run: RunId,
         awaited: Awaited,
         end: Option<Instant>,
+        waiter: u64,
         current: Current,
     ) -> Option<Result<Option<ValueRef>, RunError>> {
         let Current { worker, ticket, depth, .. } = current;
@@ -163,7 +205,7 @@ impl Engine {
         let mut n_heard = 0;
         self.tell(CoreEvent::Waits { worker, ticket, on: run });
         let found = loop {
-            if let Some(found) = self.look_or_register(run, awaited, &waker) {
+            if let Some(found) = self.look_or_register(run, awaited, Some((waiter, &waker))) {
                 break Some(found);
             }
             if end.is_some_and(|end| Instant::now() >= end) || self.is_stopped(ticket) {
@@ -222,7 +264,7 @@ impl Engine {
         run: RunId,
         awaited: Awaited,
     ) -> impl Future<Output = Result<Option<ValueRef>, RunError>> + Send + use<> {
-        Waiting { engine: Arc::clone(self), run, awaited, lent: None }
+        Waiting { engine: Arc::clone(self), run, awaited, waiter: self.next_waiter(), is_registered: false, lent: None }
     }
 }
 
@@ -231,6 +273,8 @@ struct Waiting {
     engine: Arc<Engine>,
     run: RunId,
     awaited: Awaited,
+    waiter: u64,
+    is_registered: bool,
     lent: Option<(u32, Ticket)>,
 }
 
@@ -250,7 +294,8 @@ impl Future for Waiting {
         if let Driver::Inline { .. } = &this.engine.driver {
             this.engine.run_inline(this.run);
         }
-        let found = this.engine.look_or_register(this.run, this.awaited, cx.waker());
+        let found = this.engine.look_or_register(this.run, this.awaited, Some((this.waiter, cx.waker())));
+        this.is_registered = found.is_none();
         match found {
             Some(found) => {
                 this.take_back();
@@ -271,5 +316,79 @@ impl Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.take_back();
+        if self.is_registered {
+            self.engine.forget(self.run, self.awaited, self.waiter);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicU64;
+
+    use dolmen_graph::testing::Mix;
+    use dolmen_graph::{GraphBuilder, GraphRun, OpRegistry, Stage, StageId, SubmitOptions};
+    use dolmen_storage::{MemoryBudget, TempFolder};
+
+    use super::*;
+    use crate::core::CoreConfig;
+    use crate::engine::EngineConfig;
+
+    /// An engine whose tasks nobody runs until somebody waits.
+    fn engine() -> Arc<Engine> {
+        Engine::new(EngineConfig {
+            name: "test",
+            n_workers: 1,
+            core: CoreConfig::default(),
+            budget: MemoryBudget::new(usize::MAX),
+            temp: Arc::new(TempFolder::new(None)),
+            registry: Arc::new(OpRegistry::new()),
+            extend: Box::new(|context| context),
+            driver: Driver::Inline { now_ns: AtomicU64::new(0), turn: Mutex::new(()) },
+        })
+    }
+
+    #[test]
+    fn who_stops_to_wait_is_forgotten() {
+        let engine = engine();
+        let mut builder = GraphBuilder::new();
+        let stage = builder.add_stage(Stage::new("mix", 1, Arc::new(Mix::default()))).unwrap();
+        builder.add_output_all(stage).unwrap();
+        let run = engine.submit(Arc::new(builder.build().unwrap()), SubmitOptions::default()).unwrap();
+        let value = Awaited::Value(TaskId::new(StageId(0), 0));
+        let n_waiting = || {
+            let mut state = engine.lock();
+            let entry = state.entry(run.id_of()).unwrap();
+            entry.waiting_for_end.0.len() + entry.waiting.values().map(|waiters| waiters.0.len()).sum::<usize>()
+        };
+        for awaited in [value, Awaited::End] {
+            for _ in 0..10 {
+                assert!(engine.wait(run.id_of(), awaited, Some(Duration::ZERO)).is_none());
+                let long_ago = Some(Instant::now());
+                assert!(engine.look_or_register(run.id_of(), awaited, None).is_none());
+                let waiter = engine.next_waiter();
+                assert!(engine.wait_outside(run.id_of(), awaited, long_ago, waiter).is_none());
+                engine.forget(run.id_of(), awaited, waiter);
+            }
+        }
+        assert_eq!(n_waiting(), 0);
+
+        // One place for each, whatever wakers it comes with; and none when it is gone.
+        let (one, other) = (Waker::from(Arc::new(Bell::default())), Waker::from(Arc::new(Bell::default())));
+        for waker in [&one, &other, &one] {
+            assert!(engine.look_or_register(run.id_of(), value, Some((1_000_000, waker))).is_none());
+        }
+        assert_eq!(n_waiting(), 1);
+        drop(Waiting {
+            engine: Arc::clone(&engine),
+            run: run.id_of(),
+            awaited: value,
+            waiter: 1_000_000,
+            is_registered: true,
+            lent: None,
+        });
+        assert_eq!(n_waiting(), 0);
+        run.cancel();
     }
 }

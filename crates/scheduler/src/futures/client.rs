@@ -46,6 +46,23 @@ pub struct Client {
     priority: i32,
 }
 
+/// A function, of any kind, with the settings of a client.
+macro_rules! set {
+    ($client:expr, $function:expr) => {{
+        let mut function = $function;
+        if let Some(name) = &$client.name {
+            function = function.named(name);
+        }
+        if $client.retries > 0 {
+            function = function.retries($client.retries);
+        }
+        match $client.timeout {
+            Some(timeout) => function.timeout(timeout),
+            None => function,
+        }
+    }};
+}
+
 impl Client {
     /// A client of `executor`.
     #[must_use]
@@ -132,8 +149,7 @@ impl Client {
         self.compute(&self.function(function).try_call_once(args))
     }
 
-    /// Starts a call of a function that other processes have too, so that the call can be sent to them. Retries, timeout
-    /// and name do not apply to it.
+    /// Starts a call of a function that other processes have too, so that the call can be sent to them.
     pub fn submit_registered<F, P, M, X, R>(&self, function: &RegisteredFn<F, P, R>, args: X) -> TaskFuture<R>
     where
         P: Params,
@@ -142,6 +158,7 @@ impl Client {
         X::Args: EncodeArgs,
         R: Send + Sync + 'static,
     {
+        let function = set!(self, function.clone());
         self.compute(&function.call_once(args))
     }
 
@@ -204,23 +221,14 @@ impl Client {
         result_idxs.into_iter().map(|result_idx| TaskFuture::new(Arc::clone(&job), result_idx).delayed()).collect()
     }
 
-    /// A future that has `value`, for use in any number of calls without a copy.
+    /// A future that has `value`, for use in any number of calls without a copy. An executor whose workers are other
+    /// processes takes values of registered types only, see [`OpRegistry::register_type`](dolmen_graph::OpRegistry::register_type).
     pub fn scatter<T: Send + Sync + 'static>(&self, value: T) -> TaskFuture<T> {
         self.compute(&Delayed::value(value))
     }
 
     fn function<F: Send + Sync + 'static>(&self, function: F) -> DelayedFn<F, Values> {
-        let mut function = delayed(function);
-        if let Some(name) = &self.name {
-            function = function.named(name);
-        }
-        if self.retries > 0 {
-            function = function.retries(self.retries);
-        }
-        match self.timeout {
-            Some(timeout) => function.timeout(timeout),
-            None => function,
-        }
+        set!(self, delayed(function))
     }
 
     fn start(&self, keys: Vec<String>, lowered: Result<Lowered, LowerError>) -> Arc<Job> {

@@ -38,20 +38,22 @@ const SLICE: Duration = Duration::from_millis(5);
 /// # Ok::<(), dolmen_scheduler::FutureError>(())
 /// ```
 pub fn as_completed<T>(futures: impl IntoIterator<Item = TaskFuture<T>>) -> AsCompleted<T> {
-    let futures: Vec<_> = futures.into_iter().map(Some).collect();
     let queue = Arc::new(Queue::default());
-    for (idx, future) in futures.iter().flatten().enumerate() {
+    let observe = |(idx, future): (usize, TaskFuture<T>)| {
         let job = Arc::downgrade(future.job());
         let mark = Mark { queue: Arc::clone(&queue), idx, job, is_set: AtomicBool::new(false) };
-        future.job().observe(Waker::from(Arc::new(mark)));
-    }
+        let waker = Waker::from(Arc::new(mark));
+        future.job().observe(waker.clone());
+        Some((future, waker))
+    };
+    let futures: Vec<_> = futures.into_iter().enumerate().map(observe).collect();
     AsCompleted { n_left: futures.len(), futures, queue, awaited: None }
 }
 
 /// A stream of futures in order of completion, made by [`as_completed`].
 pub struct AsCompleted<T> {
-    /// Those that were not given out.
-    futures: Vec<Option<TaskFuture<T>>>,
+    /// Those that were not given out, each with what puts it into the queue.
+    futures: Vec<Option<(TaskFuture<T>, Waker)>>,
     n_left: usize,
     queue: Arc<Queue>,
     /// What the task that polls lends its worker to.
@@ -118,11 +120,11 @@ impl<T> AsCompleted<T> {
     fn take_next(&mut self) -> Option<TaskFuture<T>> {
         let idx = self.queue.lock().idxs.pop_front()?;
         self.n_left -= 1;
-        self.futures[idx].take()
+        self.futures[idx].take().map(|(future, _)| future)
     }
 
     fn first_open(&self) -> Option<&Arc<Job>> {
-        self.futures.iter().flatten().map(TaskFuture::job).find(|job| !job.is_done())
+        self.futures.iter().flatten().map(|(future, _)| future.job()).find(|job| !job.is_done())
     }
 
     /// The next future, `None` if there are no more, or none is done before `end`, or the task that waits was cancelled.
@@ -157,6 +159,12 @@ fn park(bell: &Bell, n_heard: &mut u64, end: Option<Instant>) {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| bell.wait(n_heard, end)),
         _ => bell.wait(n_heard, end),
+    }
+}
+
+impl<T> Drop for AsCompleted<T> {
+    fn drop(&mut self) {
+        self.futures.iter().flatten().for_each(|(future, waker)| future.job().unobserve(waker));
     }
 }
 

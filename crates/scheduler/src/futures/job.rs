@@ -125,6 +125,16 @@ impl Job {
         waker.wake();
     }
 
+    /// Has `waker` not woken any more.
+    pub(super) fn unobserve(&self, waker: &Waker) {
+        self.lock().observers.retain(|known| !known.will_wake(waker));
+    }
+
+    #[cfg(test)]
+    pub(super) fn n_observers(&self) -> usize {
+        self.lock().observers.len()
+    }
+
     /// Gives the job up.
     pub(super) fn cancel(&self) {
         let mut state = self.lock();
@@ -315,18 +325,6 @@ impl Job {
                     })
                     .await;
                 }
-            }
-        }
-    }
-}
-
-impl Drop for Job {
-    /// Takes jobs apart one by one: a long chain would otherwise use up the stack.
-    fn drop(&mut self) {
-        let mut stack: Vec<Arc<Self>> = self.links.iter().filter_map(|link| link.release()).collect();
-        while let Some(job) = stack.pop() {
-            if let Some(job) = Arc::into_inner(job) {
-                stack.extend(job.links.iter().filter_map(|link| link.release()));
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The result of a job as a value that another graph uses.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dolmen_graph::{Awaited, BoxFuture, TaskError, TaskResult};
+use dolmen_graph::{Awaited, BoxFuture, RunId, TaskError, TaskId, TaskResult};
 
 use super::job::Job;
 
@@ -61,6 +62,12 @@ impl Awaited for Link {
         }
     }
 
+    fn lender(&self) -> Option<(RunId, TaskId)> {
+        let job = self.job()?;
+        let run = job.outcome()?.ok()?;
+        Some((run.id(), job.task(self.result_idx)))
+    }
+
     fn value(&self) -> BoxFuture<TaskResult> {
         let Some(job) = self.job() else { return Box::pin(std::future::ready(Err(TaskError::failed(GivenUp)))) };
         let result_idx = self.result_idx;
@@ -70,6 +77,39 @@ impl Awaited for Link {
             let run = outcome.map_err(TaskError::failed)?;
             run.value(job.task(result_idx)).await.map_err(TaskError::failed)
         })
+    }
+}
+
+thread_local! {
+    /// Jobs that the thread has still to let go of, while it lets go of one.
+    static TO_DROP: RefCell<Option<Vec<Arc<Job>>>> = const { RefCell::new(None) };
+}
+
+impl Drop for Link {
+    /// Lets go of jobs one by one: what a job uses may hold the next link of a long chain, by way of its run and the graph of
+    /// that, and the chain would otherwise use up the stack.
+    fn drop(&mut self) {
+        let Some(job) = self.job.get_mut().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let is_first = TO_DROP.with_borrow_mut(|queue| {
+            let is_first = queue.is_none();
+            queue.get_or_insert_default().push(job);
+            is_first
+        });
+        if is_first {
+            let _end = DropAll;
+            while let Some(job) = TO_DROP.with_borrow_mut(|queue| queue.as_mut().and_then(Vec::pop)) {
+                drop(job);
+            }
+        }
+    }
+}
+
+/// Leaves nothing in the queue, even if a value panics when it is dropped.
+struct DropAll;
+
+impl Drop for DropAll {
+    fn drop(&mut self) {
+        drop(TO_DROP.take());
     }
 }
 

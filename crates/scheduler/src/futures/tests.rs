@@ -325,6 +325,53 @@ fn a_long_chain_is_built_and_dropped() {
 }
 
 #[test]
+fn a_long_chain_of_computed_values_needs_no_stack_to_be_dropped() {
+    let client = Client::new(Arc::new(SyncExecutor::new()));
+    let inc = delayed(|x: u32| x + 1);
+    let first = client.compute(&Delayed::value(0));
+    let last = (0..100_000).fold(first, |before, _| client.compute(&inc.call(&before)));
+    assert_eq!(*last.result().unwrap(), 100_000);
+    let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(move || drop(last));
+    thread.unwrap().join().unwrap();
+}
+
+#[test]
+fn a_persisted_value_is_counted_once() {
+    let threads = Threads::new(1);
+    let client = threads.client();
+    let data = client.persist(&delayed(|| vec![1_u8; 8 << 20]).call(()));
+    let total = delayed(|data: Shared<Vec<u8>>, gate: Gate| {
+        gate.pass();
+        data.iter().map(|x| u64::from(*x)).sum::<u64>()
+    });
+    let total = total.named("total");
+    let gate = Gate::default();
+    let totals: Vec<_> = (0..3).map(|_| client.compute(&total.call((&data, gate.clone())))).collect();
+    until("the task to run", || threads.executor.running().iter().any(|key| key.starts_with("total")));
+    let values_bytes = threads.executor.memory().values_bytes;
+    assert!((8 << 20..9 << 20).contains(&values_bytes), "{values_bytes} bytes are counted");
+    gate.open();
+    assert!(gather(&totals).unwrap().iter().all(|total| **total == 8 << 20));
+    drop((data, totals));
+    until("the end of the value", || threads.executor.memory().values_bytes == 0);
+}
+
+#[test]
+fn a_wait_for_the_first_leaves_nothing_behind() {
+    let threads = Threads::new(1);
+    let gate = Gate::default();
+    let held = gate.clone();
+    let future = threads.client().submit(move || held.pass(), ());
+    for _ in 0..100 {
+        let waited = wait(std::slice::from_ref(&future), WaitFor::First, Some(Duration::ZERO));
+        assert_eq!(waited.pending.len(), 1);
+    }
+    assert_eq!(future.job().n_observers(), 0);
+    gate.open();
+    future.result().unwrap();
+}
+
+#[test]
 fn persisted_values_are_computed_once_and_used_in_later_graphs() {
     everywhere(|client| {
         let n_calls = Arc::new(AtomicU32::new(0));
@@ -500,7 +547,7 @@ fn a_body_that_waits_takes_futures_from_a_stream() {
         fn name(&self) -> &str {
             "streams"
         }
-        fn encode(&self) -> Result<Vec<u8>, dolmen_graph::EncodeError> {
+        fn encode(&self, _: &dolmen_graph::OpRegistry) -> Result<Vec<u8>, dolmen_graph::EncodeError> {
             Ok(Vec::new())
         }
         fn body(&self, _partition: u32) -> dolmen_graph::TaskBody {

@@ -77,10 +77,10 @@ impl Connection {
         grace: Duration,
         registry: &OpRegistry,
     ) -> io::Result<TaskResult> {
-        if let Err(error) = self.introduce(context).await? {
+        if let Err(error) = self.introduce(context, registry).await? {
             return Ok(Err(error));
         }
-        if let Err(error) = self.send(context.run(), task).await? {
+        if let Err(error) = self.send(context.run(), task, registry).await? {
             return Ok(Err(error));
         }
         let Self { reader, writer, .. } = self;
@@ -100,7 +100,11 @@ impl Connection {
     }
 
     /// Sends the graph of a run that the worker does not know, and has it forget those that are over.
-    async fn introduce(&mut self, context: &Arc<RunContext>) -> io::Result<Result<(), TaskError>> {
+    async fn introduce(
+        &mut self,
+        context: &Arc<RunContext>,
+        registry: &OpRegistry,
+    ) -> io::Result<Result<(), TaskError>> {
         let run = context.run();
         if self.known.contains_key(&run) {
             return Ok(Ok(()));
@@ -109,7 +113,7 @@ impl Connection {
         for (RunId(run), _) in over.collect::<Vec<_>>() {
             write(&mut self.writer, &ToWorker::Forget { run }, &[]).await?;
         }
-        let graph = match encode(context.graph()) {
+        let graph = match encode(context.graph(), registry) {
             Ok(graph) => graph,
             Err(error) => return Ok(Err(TaskError::failed(error))),
         };
@@ -118,9 +122,9 @@ impl Connection {
         Ok(Ok(()))
     }
 
-    async fn send(&mut self, run: RunId, task: RemoteTask) -> io::Result<Result<(), TaskError>> {
+    async fn send(&mut self, run: RunId, task: RemoteTask, registry: &OpRegistry) -> io::Result<Result<(), TaskError>> {
         let RemoteTask { task, attempt, inputs } = task;
-        let encoded = match encode_inputs(&inputs) {
+        let encoded = match encode_inputs(&inputs, registry) {
             Ok(encoded) => encoded,
             Err(error) => return Ok(Err(error)),
         };
@@ -136,8 +140,8 @@ impl Connection {
     }
 }
 
-fn encode_inputs(inputs: &TaskInputs) -> Result<Vec<Vec<Encoded>>, TaskError> {
-    let input = |input_idx| inputs.input(input_idx).iter().map(|value| Ok(value.encode()?)).collect();
+fn encode_inputs(inputs: &TaskInputs, registry: &OpRegistry) -> Result<Vec<Vec<Encoded>>, TaskError> {
+    let input = |input_idx| inputs.input(input_idx).iter().map(|value| Ok(registry.encode_value(value)?)).collect();
     (0..inputs.n_inputs()).map(input).collect()
 }
 

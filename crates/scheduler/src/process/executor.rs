@@ -139,7 +139,7 @@ impl Executor for ProcessExecutor {
 
     fn submit(&self, graph: Arc<TaskGraph>, options: SubmitOptions) -> Result<Arc<dyn GraphRun>, SubmitError> {
         // Each worker gets the bytes when it needs them; what cannot be sent is refused now.
-        encode(&graph)?;
+        encode(&graph, &self.pool.config.registry)?;
         Ok(self.engine().submit(graph, options)?)
     }
 

@@ -122,7 +122,7 @@ impl<'a> Worker<'a> {
                     let inputs = decode_inputs(&inputs, &blobs, self.registry);
                     drop(blobs);
                     let result = inputs.and_then(|inputs| self.run(run, task, attempt, cancel, inputs));
-                    reply(result, output)?;
+                    reply(result, self.registry, output)?;
                 }
             }
         }
@@ -181,9 +181,9 @@ fn decode_inputs(inputs: &[Vec<WireValue>], blobs: &[u8], registry: &OpRegistry)
     Ok(decoded)
 }
 
-fn reply(result: TaskResult, output: &mut UnixStream) -> io::Result<()> {
+fn reply(result: TaskResult, registry: &OpRegistry, output: &mut UnixStream) -> io::Result<()> {
     let encoded = result.and_then(|value| {
-        let encoded = catch_unwind(AssertUnwindSafe(|| value.encode()));
+        let encoded = catch_unwind(AssertUnwindSafe(|| registry.encode_value(&value)));
         Ok(encoded.map_err(|panic| TaskError::panicked(&*panic))??)
     });
     match encoded {

@@ -46,8 +46,14 @@ fn threads(n_threads: u32, grouping: Grouping, limit_bytes: usize) -> Subject {
     let executor = Arc::new(LocalExecutor::new(config));
     let as_executor: Arc<dyn Executor> = Arc::clone(&executor) as _;
     let keep = Threads { executor: Some(executor), runtime: Some(runtime) };
-    let abilities =
-        Abilities { has_time: true, has_limit: true, is_lazy: true, has_events: true, has_processes: false };
+    let abilities = Abilities {
+        has_time: true,
+        has_limit: true,
+        is_lazy: true,
+        has_events: true,
+        has_processes: false,
+        n_workers: n_threads,
+    };
     Subject::new(as_executor, abilities, Some(budget), Box::new((keep, temp)))
 }
 
@@ -56,14 +62,26 @@ fn synchronous(limit_bytes: usize) -> Subject {
     let budget = MemoryBudget::new(limit_bytes);
     let folder = Arc::new(TempFolder::new(Some(temp.path().to_owned())));
     let executor = Arc::new(SyncExecutor::with_memory(Arc::clone(&budget), folder, Arc::new(registry().0)));
-    let abilities =
-        Abilities { has_time: false, has_limit: true, is_lazy: false, has_events: true, has_processes: false };
+    let abilities = Abilities {
+        has_time: false,
+        has_limit: true,
+        is_lazy: false,
+        has_events: true,
+        has_processes: false,
+        n_workers: 1,
+    };
     Subject::new(executor, abilities, Some(budget), Box::new(temp))
 }
 
 fn inline() -> Subject {
-    let abilities =
-        Abilities { has_time: false, has_limit: false, is_lazy: false, has_events: false, has_processes: false };
+    let abilities = Abilities {
+        has_time: false,
+        has_limit: false,
+        is_lazy: false,
+        has_events: false,
+        has_processes: false,
+        n_workers: 1,
+    };
     Subject::new(Arc::new(InlineExecutor::new()), abilities, None, Box::new(()))
 }
 

@@ -78,7 +78,8 @@ pub(crate) fn subject(n_workers: u32, limit_bytes: usize) -> Subject {
         until("all workers", || executor.worker_pids().len() == n_workers as usize);
         executor.worker_pids().into_iter().for_each(kill);
     };
-    let abilities = Abilities { has_time: true, has_limit: true, is_lazy: true, has_events: true, has_processes: true };
+    let abilities =
+        Abilities { has_time: true, has_limit: true, is_lazy: true, has_events: true, has_processes: true, n_workers };
     let mut subject = Subject::new(as_executor, abilities, Some(budget), Box::new((processes, temp)));
     subject.kill = Some(Box::new(kill_all));
     subject

@@ -69,7 +69,7 @@ impl Op for Act {
         "act"
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         Ok(postcard::to_stdvec(self).unwrap())
     }
 
@@ -188,6 +188,17 @@ type Inc = RegisteredFn<fn(u64) -> u64, (u64,), u64>;
 type Add = RegisteredFn<fn(u64, u64) -> u64, (u64, u64), u64>;
 type Total = RegisteredFn<fn(Vec<u64>) -> u64, (Vec<u64>,), u64>;
 type Long = RegisteredFn<fn(u64) -> Vec<u64>, (u64,), Vec<u64>>;
+type Height = RegisteredFn<fn(Station) -> u32, (Station,), u32>;
+type ThirdTime = RegisteredFn<fn(String) -> Result<u64, TaskError>, (String,), u64>;
+type Sleep = RegisteredFn<fn(u64) -> u64, (u64,), u64>;
+type Nanos = RegisteredFn<fn() -> u128, (), u128>;
+
+/// A type of values with a name in the registry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Station {
+    pub(crate) name: String,
+    pub(crate) height: u32,
+}
 
 /// Functions that every process has.
 pub(crate) struct Functions {
@@ -195,19 +206,46 @@ pub(crate) struct Functions {
     pub(crate) add: Add,
     pub(crate) total: Total,
     pub(crate) long: Long,
+    pub(crate) height: Height,
+    /// Fails, for now, the first two times; notes how often it was called in a file.
+    pub(crate) third_time: ThirdTime,
+    /// Takes so many milliseconds.
+    pub(crate) sleep: Sleep,
+    /// Gives the time.
+    pub(crate) nanos: Nanos,
 }
 
 pub(crate) fn registry() -> (OpRegistry, Functions) {
     let mut registry = OpRegistry::new();
     testing::register(&mut registry).unwrap();
+    registry.register_type::<Station>("station").unwrap();
     registry.register_op("act", |bytes, _| Ok(Act::op(postcard::from_bytes(bytes).unwrap()))).unwrap();
     let functions = Functions {
         inc: registry.register_function("inc", (|x| x + 1) as fn(u64) -> u64).unwrap(),
         add: registry.register_function("add", (|a, b| a + b) as fn(u64, u64) -> u64).unwrap(),
         total: registry.register_function("total", (|all| all.iter().sum()) as fn(Vec<u64>) -> u64).unwrap(),
         long: registry.register_function("long", (|n| (0..n).collect()) as fn(u64) -> Vec<u64>).unwrap(),
+        height: registry.register_function("height", (|station| station.height) as fn(Station) -> u32).unwrap(),
+        third_time: registry.register_try_function("third_time", third_time as fn(String) -> _).unwrap(),
+        sleep: registry.register_function("sleep", sleep as fn(u64) -> u64).unwrap(),
+        nanos: registry.register_function("nanos", nanos as fn() -> u128).unwrap(),
     };
     (registry, functions)
+}
+
+fn third_time(file: String) -> Result<u64, TaskError> {
+    let n_calls = std::fs::read_to_string(&file).map_or(0, |text| text.len()) + 1;
+    std::fs::write(&file, "x".repeat(n_calls)).unwrap();
+    if n_calls < 3 { Err(TaskError::transient("not yet")) } else { Ok(n_calls as u64) }
+}
+
+fn sleep(ms: u64) -> u64 {
+    std::thread::sleep(Duration::from_millis(ms));
+    ms
+}
+
+fn nanos() -> u128 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos()
 }
 
 pub(crate) fn graph(fill: impl FnOnce(&mut GraphBuilder)) -> Arc<TaskGraph> {

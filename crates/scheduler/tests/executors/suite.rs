@@ -28,6 +28,7 @@ pub(crate) struct Abilities {
     pub(crate) has_events: bool,
     /// Its workers are processes, which end when a task ends them.
     pub(crate) has_processes: bool,
+    pub(crate) n_workers: u32,
 }
 
 /// An executor, and what keeps it alive.
@@ -201,7 +202,8 @@ pub(crate) fn cancelling_stops_what_runs_and_what_would(make: impl Fn(usize) -> 
     let folder = tempfile::tempdir().unwrap();
     let (begun_file, late_file) = (folder.path().join("begun"), folder.path().join("late"));
     let run = subject.submit(&tasks(100, Act::ListenIn(folder.path().to_owned()).op()));
-    until("the first task", || begun_file.exists());
+    // None of them is on its way into a task then.
+    until("all workers to run", || notes(&begun_file).len() == subject.abilities.n_workers as usize);
     let begun = Instant::now();
     run.cancel();
     let elapsed = begun.elapsed();

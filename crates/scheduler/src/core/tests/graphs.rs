@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dolmen_graph::{
-    AxisMap, BlockAxis, Blocks, ByteEstimate, EncodeError, ExchangeKind, GraphBuilder, Grid, Op, PartitionSet, Stage,
-    StageId, Table, TaskBody, TaskError, TaskGraph, TaskId, TaskOptions, Wiring, cull,
+    AxisMap, BlockAxis, Blocks, ByteEstimate, EncodeError, ExchangeKind, GraphBuilder, Grid, Op, OpRegistry,
+    PartitionSet, Stage, StageId, Table, TaskBody, TaskError, TaskGraph, TaskId, TaskOptions, Wiring, cull,
 };
 
 use super::rng::{Rng, mix};
@@ -20,7 +20,7 @@ impl Op for Simulated {
         "simulated"
     }
 
-    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
         Ok(Vec::new())
     }
 

@@ -1,7 +1,6 @@
 //! Running an assignment in another process.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use dolmen_graph::{EventKind, RunContext, TaskId, TaskInputs, TaskResult};
 
@@ -21,10 +20,7 @@ pub(crate) struct RemoteTask {
 
 impl RemoteJob {
     pub(crate) fn new(assignment: Assignment) -> Self {
-        let Assignment { worker, ticket, context, stage, partitions, attempt, inputs, stop } = assignment;
-        let results = Vec::with_capacity(partitions.len());
-        let (inputs, begun) = (inputs.into_iter(), Instant::now());
-        Self(Rest { worker, ticket, context, stage, partitions, attempt, inputs, stop, begun, results })
+        Self(Rest::of(assignment))
     }
 
     pub(crate) fn context(&self) -> &Arc<RunContext> {
@@ -35,10 +31,17 @@ impl RemoteJob {
         &self.0.stop
     }
 
-    /// The next task, if the assignment is to go on. Its result is to be [pushed](Self::push).
+    /// The next task, if the assignment is to go on. Its result is to be [pushed](Self::push). Values that are here already
+    /// stay here.
     pub(crate) fn next(&mut self) -> Option<RemoteTask> {
         let rest = &mut self.0;
+        let op = Arc::clone(&rest.context.graph().stage(rest.stage).op);
         while let Some(p) = rest.next() {
+            if let Some(value) = op.awaited(p).and_then(|awaited| awaited.now()) {
+                rest.note_lender(&*op, p);
+                rest.results.push(value);
+                continue;
+            }
             match rest.inputs.next().unwrap_or_else(|| Ok(TaskInputs::new())) {
                 Ok(inputs) => {
                     return Some(RemoteTask { task: TaskId::new(rest.stage, p), attempt: rest.attempt, inputs });
