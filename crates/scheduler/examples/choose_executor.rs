@@ -47,10 +47,11 @@ fn choose(name: &str, runtime: &Runtime, config: ProcessConfig) -> Result<Arc<dy
 fn main() -> Result<()> {
     let (registry, functions) = register()?;
     // In a worker process this does not return.
+    let registry = Arc::new(registry);
     serve_if_worker(&registry);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let name = std::env::args().nth(1).unwrap_or_else(|| "threads".to_owned());
-    let config = ProcessConfig::new(runtime.handle().clone(), 2, Arc::new(registry));
+    let config = ProcessConfig::new(runtime.handle().clone(), 2, registry);
     let executor = choose(&name, &runtime, config)?;
     println!("{}: {}", executor.name(), compute(&*executor, program(&functions))?);
     Ok(())
@@ -63,7 +64,7 @@ mod tests {
     /// The program of a worker; does nothing when it runs among the tests.
     #[test]
     fn worker() {
-        serve_if_worker(&register().unwrap().0);
+        serve_if_worker(&Arc::new(register().unwrap().0));
     }
 
     #[test]

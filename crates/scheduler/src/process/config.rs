@@ -46,11 +46,22 @@ impl ProcessConfig {
     }
 
     /// The memory that values share with everyone else in this process, and the folder that they are spilled to.
+    ///
+    /// Graphs that tasks submit run within their worker, where their values have an equal part of the limit: with four
+    /// workers, a quarter of it.
     #[must_use]
     pub fn memory(mut self, budget: Arc<MemoryBudget>, temp: Arc<TempFolder>) -> Self {
         self.budget = budget;
         self.temp = temp;
         self
+    }
+
+    /// The memory that graphs of tasks may use in each worker.
+    pub(super) fn worker_bytes_max(&self) -> u64 {
+        match self.budget.limit_bytes() {
+            usize::MAX => u64::MAX,
+            limit => limit as u64 / u64::from(self.n_workers),
+        }
     }
 
     /// How the core decides. Its memory limit is that of the budget, whatever is set here.

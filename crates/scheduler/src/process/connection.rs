@@ -59,9 +59,14 @@ impl Connection {
         let mut connection = Self { child, reader, writer, known: HashMap::new() };
         let hello = timeout(HELLO_WITHIN, read::<FromWorker>(&mut connection.reader)).await;
         match hello.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??.message {
-            FromWorker::Hello { version: VERSION } => Ok(connection),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the worker is of another version")),
+            FromWorker::Hello { version: VERSION } => {}
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the worker is of another version")),
         }
+        // Within the folder of this process, so that nothing is left of a worker that is killed.
+        let temp = config.temp.path().map_err(io::Error::other)?;
+        let setup = ToWorker::Setup { memory_bytes_max: config.worker_bytes_max(), temp };
+        write(&mut connection.writer, &setup, &[]).await?;
+        Ok(connection)
     }
 
     pub(super) fn pid(&self) -> u32 {

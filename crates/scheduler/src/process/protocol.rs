@@ -4,6 +4,7 @@
 //! writes it, and the blobs, one behind the other. The header says how long each is.
 
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::remote_error::WireError;
 
 /// Raised when messages change their meaning.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Says to a process that it is a worker, if its standard input is a socket.
 pub(super) const VARIABLE: &str = "DOLMEN_WORKER";
@@ -24,6 +25,8 @@ const BLOBS_BYTES_MAX: u64 = 1 << 38;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToWorker {
+    /// Comes first. What graphs of tasks may use in the worker: so much memory, and a folder to spill to.
+    Setup { memory_bytes_max: u64, temp: PathBuf },
     /// The blob is a graph.
     Graph { run: u64 },
     /// No task of the run will come.

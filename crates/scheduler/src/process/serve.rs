@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use dolmen_graph::{
-    CancelToken, DecodeGraphError, Encoded, Executor, OpRegistry, RunContext, RunId, StageId, TaskBody, TaskContext,
-    TaskError, TaskId, TaskInputs, TaskResult, decode,
+    CancelToken, DecodeGraphError, Encoded, EventReader, Executor, GraphRun, OpRegistry, RunContext, RunId, StageId,
+    SubmitError, SubmitOptions, TaskBody, TaskContext, TaskError, TaskGraph, TaskId, TaskInputs, TaskResult, decode,
 };
+use dolmen_storage::{MemoryBudget, TempFolder};
 use tokio::runtime::{Builder, Runtime};
 
 use super::protocol::{Frame, FromWorker, ToWorker, VARIABLE, VERSION, WireValue, read_blocking, write_blocking};
 use super::remote_error::WireError;
-use crate::SyncExecutor;
+use crate::{LocalConfig, LocalExecutor};
 
 /// In a process that a [`ProcessExecutor`](super::ProcessExecutor) started, runs tasks until that executor is gone, and
 /// ends the process. In any other process it returns at once.
@@ -25,19 +26,21 @@ use crate::SyncExecutor;
 /// Called first thing in `main`, with the same names in `registry` as the executor has:
 ///
 /// ```no_run
+/// use std::sync::Arc;
+///
 /// use dolmen_graph::OpRegistry;
 /// use dolmen_scheduler::process::serve_if_worker;
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let mut registry = OpRegistry::new();
 ///     let double = registry.register_function("double", |x: u64| 2 * x)?;
-///     serve_if_worker(&registry);
+///     serve_if_worker(&Arc::new(registry));
 ///     // What the program does otherwise.
 ///     # let _ = double;
 ///     Ok(())
 /// }
 /// ```
-pub fn serve_if_worker(registry: &OpRegistry) {
+pub fn serve_if_worker(registry: &Arc<OpRegistry>) {
     if std::env::var_os(VARIABLE).is_none() {
         return;
     }
@@ -69,20 +72,56 @@ fn take_socket() -> io::Result<UnixStream> {
 /// A message, and the flag that cancels it if it is a task.
 type Order = (Frame<ToWorker>, CancelToken);
 
-fn serve(registry: &OpRegistry, mut socket: UnixStream) -> io::Result<()> {
-    let (sender, receiver) = sync_channel(1);
-    let input = socket.try_clone()?;
-    std::thread::Builder::new().name("dolmen-worker-input".to_owned()).spawn(move || listen(input, &sender))?;
+fn serve(registry: &Arc<OpRegistry>, mut socket: UnixStream) -> io::Result<()> {
     write_blocking(&mut socket, &FromWorker::Hello { version: VERSION }, &[])?;
-    Worker::new(registry)?.work(&receiver, &mut socket)
+    let mut input = socket.try_clone()?;
+    let ToWorker::Setup { memory_bytes_max, temp } = read_blocking(&mut input)?.message else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    // For bodies that wait; its other thread is idle unless they spawn.
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let budget = MemoryBudget::new(usize::try_from(memory_bytes_max).unwrap_or(usize::MAX));
+    let config = LocalConfig::new(runtime.handle().clone(), 1)
+        .memory(budget, Arc::new(TempFolder::new(Some(temp))))
+        .registry(Arc::clone(registry));
+    let nested = Arc::new(LocalExecutor::new(config));
+    let (sender, receiver) = sync_channel(1);
+    let of_listener = Arc::clone(&nested);
+    let listener = std::thread::Builder::new().name("dolmen-worker-input".to_owned());
+    listener.spawn(move || listen(input, &sender, &of_listener))?;
+    let nested = Arc::new(Nested(nested));
+    Worker { registry, runtime, nested, runs: HashMap::new() }.work(&receiver, &mut socket)
+}
+
+/// The executor of graphs that tasks submit. The task itself runs outside of it.
+#[derive(Debug)]
+struct Nested(Arc<LocalExecutor>);
+
+impl Executor for Nested {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn submit(&self, graph: Arc<TaskGraph>, options: SubmitOptions) -> Result<Arc<dyn GraphRun>, SubmitError> {
+        // The parent is a run of the other process; here its number means nothing, or another run.
+        self.0.submit(graph, SubmitOptions { parent: None, ..options })
+    }
+
+    fn events(&self) -> Box<dyn EventReader> {
+        self.0.events()
+    }
 }
 
 /// Reads messages; ends the process, whatever it does, when the other side is gone.
-fn listen(mut input: UnixStream, sender: &SyncSender<Order>) -> ! {
+fn listen(mut input: UnixStream, sender: &SyncSender<Order>, nested: &LocalExecutor) -> ! {
     let mut current = CancelToken::new();
     loop {
         match read_blocking::<ToWorker>(&mut input) {
-            Ok(Frame { message: ToWorker::Stop, .. }) => current.cancel(),
+            Ok(Frame { message: ToWorker::Stop, .. }) => {
+                current.cancel();
+                // One task runs at a time: all graphs are its own.
+                nested.cancel_all();
+            }
             Ok(frame) => {
                 if matches!(frame.message, ToWorker::Run { .. }) {
                     current = CancelToken::new();
@@ -98,23 +137,16 @@ fn listen(mut input: UnixStream, sender: &SyncSender<Order>) -> ! {
 
 struct Worker<'a> {
     registry: &'a OpRegistry,
-    /// For bodies that wait.
     runtime: Runtime,
-    /// For graphs that tasks submit.
-    nested: Arc<dyn Executor>,
+    nested: Arc<Nested>,
     runs: HashMap<u64, Result<Arc<RunContext>, DecodeGraphError>>,
 }
 
-impl<'a> Worker<'a> {
-    fn new(registry: &'a OpRegistry) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { registry, runtime, nested: Arc::new(SyncExecutor::new()), runs: HashMap::new() })
-    }
-
+impl Worker<'_> {
     fn work(&mut self, receiver: &Receiver<Order>, output: &mut UnixStream) -> io::Result<()> {
         while let Ok((Frame { message, blobs }, cancel)) = receiver.recv() {
             match message {
-                ToWorker::Stop => {}
+                ToWorker::Setup { .. } | ToWorker::Stop => {}
                 ToWorker::Graph { run } => self.learn(run, &blobs),
                 ToWorker::Forget { run } => drop(self.runs.remove(&run)),
                 ToWorker::Run { run, stage, partition, attempt, inputs } => {
@@ -131,7 +163,7 @@ impl<'a> Worker<'a> {
 
     fn learn(&mut self, run: u64, bytes: &[u8]) {
         let context = decode(bytes, self.registry).map(|graph| {
-            Arc::new(RunContext::new(RunId(run), Arc::new(graph)).with_executor(Arc::clone(&self.nested)))
+            Arc::new(RunContext::new(RunId(run), Arc::new(graph)).with_executor(Arc::clone(&self.nested) as _))
         });
         self.runs.insert(run, context);
     }

@@ -2,6 +2,7 @@
 
 mod futures;
 mod losses;
+mod memory;
 mod tasks;
 
 use std::process::Command;
@@ -20,7 +21,7 @@ use crate::suite::{Abilities, Subject, until};
 /// The program of a worker; does nothing when it runs among the tests.
 #[test]
 fn worker() {
-    serve_if_worker(&registry().0);
+    serve_if_worker(&Arc::new(registry().0));
 }
 
 /// An executor and its runtime, which ends after it.

@@ -40,8 +40,10 @@ pub(crate) enum Act {
     Down(u64),
     /// Runs [`everything`], and awaits a value of it without blocking the thread.
     Await,
-    /// Runs [`wide`] with values of so many bytes.
+    /// Runs [`wide`] with values of so many bytes, and gives its number.
     Wide(usize),
+    /// Runs a task, and gives its value.
+    Nest(Box<Act>),
     /// Waits for a timer of the runtime, then mixes.
     Later,
     /// Takes long and does not listen.
@@ -136,11 +138,8 @@ impl Act {
             }
             Self::Fib(n) => fib(context, *n),
             Self::Down(n) => down(context, *n),
-            Self::Wide(room) => {
-                let run = context.submit(wide(60, *room), SubmitOptions::default()).map_err(TaskError::failed)?;
-                let value = run.wait_value(TaskId::new(StageId(3), 0), None).unwrap_or(Err(RunError::Closed));
-                return value.map_err(TaskError::failed);
-            }
+            Self::Wide(room) => return nested(context, wide(60, *room), TaskId::new(StageId(3), 0)),
+            Self::Nest(act) => return nested(context, single(act.clone().op()), TaskId::new(StageId(0), 0)),
             Self::Deaf => {
                 std::thread::sleep(Duration::from_secs(600));
                 0
@@ -161,6 +160,11 @@ impl Act {
         };
         Ok(Number::value(number))
     }
+}
+
+fn nested(context: &TaskContext, graph: Arc<TaskGraph>, task: TaskId) -> TaskResult {
+    let run = context.submit(graph, SubmitOptions::default()).map_err(TaskError::failed)?;
+    run.wait_value(task, None).unwrap_or(Err(RunError::Closed)).map_err(TaskError::failed)
 }
 
 fn listen(context: &TaskContext) -> TaskResult {
@@ -233,6 +237,7 @@ pub(crate) fn registry() -> (OpRegistry, Functions) {
     (registry, functions)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "registered functions take their arguments by value")]
 fn third_time(file: String) -> Result<u64, TaskError> {
     let n_calls = std::fs::read_to_string(&file).map_or(0, |text| text.len()) + 1;
     std::fs::write(&file, "x".repeat(n_calls)).unwrap();
