@@ -95,7 +95,7 @@ fn registered_functions_have_the_settings_of_their_client() {
     // The worker is busy while these two are submitted.
     let busy = client.submit_registered(&functions.sleep, 100);
     let usual = client.submit_registered(&functions.nanos, ());
-    let urgent = client.clone().priority(5).submit_registered(&functions.nanos, ());
+    let urgent = client.priority(5).submit_registered(&functions.nanos, ());
     busy.result().unwrap();
     assert!(*urgent.result().unwrap() < *usual.result().unwrap());
 }
