@@ -129,8 +129,9 @@ impl GraphBuilder {
     /// The graph.
     ///
     /// # Errors
-    /// [`GraphError::InactiveInput`] and [`GraphError::InactiveOutput`] if a task that does not run is needed; possible
-    /// only if a stage was added with some of its tasks switched off.
+    /// [`GraphError::InactiveInput`] and [`GraphError::InactiveOutput`] if a task that does not run is needed, and
+    /// [`GraphError::TooIrregular`] if that takes too long to find out; possible only if a stage was added with some of its
+    /// tasks switched off.
     pub fn build(self) -> Result<TaskGraph, GraphError> {
         let graph = TaskGraph::from_checked(self.stages, self.outputs);
         crate::cull::check_active(&graph)?;
@@ -217,6 +218,15 @@ pub enum GraphError {
         key: Arc<str>,
         /// The partition.
         partition: u32,
+    },
+    /// Some of the tasks of two large stages are switched off, and whether those that run read only such as run could be
+    /// found out only one by one.
+    #[error("input {input_idx} of `{key}` joins too many tasks, too irregularly, to check which of them run")]
+    TooIrregular {
+        /// The reading stage.
+        key: Arc<str>,
+        /// Its input.
+        input_idx: usize,
     },
     /// More stages than 32 bits can number.
     #[error("a graph has at most {} stages", u32::MAX)]

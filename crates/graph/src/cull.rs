@@ -104,18 +104,18 @@ pub(crate) fn read_by(wiring: &Wiring, set: &PartitionSet, n_up: u32, n_down: u3
             let widen = |idx: u32| idx.saturating_mul(*fan_in).min(n_up);
             PartitionSet::ranges(set.runs().map(|run| widen(run.start)..widen(run.end)).collect())
         }
-        Wiring::Blocks(blocks) if set.is_all(n_down) => {
-            let mut runs: Vec<Range<u32>> = Vec::new();
-            if blocks.for_each_run_read(|run| match runs.last_mut() {
-                Some(last) if last.end == run.start => last.end = run.end,
-                _ => runs.push(run),
-            }) {
+        Wiring::Blocks(blocks) => match blocks.read_along_axes().filter(|_| set.is_all(n_down)) {
+            Some(per_axis) => {
+                let mut runs: Vec<Range<u32>> = Vec::new();
+                blocks.for_each_run(&per_axis, |run| match runs.last_mut() {
+                    Some(last) if last.end == run.start => last.end = run.end,
+                    _ => runs.push(run),
+                });
                 PartitionSet::ranges(runs)
-            } else {
-                enumerate(wiring, set, n_up, n_down)
             }
-        }
-        Wiring::Blocks(_) | Wiring::Table(_) => enumerate(wiring, set, n_up, n_down),
+            None => enumerate(wiring, set, n_up, n_down),
+        },
+        Wiring::Table(_) => enumerate(wiring, set, n_up, n_down),
     }
 }
 
@@ -154,16 +154,65 @@ impl Marks {
     }
 }
 
+/// Counts steps down.
+struct Steps {
+    n_left: u64,
+}
+
+impl Steps {
+    /// `None` if there are fewer left than `n`.
+    fn take(&mut self, n: u64) -> Option<()> {
+        self.n_left = self.n_left.checked_sub(n)?;
+        Some(())
+    }
+}
+
+/// A partition of `upstream` that a task of `stage` reads and that is switched off. `None` if that takes too many steps.
+fn first_inactive(wiring: &Wiring, stage: &Stage, upstream: &Stage, steps: &mut Steps) -> Option<Option<u32>> {
+    let (set, n_up, n_down) = (&stage.active, upstream.n_tasks, stage.n_tasks);
+    let mut first: Option<u32> = None;
+    match wiring {
+        Wiring::Blocks(blocks) if set.is_all(n_down) && blocks.n_steps_along_axes() <= steps.n_left => {
+            steps.take(blocks.n_steps_along_axes())?;
+            if let Some(per_axis) = blocks.read_along_axes() {
+                steps.take(blocks.n_runs(&per_axis))?;
+                blocks.for_each_run(&per_axis, |run| {
+                    first = first.or_else(|| PartitionSet::range(run).first_outside(&upstream.active));
+                });
+                return Some(first);
+            }
+        }
+        Wiring::Blocks(_) | Wiring::Table(_) => {}
+        _ => return Some(read_by(wiring, set, n_up, n_down).first_outside(&upstream.active)),
+    }
+    for p in set.iter() {
+        steps.take(1 + u64::from(wiring.n_inputs(n_up, n_down, p)))?;
+        wiring.for_each_input(n_up, n_down, p, |q| {
+            first = first.or_else(|| (!upstream.active.contains(q)).then_some(q));
+        });
+        if first.is_some() {
+            break;
+        }
+    }
+    Some(first)
+}
+
+/// What is looked at one by one, at most, to check which tasks run: far more than graphs have whose tasks are to be run, and
+/// less than a second. A few bytes from elsewhere can otherwise ask for hours.
+const N_STEPS_MAX: u64 = 1 << 26;
+
 /// Checks that everything an active task or an output needs is active.
 pub(crate) fn check_active(graph: &TaskGraph) -> Result<(), GraphError> {
+    let mut steps = Steps { n_left: N_STEPS_MAX };
     for (_, stage) in graph.stages() {
-        for input in &stage.inputs {
+        for (input_idx, input) in stage.inputs.iter().enumerate() {
             let upstream = graph.stage(input.stage);
             if upstream.active.is_all(upstream.n_tasks) {
                 continue;
             }
-            let needed = read_by(&input.wiring, &stage.active, upstream.n_tasks, stage.n_tasks);
-            if let Some(partition) = needed.first_outside(&upstream.active) {
+            let found = first_inactive(&input.wiring, stage, upstream, &mut steps);
+            let found = found.ok_or_else(|| GraphError::TooIrregular { key: Arc::clone(&stage.key), input_idx })?;
+            if let Some(partition) = found {
                 let (key, input_key) = (Arc::clone(&stage.key), Arc::clone(&upstream.key));
                 return Err(GraphError::InactiveInput { key, input_key, partition });
             }

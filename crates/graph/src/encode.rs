@@ -188,6 +188,7 @@ pub enum DecodeGraphError {
 mod tests {
     use proptest::prelude::*;
 
+    use super::wire::{WireAxis, WireMap};
     use super::*;
     use crate::testing::{Lambda, any_graph, register, values};
     use crate::{FuseOptions, cull, fuse};
@@ -229,22 +230,26 @@ mod tests {
         assert!(error.to_string().starts_with("stage `local` cannot be sent to another process"), "{error}");
     }
 
-    #[test]
-    fn a_huge_number_of_tasks_costs_nothing() {
-        let stage = |key: &str, op_name: &str, inputs| WireStage {
+    /// A stage of tasks that are never run, of which those from `first` to `end` are switched on.
+    fn wire_stage(key: &str, n_tasks: u32, inputs: Vec<(u32, WireWiring)>, (first, end): (u32, u32)) -> WireStage {
+        WireStage {
             key: key.to_owned(),
-            n_tasks: u32::MAX,
-            op_name: op_name.to_owned(),
+            n_tasks,
+            op_name: crate::cull::NeverRun::NAME.to_owned(),
             op: Vec::new(),
             inputs,
             bytes: ByteEstimate::Exact(0),
             scratch: ByteEstimate::Exact(0),
             options: TaskOptions::default(),
             exceptions: Vec::new(),
-            active: vec![(1, u32::MAX)],
-        };
-        let never = crate::cull::NeverRun::NAME;
-        let stages = vec![stage("a", never, Vec::new()), stage("b", never, vec![(0, WireWiring::Same)])];
+            active: vec![(first, end)],
+        }
+    }
+
+    #[test]
+    fn a_huge_number_of_tasks_costs_nothing() {
+        let stage = |key, inputs| wire_stage(key, u32::MAX, inputs, (1, u32::MAX));
+        let stages = vec![stage("a", Vec::new()), stage("b", vec![(0, WireWiring::Same)])];
         let graph = WireGraph { stages, outputs: vec![(1, vec![(1, u32::MAX)])] };
         let bytes = postcard::to_stdvec(&(VERSION, graph)).unwrap();
         let begun = std::time::Instant::now();
@@ -252,6 +257,38 @@ mod tests {
         assert_eq!(decoded.n_tasks(), 2 * u64::from(u32::MAX - 1));
         // Counting one by one would take minutes.
         assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+    }
+
+    #[test]
+    fn damaged_wiring_between_huge_partial_stages_is_refused_cheaply() {
+        let from = |axis, map| WireAxis::From(axis, map);
+        let step = |step| WireMap::Affine(0, step);
+        let (row, square) = (vec![u32::MAX], vec![u32::from(u16::MAX); 2]);
+        let ranges = WireMap::Ranges(vec![(0, square[0]); square[0] as usize]);
+        let wirings = [
+            // One to one, every other block, all blocks, a diagonal, a checkerboard, long ranges.
+            (&row, vec![from(0, step(1))]),
+            (&row, vec![from(0, step(2))]),
+            (&row, vec![WireAxis::All]),
+            (&square, vec![from(1, step(1)), from(1, step(1))]),
+            (&square, vec![from(0, step(2)), from(1, step(2))]),
+            (&square, vec![from(0, ranges), WireAxis::All]),
+        ];
+        let begun = std::time::Instant::now();
+        for (dims, axes) in wirings {
+            let n_tasks: u32 = dims.iter().product();
+            // Also where all tasks of the reader are switched on.
+            let first = u32::from(dims.len() == 1);
+            let wiring = WireWiring::Blocks { up: dims.clone(), down: dims.clone(), axes };
+            let reader = wire_stage("b", n_tasks, vec![(0, wiring)], (first, n_tasks));
+            let stages = vec![wire_stage("a", n_tasks, Vec::new(), (0, n_tasks - 1)), reader];
+            let graph = WireGraph { stages, outputs: vec![(1, vec![(first, n_tasks)])] };
+            let bytes = postcard::to_stdvec(&(VERSION, graph)).unwrap();
+            let Err(DecodeGraphError::Graph(error)) = decode(&bytes, &registry()) else { panic!("it is refused") };
+            assert!(matches!(error, GraphError::TooIrregular { .. } | GraphError::InactiveInput { .. }), "{error}");
+        }
+        // One by one it would be hours.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 
     #[test]

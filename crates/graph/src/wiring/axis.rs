@@ -150,6 +150,15 @@ impl AxisMap {
         }
     }
 
+    /// The most steps that it takes to collect the blocks of the input that any of `n_down` blocks reads.
+    pub(super) fn n_steps_read(&self, n_up: u32, n_down: u32) -> u64 {
+        match self {
+            Self::Lists(table) => u64::from(n_down) + u64::from(table.n_edges()),
+            _ if self.range_read(n_up, n_down).is_some() => 1,
+            _ => n_down.into(),
+        }
+    }
+
     /// The blocks of the input that any of `n_down` blocks reads, where these are known to be neighbours.
     pub(super) fn range_read(&self, n_up: u32, n_down: u32) -> Option<Range<u32>> {
         if n_down == 0 {

@@ -296,27 +296,45 @@ impl Blocks {
         !is_shared || is_one(&self.down.dims[next_down_axis..])
     }
 
-    /// Calls `f` with runs of input blocks that together are all those that the output as a whole reads, or returns `false`
-    /// if that takes a walk over the blocks of the output.
-    pub(crate) fn for_each_run_read(&self, mut f: impl FnMut(Range<u32>)) -> bool {
-        let mut per_axis: SmallVec<[PartitionSet; 4]> = SmallVec::new();
+    /// What the output as a whole reads, along each axis of the input: every block with such indices. `None` if two axes of
+    /// the input follow one of the output.
+    pub(crate) fn read_along_axes(&self) -> Option<PerAxis> {
         let mut seen: SmallVec<[usize; 4]> = SmallVec::new();
-        for (up_axis, entry) in self.axes.iter().enumerate() {
-            let n_up = self.up.dims[up_axis];
-            per_axis.push(match entry {
-                BlockAxis::All => PartitionSet::all(n_up),
-                BlockAxis::At(idx) => PartitionSet::one(*idx),
-                BlockAxis::From { axis, .. } if seen.contains(axis) => return false,
-                BlockAxis::From { axis, map } => {
-                    seen.push(*axis);
-                    axis_read(map, n_up, self.down.dims[*axis])
-                }
-            });
-        }
+        let read = |(entry, n_up): (&BlockAxis, &u32)| match entry {
+            BlockAxis::All => Some(PartitionSet::all(*n_up)),
+            BlockAxis::At(idx) => Some(PartitionSet::one(*idx)),
+            BlockAxis::From { axis, .. } if seen.contains(axis) => None,
+            BlockAxis::From { axis, map } => {
+                seen.push(*axis);
+                Some(axis_read(map, *n_up, self.down.dims[*axis]))
+            }
+        };
+        self.axes.iter().zip(&self.up.dims).map(read).collect()
+    }
+
+    /// The most steps that [`read_along_axes`](Self::read_along_axes) takes.
+    pub(crate) fn n_steps_along_axes(&self) -> u64 {
+        let of_axis = |(entry, n_up): (&BlockAxis, &u32)| match entry {
+            BlockAxis::All | BlockAxis::At(_) => 1,
+            BlockAxis::From { axis, map } => map.n_steps_read(*n_up, self.down.dims[*axis]),
+        };
+        self.axes.iter().zip(&self.up.dims).map(of_axis).sum()
+    }
+
+    /// The number of times that [`for_each_run`](Self::for_each_run) calls.
+    pub(crate) fn n_runs(&self, per_axis: &PerAxis) -> u64 {
+        // Behind the last axis of which not everything is read, the blocks are neighbours.
+        let is_part = |axis: &usize| !per_axis[*axis].is_all(self.up.dims[*axis]);
+        let Some(last) = (0..per_axis.len()).rev().find(is_part) else { return 1 };
+        let n_outer = per_axis[..last].iter().map(|set| u64::from(set.len())).fold(1, u64::saturating_mul);
+        n_outer.saturating_mul(per_axis[last].runs().count() as u64)
+    }
+
+    /// Calls `f` with runs of input blocks that together are all those with some indices.
+    pub(crate) fn for_each_run(&self, per_axis: &PerAxis, mut f: impl FnMut(Range<u32>)) {
         if self.down.n_blocks > 0 {
-            self.walk_runs(&per_axis, 0, 0, &mut f);
+            self.walk_runs(per_axis, 0, 0, &mut f);
         }
-        true
     }
 
     fn walk_runs(&self, per_axis: &[PartitionSet], axis: usize, base: u32, f: &mut impl FnMut(Range<u32>)) {
@@ -337,6 +355,9 @@ impl Blocks {
     }
 }
 
+/// Indices along each axis of an input.
+pub(crate) type PerAxis = SmallVec<[PartitionSet; 4]>;
+
 /// Whether there is one block along each of some axes.
 fn is_one(dims: &[u32]) -> bool {
     dims.iter().all(|dim| *dim == 1)
@@ -346,6 +367,9 @@ fn is_one(dims: &[u32]) -> bool {
 fn axis_read(map: &AxisMap, n_up: u32, n_down: u32) -> PartitionSet {
     if let Some(range) = map.range_read(n_up, n_down) {
         return PartitionSet::range(range);
+    }
+    if let AxisMap::Ranges(ranges) = map {
+        return PartitionSet::ranges(ranges.iter().map(|(start, end)| *start..*end).collect());
     }
     let mut runs: Vec<Range<u32>> = Vec::new();
     for i in 0..n_down {
