@@ -237,8 +237,7 @@ impl<F: Send + Sync + 'static, Mode> DelayedFn<F, Mode> {
             args: args.into_args(&mut needs),
             finish,
             measure: self.measure.as_ref().map(|measure| of_type::<Measure<R>, R>(measure)),
-            codec: self.codec.as_ref().map(|codec| Codec::clone(&of_type::<Codec<R>, R>(codec))),
-            remote: None,
+            codec: self.codec.as_ref().map(|codec| of_type::<Codec<R>, R>(codec)),
             mode: PhantomData,
         };
         let mut node =
@@ -261,9 +260,6 @@ fn of_type<C: Send + Sync + 'static, R>(known: &Arc<dyn Any + Send + Sync>) -> A
     known
 }
 
-/// Writes the arguments of a call of a registered function.
-pub(super) type WriteArgs<A> = fn(&A, &mut Template);
-
 /// A function with arguments, all types known.
 pub(super) struct TypedCall<F, Mode, P, A, R>
 where
@@ -274,9 +270,7 @@ where
     pub(super) args: A,
     pub(super) finish: fn(F::Output) -> Result<R, TaskError>,
     pub(super) measure: Option<Arc<Measure<R>>>,
-    pub(super) codec: Option<Codec<R>>,
-    /// The name of the function in the registry.
-    pub(super) remote: Option<(Arc<str>, WriteArgs<A>)>,
+    pub(super) codec: Option<Arc<Codec<R>>>,
     pub(super) mode: PhantomData<fn() -> (Mode, P)>,
 }
 
@@ -298,15 +292,12 @@ where
         };
         Ok(match &self.codec {
             None => Arc::new(plain),
-            Some(codec) => Arc::new(plain.with_codec(codec.clone())),
+            Some(codec) => Arc::new(plain.with_codec(Arc::clone(codec))),
         })
     }
 
     fn remote(&self) -> Option<(&str, Template)> {
-        let (name, write) = self.remote.as_ref()?;
-        let mut template = Template::default();
-        write(&self.args, &mut template);
-        Some((name, template))
+        None
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Found {
     /// Of nodes that are not run in the usual way.
     pub(super) options: Vec<(u32, TaskOptions)>,
     pub(super) roots: Vec<u32>,
+    /// For each node the last one that needs it, so that a repetition is seen.
+    last_user: Vec<u32>,
 }
 
 /// The number of a node whose needs are being looked at.
@@ -38,12 +40,13 @@ impl Found {
     pub(super) fn collect(roots: &[Arc<Node>], keys: &Keys) -> Result<Self, LowerError> {
         let mut found = Self {
             nodes: Vec::new(),
-            idx_of: IdxMap::new(),
+            idx_of: IdxMap::default(),
             need_ends: Vec::new(),
             needs: Vec::new(),
             repeats: FxHashMap::default(),
             options: Vec::new(),
             roots: Vec::with_capacity(roots.len()),
+            last_user: Vec::new(),
         };
         let mut way: Vec<Step<'_>> = Vec::new();
         // The numbers of needs that were looked at, of all nodes on the way one behind the other.
@@ -80,11 +83,13 @@ impl Found {
     fn add(&mut self, node: &Arc<Node>, seen: &mut Vec<u32>) -> Result<u32, LowerError> {
         let idx = u32::try_from(self.nodes.len()).ok().filter(|idx| *idx < ON_THE_WAY).ok_or(WiringError::TooLarge)?;
         let own = seen.drain(seen.len() - node.needs.len()..);
-        // Only keys can stand for the same node.
-        if node.needs.iter().any(|need| matches!(need.kind, Kind::Key)) {
-            if let Some(positions) = add_once(&mut self.needs, own) {
-                self.repeats.insert(idx, positions);
-            }
+        let last_user = &mut self.last_user;
+        // Only keys can stand for the same node. None needs itself, so that no user has the number of the node.
+        let is_repeated = node.needs.iter().any(|need| matches!(need.kind, Kind::Key))
+            && own.as_slice().iter().any(|need| std::mem::replace(&mut last_user[*need as usize], idx) == idx);
+        last_user.push(idx);
+        if is_repeated {
+            self.repeats.insert(idx, add_once(&mut self.needs, own));
         } else {
             self.needs.extend(own);
         }
@@ -147,20 +152,17 @@ impl Found {
     }
 }
 
-/// Adds the different ones of `own` to `needs`. If some are equal, gives for each where it stands among the different ones.
-fn add_once(needs: &mut Vec<u32>, own: impl ExactSizeIterator<Item = u32>) -> Option<Box<[u32]>> {
+/// Adds the different ones of `own` to `needs`. Gives for each where it stands among the different ones.
+fn add_once(needs: &mut Vec<u32>, own: impl Iterator<Item = u32>) -> Box<[u32]> {
     let mut position_of: FxHashMap<u32, u32> = FxHashMap::default();
-    let n_own = own.len();
-    let positions: Box<[u32]> = own
-        .map(|need| {
-            let next = u32::try_from(position_of.len()).expect("a call needs fewer than 2^32 values");
-            *position_of.entry(need).or_insert_with(|| {
-                needs.push(need);
-                next
-            })
+    let position = |need| {
+        let next = u32::try_from(position_of.len()).expect("a call needs fewer than 2^32 values");
+        *position_of.entry(need).or_insert_with(|| {
+            needs.push(need);
+            next
         })
-        .collect();
-    (position_of.len() < n_own).then_some(positions)
+    };
+    own.map(position).collect()
 }
 
 /// The node behind a key, which may itself be a key; other nodes are themselves.
@@ -168,14 +170,13 @@ fn resolve<'a>(node: &'a Arc<Node>, user: &Node, keys: &'a Keys) -> Result<&'a A
     let mut found = node;
     let mut n_aliases = 0;
     while matches!(found.kind, Kind::Key) {
-        let key = Arc::clone(&found.label);
         let user =
             || keys.iter().find(|(_, node)| node.id == user.id).map_or_else(|| user.key(), |(key, _)| key.to_string());
-        let Some(target) = keys.get(&key) else {
-            return Err(LowerError::UnknownKey { key, user: user() });
+        let Some(target) = keys.get(&found.label) else {
+            return Err(LowerError::UnknownKey { key: Arc::clone(&found.label), user: user() });
         };
-        if target.result.id != node.result.id {
-            let (expected, found) = (node.result.name, target.result.name);
+        if target.result.id() != node.result.id() {
+            let (key, expected, found) = (Arc::clone(&found.label), node.result.name(), target.result.name());
             return Err(LowerError::KeyType { key, user: user(), expected, found });
         }
         // More steps than there are keys: some key came twice.

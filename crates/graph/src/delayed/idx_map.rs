@@ -13,17 +13,20 @@ const ABSENT: u32 = u32::MAX;
 ///
 /// Ids are given in the order in which nodes are made, so those of a program lie close together. They are kept in pages, and
 /// the page that was used last is found without a search: a million nodes would otherwise be a million misses of the cache.
-pub(super) struct IdxMap {
+#[derive(Debug)]
+pub(crate) struct IdxMap {
     pages: Vec<[u32; PAGE_LEN]>,
     page_of: FxHashMap<u64, u32>,
     last: (u64, u32),
 }
 
-impl IdxMap {
-    pub(super) fn new() -> Self {
+impl Default for IdxMap {
+    fn default() -> Self {
         Self { pages: Vec::new(), page_of: FxHashMap::default(), last: (u64::MAX, 0) }
     }
+}
 
+impl IdxMap {
     pub(super) fn get(&mut self, id: u64) -> Option<u32> {
         let (page, slot) = split(id);
         if self.last.0 != page {
@@ -62,7 +65,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_as_a_map(steps in prop::collection::vec((0_u64..300, 0_u32..9, any::<bool>()), 0..200)) {
-            let (mut map, mut expected) = (IdxMap::new(), HashMap::new());
+            let (mut map, mut expected) = (IdxMap::default(), HashMap::new());
             for (id, idx, is_insert) in steps {
                 if is_insert {
                     map.insert(id * 17, idx);

@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustc_hash::FxHashMap;
-
 use super::awaited::Awaited;
+use super::idx_map::IdxMap;
 use super::template::Template;
 use crate::{TaskContext, TaskOptions, TaskResult, ValueRef};
 
@@ -34,16 +33,21 @@ pub(crate) enum Kind {
     Key,
 }
 
-/// The Rust type of a node's value.
+/// The Rust type of a node's value, as something that says what it is: nodes are many, and should be small.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ResultType {
-    pub(crate) id: TypeId,
-    pub(crate) name: &'static str,
-}
+pub(crate) struct ResultType(fn() -> (TypeId, &'static str));
 
 impl ResultType {
     pub(crate) fn of<T: 'static>() -> Self {
-        Self { id: TypeId::of::<T>(), name: std::any::type_name::<T>() }
+        Self(|| (TypeId::of::<T>(), std::any::type_name::<T>()))
+    }
+
+    pub(crate) fn id(self) -> TypeId {
+        self.0().0
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.0().1
     }
 }
 
@@ -91,7 +95,7 @@ impl fmt::Debug for Node {
 pub struct Needs {
     nodes: Vec<Arc<Node>>,
     /// Where each node stands, once they are too many to look through.
-    positions: FxHashMap<u64, u32>,
+    positions: IdxMap,
     is_single_use: bool,
 }
 
@@ -123,13 +127,13 @@ impl Needs {
                 return u32::try_from(known).expect("smaller than the length");
             }
         } else {
-            if self.positions.is_empty() {
-                self.positions = (0..).zip(&self.nodes).map(|(position, node)| (node.id, position)).collect();
+            if self.nodes.len() == N_SEARCHED_MAX {
+                (0..).zip(&self.nodes).for_each(|(position, node)| self.positions.insert(node.id, position));
             }
-            let position = *self.positions.entry(node.id).or_insert(next);
-            if position != next {
-                return position;
+            if let Some(known) = self.positions.get(node.id) {
+                return known;
             }
+            self.positions.insert(node.id, next);
         }
         self.nodes.push(Arc::clone(node));
         next

@@ -15,7 +15,7 @@ use crate::{Encoded, OpRegistry, RegistryError, TaskError, Value, ValueError, Va
 pub struct Plain<T> {
     value: T,
     size_bytes: usize,
-    codec: Option<Codec<T>>,
+    codec: Option<Arc<Codec<T>>>,
 }
 
 impl<T: Send + Sync + 'static> Plain<T> {
@@ -32,7 +32,7 @@ impl<T: Send + Sync + 'static> Plain<T> {
     }
 
     /// The value with a way to bytes.
-    pub(crate) fn with_codec(self, codec: Codec<T>) -> Self {
+    pub(crate) fn with_codec(self, codec: Arc<Codec<T>>) -> Self {
         Self { codec: Some(codec), ..self }
     }
 
@@ -58,7 +58,7 @@ impl<T: Send + Sync + 'static> Value for Plain<T> {
         let heap_bytes = self.size_bytes - size_of::<Self>();
         Some(Arc::new(move |bytes| {
             let value = codec.read(bytes)?;
-            Ok(Arc::new(Plain::with_size(value, heap_bytes).with_codec(codec.clone())))
+            Ok(Arc::new(Plain::with_size(value, heap_bytes).with_codec(Arc::clone(&codec))))
         }))
     }
 
@@ -100,14 +100,8 @@ impl<T: Send + Sync + 'static> Codec<T> {
     }
 
     /// The value that [`Plain::encode`] wrote.
-    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<ValueRef, ValueError> {
-        Ok(Arc::new(Plain::new(self.read(bytes)?).with_codec(self.clone())))
-    }
-}
-
-impl<T> Clone for Codec<T> {
-    fn clone(&self) -> Self {
-        Self { name: Arc::clone(&self.name), encode: self.encode, decode: self.decode }
+    pub(crate) fn decode(self: &Arc<Self>, bytes: &[u8]) -> Result<ValueRef, ValueError> {
+        Ok(Arc::new(Plain::new(self.read(bytes)?).with_codec(Arc::clone(self))))
     }
 }
 
@@ -136,8 +130,8 @@ impl OpRegistry {
     where
         T: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let codec = Codec::<T>::new(name.into());
-        let decode = codec.clone();
+        let codec = Arc::new(Codec::<T>::new(name.into()));
+        let decode = Arc::clone(&codec);
         self.register_value(name, move |bytes, _| decode.decode(bytes))?;
         self.insert_encoder(TypeId::of::<Plain<T>>(), move |value| match value.downcast_ref::<Plain<T>>() {
             Some(plain) => codec.encode(&plain.value),
@@ -255,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_value_with_a_codec_survives_a_spill() {
-        let value = Plain::with_size(vec![1_u64, 2], 160).with_codec(Codec::new("numbers".into()));
+        let value = Plain::with_size(vec![1_u64, 2], 160).with_codec(Arc::new(Codec::new("numbers".into())));
         let bytes = value.encode().unwrap().bytes;
         let read = value.local_decoder().unwrap()(&bytes).unwrap();
         assert_eq!(read.size_bytes(), value.size_bytes());

@@ -10,10 +10,11 @@ use serde::de::DeserializeOwned;
 
 use super::Delayed;
 use super::call::{TypedCall, settings, task_error};
-use super::function::{EncodeArgs, Function, IntoArgs, Params, Values};
-use super::node::{Kind, Needs, Node, ResultType};
+use super::function::{Args, EncodeArgs, Function, IntoArgs, Params, Values};
+use super::node::{Call, Kind, Needs, Node, ResultType};
 use super::plain::{Codec, Plain};
-use crate::{OpRegistry, RegistryError, TaskContext, TaskError, TaskOptions, TaskResult};
+use super::template::Template;
+use crate::{OpRegistry, RegistryError, TaskContext, TaskError, TaskOptions, TaskResult, ValueRef};
 
 /// A function in the registry, its types forgotten.
 pub(crate) trait ErasedFunction: Send + Sync + fmt::Debug {
@@ -35,7 +36,7 @@ where
     options: Option<Box<TaskOptions>>,
     function: Arc<F>,
     finish: fn(F::Output) -> Result<R, TaskError>,
-    codec: Codec<R>,
+    codec: Arc<Codec<R>>,
     params: PhantomData<fn(P)>,
 }
 
@@ -76,14 +77,43 @@ where
             args: args.into_args(&mut needs),
             finish: self.finish,
             measure: None,
-            codec: Some(self.codec.clone()),
-            remote: Some((Arc::clone(&self.name), <X::Args as EncodeArgs>::write)),
+            codec: Some(Arc::clone(&self.codec)),
             mode: PhantomData,
         };
+        let call = RegisteredCall { name: Arc::clone(&self.name), call };
         let (label, kind) = (Arc::clone(&self.label), Kind::Call(Box::new(call)));
         let mut node = Node::new(label, kind, needs.into_nodes(), ResultType::of::<R>());
         node.options.clone_from(&self.options);
         Delayed::from_node(Arc::new(node))
+    }
+}
+
+/// A call that can be sent away.
+struct RegisteredCall<F, P, A, R>
+where
+    P: Params,
+    F: Function<Values, P>,
+{
+    /// The name of the function in the registry.
+    name: Arc<str>,
+    call: TypedCall<F, Values, P, A, R>,
+}
+
+impl<F, P, A, R> Call for RegisteredCall<F, P, A, R>
+where
+    F: Function<Values, P>,
+    P: Params,
+    A: Args<P> + EncodeArgs,
+    R: Send + Sync + 'static,
+{
+    fn run(&self, inputs: &[ValueRef], context: &TaskContext) -> TaskResult {
+        self.call.run(inputs, context)
+    }
+
+    fn remote(&self) -> Option<(&str, Template)> {
+        let mut template = Template::default();
+        self.call.args.write(&mut template);
+        Some((&self.name, template))
     }
 }
 
@@ -99,7 +129,7 @@ where
             options: self.options.clone(),
             function: Arc::clone(&self.function),
             finish: self.finish,
-            codec: self.codec.clone(),
+            codec: Arc::clone(&self.codec),
             params: PhantomData,
         }
     }
@@ -128,7 +158,7 @@ where
     fn call(&self, args: &[u8], context: &TaskContext) -> TaskResult {
         let args: P = postcard::from_bytes(args).map_err(TaskError::failed)?;
         let result = (self.finish)(self.function.run(args.held(), context))?;
-        Ok(Arc::new(Plain::new(result).with_codec(self.codec.clone())))
+        Ok(Arc::new(Plain::new(result).with_codec(Arc::clone(&self.codec))))
     }
 }
 
@@ -193,14 +223,14 @@ impl OpRegistry {
         R: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         // Results are found by the function that makes them, so that a type needs no name of its own.
-        let codec = Codec::<R>::new(format!("result of {name}").into());
+        let codec = Arc::new(Codec::<R>::new(format!("result of {name}").into()));
         let registered = RegisteredFn {
             name: name.into(),
             label: name.into(),
             options: None,
             function: Arc::new(function),
             finish,
-            codec: codec.clone(),
+            codec: Arc::clone(&codec),
             params: PhantomData,
         };
         self.insert_function(name, Arc::new(registered.clone()))?;
