@@ -51,8 +51,9 @@ impl Found {
         let mut way: Vec<Step<'_>> = Vec::new();
         // The numbers of needs that were looked at, of all nodes on the way one behind the other.
         let mut seen: Vec<u32> = Vec::new();
+        let mut next_key = 0;
         for root in roots {
-            let mut next = Some(resolve(root, root, keys)?);
+            let mut next = Some(resolve(root, root, keys, &mut next_key)?);
             loop {
                 if let Some(node) = next.take() {
                     match found.idx_of.get(node.id) {
@@ -67,7 +68,7 @@ impl Found {
                 let Some(step) = way.last_mut() else { break };
                 if let Some(need) = step.node.needs.get(step.n_seen) {
                     step.n_seen += 1;
-                    next = Some(resolve(need, step.node, keys)?);
+                    next = Some(resolve(need, step.node, keys, &mut next_key)?);
                 } else {
                     let idx = found.add(step.node, &mut seen)?;
                     seen.push(idx);
@@ -166,15 +167,26 @@ fn add_once(needs: &mut Vec<u32>, own: impl Iterator<Item = u32>) -> Box<[u32]> 
 }
 
 /// The node behind a key, which may itself be a key; other nodes are themselves.
-fn resolve<'a>(node: &'a Arc<Node>, user: &Node, keys: &'a Keys) -> Result<&'a Arc<Node>, LowerError> {
+///
+/// Keys are often used in the order in which they were inserted: `next_key` is where the one behind the last that was found
+/// stands, and is looked at before the key is searched for.
+fn resolve<'a>(
+    node: &'a Arc<Node>,
+    user: &Node,
+    keys: &'a Keys,
+    next_key: &mut usize,
+) -> Result<&'a Arc<Node>, LowerError> {
     let mut found = node;
     let mut n_aliases = 0;
     while matches!(found.kind, Kind::Key) {
         let user =
             || keys.iter().find(|(_, node)| node.id == user.id).map_or_else(|| user.key(), |(key, _)| key.to_string());
-        let Some(target) = keys.get(&found.label) else {
+        let is_next = keys.get_index(*next_key).is_some_and(|(key, _)| *key == found.label);
+        let idx = if is_next { Some(*next_key) } else { keys.get_index_of(&found.label) };
+        let Some((idx, (_, target))) = idx.and_then(|idx| Some((idx, keys.get_index(idx)?))) else {
             return Err(LowerError::UnknownKey { key: Arc::clone(&found.label), user: user() });
         };
+        *next_key = idx + 1;
         if target.result.id() != node.result.id() {
             let (key, expected, found) = (Arc::clone(&found.label), node.result.name(), target.result.name());
             return Err(LowerError::KeyType { key, user: user(), expected, found });
