@@ -1,24 +1,28 @@
 //! Graphs that come and go at random.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use dolmen_graph::{GraphRun, TaskError, TaskGraph};
+use std::time::{Duration, Instant};
 
 use dolmen_graph::testing::{Lambda, Number};
+use dolmen_graph::{GraphRun, Stage, TaskError, TaskGraph};
 
 use crate::programs::{everything, graph};
-use crate::world::{LONG, Living, Seeded, World, until, wide};
-
-const N_ROUNDS: usize = 400;
+use crate::world::{LONG, Living, Seeded, Times, World, until, wide};
 
 #[test]
 fn nothing_is_left_of_graphs_that_come_and_go() {
+    println!("everything is back: {}", soak(400, 11, |_| ()));
+}
+
+/// Starts so many graphs, up to eight at a time, and waits for them, cancels or drops them. Looks now and then whether all
+/// memory, files and threads are back, and gives how long that took. `report` is told how many graphs there were so far.
+pub(crate) fn soak(n: u32, seed: u64, mut report: impl FnMut(u32)) -> Times {
     let world = World::new(2, 1 << 20);
     let living = Living::default();
-    let mut random = Seeded(11);
+    let mut random = Seeded(seed);
     let mut runs: Vec<Arc<dyn GraphRun>> = Vec::new();
-    for _ in 0..N_ROUNDS {
+    let mut back = Times::default();
+    for round in 1..=n {
         runs.push(world.submit(&any_graph(&mut random, &living)));
         while runs.len() > random.below(8) as usize {
             let run = runs.swap_remove(random.below(runs.len() as u64) as usize);
@@ -29,11 +33,17 @@ fn nothing_is_left_of_graphs_that_come_and_go() {
                 _ => {}
             }
         }
+        if round % 100 == 0 || round == n {
+            let begun = Instant::now();
+            runs.clear();
+            until("memory and files to be back", || world.is_idle() && living.n() == 0);
+            until("threads to be back", || world.n_extra_threads() == 0);
+            back.push(begun.elapsed());
+            report(round);
+        }
     }
-    drop(runs);
-    world.until_idle();
-    until("values to be dropped", || living.n() == 0);
     world.end();
+    back
 }
 
 fn any_graph(random: &mut Seeded, living: &Living) -> Arc<TaskGraph> {
@@ -53,7 +63,7 @@ fn fails_somewhere(at: u32) -> Arc<TaskGraph> {
         p => Ok(Number::value(p.into())),
     });
     graph(|b| {
-        let id = b.add_stage(dolmen_graph::Stage::new("fails", 30, op)).unwrap();
+        let id = b.add_stage(Stage::new("fails", 30, op)).unwrap();
         b.add_output_all(id).unwrap();
     })
 }

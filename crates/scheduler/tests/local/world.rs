@@ -1,7 +1,7 @@
 //! An executor with all that it uses, and what must be left of it: nothing.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,8 +23,10 @@ pub(crate) struct World {
     pub(crate) executor: LocalExecutor,
     pub(crate) budget: Arc<MemoryBudget>,
     temp: tempfile::TempDir,
+    base: PathBuf,
     runtime: Option<tokio::runtime::Runtime>,
-    n_threads_before: usize,
+    /// Threads that the executor and its runtime keep.
+    n_threads: usize,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -44,9 +46,11 @@ impl World {
         set: impl FnOnce(LocalConfig) -> LocalConfig,
     ) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let n_threads_before = n_threads();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(n_workers as usize)
+            .thread_name(RUNTIME)
+            // Those that write and read values; by default they stay for ten seconds.
+            .thread_keep_alive(Duration::from_millis(50))
             .enable_time()
             .build()
             .unwrap();
@@ -58,18 +62,29 @@ impl World {
             .registry(Arc::new(registry().0))
             .core(core);
         let executor = LocalExecutor::new(set(config));
-        Self { executor, budget, temp, runtime: Some(runtime), n_threads_before, _alone: alone }
+        let (base, n_threads) = (base.to_owned(), 2 * n_workers as usize + 1);
+        Self { executor, budget, temp, base, runtime: Some(runtime), n_threads, _alone: alone }
     }
 
     pub(crate) fn submit(&self, graph: &Arc<TaskGraph>) -> Arc<dyn GraphRun> {
         self.executor.submit(Arc::clone(graph), SubmitOptions::default()).unwrap()
     }
 
-    /// Waits until nothing runs, and nothing is held in memory or on disk.
+    /// Whether nothing runs, and nothing is held in memory or on disk.
+    pub(crate) fn is_idle(&self) -> bool {
+        let is_free = self.budget.used_bytes() == 0 && self.executor.n_spilled() == 0;
+        // The lock of the folder stays as long as it.
+        is_free && n_files(&self.base) <= 1 && self.executor.running().is_empty()
+    }
+
+    /// Threads besides those that the executor and its runtime keep.
+    pub(crate) fn n_extra_threads(&self) -> usize {
+        n_threads().saturating_sub(self.n_threads)
+    }
+
+    /// Waits until nothing is left of what ran.
     pub(crate) fn until_idle(&self) {
-        until("the end of what runs", || self.executor.running().is_empty());
-        until("memory to be free", || self.budget.used_bytes() == 0);
-        until("blocks to be gone", || self.executor.n_spilled() == 0);
+        until("the end of what runs, memory and files", || self.is_idle());
         assert_eq!(self.executor.progress(), []);
     }
 
@@ -83,9 +98,9 @@ impl World {
     pub(crate) fn end(mut self) {
         assert_eq!(self.executor.close(Duration::from_secs(60)), Vec::<String>::new());
         self.end_runtime();
-        let Self { executor, budget, temp, n_threads_before, _alone, .. } = self;
+        let Self { executor, budget, temp, _alone, .. } = self;
         drop(executor);
-        until("threads to end", || n_threads() <= n_threads_before);
+        until("threads to end", || n_threads() == 0);
         assert_eq!((n_files(temp.path()), budget.used_bytes()), (0, 0));
     }
 }
@@ -93,13 +108,44 @@ impl World {
 pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        // Ten times as long as anything may take, for machines with other things to do.
+        assert!(begun.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
+/// How long something took, many times.
+#[derive(Debug, Default)]
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(crate) fn push(&mut self, time: Duration) {
+        let at = self.0.partition_point(|other| *other <= time);
+        self.0.insert(at, time);
+    }
+
+    /// The time that so many of 100 did not exceed.
+    pub(crate) fn percentile(&self, of_hundred: usize) -> Duration {
+        let idx = (self.0.len() * of_hundred).div_ceil(100).saturating_sub(1);
+        self.0.get(idx).copied().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [median, p99, longest] = [50, 99, 100].map(|of_hundred| self.percentile(of_hundred));
+        write!(f, "median {median:.1?}, 99th of 100 {p99:.1?}, longest {longest:.1?}, of {}", self.0.len())
+    }
+}
+
+/// The name of the threads of a world's runtime.
+const RUNTIME: &str = "world-runtime";
+
+/// The threads of executors and their runtimes. A thread that is given no name has that of the one which started it.
 fn n_threads() -> usize {
-    fs::read_dir("/proc/self/task").unwrap().count()
+    let names =
+        fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| fs::read_to_string(task.path().join("comm")));
+    names.flatten().filter(|name| name.starts_with("dolmen-") || name.starts_with(RUNTIME)).count()
 }
 
 /// All files below a folder, with those of folders in it.
