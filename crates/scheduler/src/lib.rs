@@ -47,6 +47,7 @@ mod local;
 #[cfg(unix)]
 pub mod process;
 mod profile;
+mod shared;
 mod synchronous;
 
 pub use core::{

@@ -63,7 +63,7 @@ impl Connection {
             _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the worker is of another version")),
         }
         // Within the folder of this process, so that nothing is left of a worker that is killed.
-        let temp = config.temp.path().map_err(io::Error::other)?;
+        let temp = config.shared.temp.path().map_err(io::Error::other)?;
         let setup = ToWorker::Setup { memory_bytes_max: config.worker_bytes_max(), temp };
         write(&mut connection.writer, &setup, &[]).await?;
         Ok(connection)

@@ -2,20 +2,17 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use dolmen_graph::{EventReader, Executor, GraphRun, RunId, SubmitError, SubmitOptions, TaskGraph, encode};
+use dolmen_graph::{EventReader, Executor, GraphRun, SubmitError, SubmitOptions, TaskGraph, encode};
 use thiserror::Error;
 
 use super::config::ProcessConfig;
 use super::connection::Connection;
 use super::protocol::VARIABLE;
 use super::slot::{self, Pool};
-use crate::core::Ledger;
-use crate::engine::{Bell, Driver, Engine, EngineConfig};
-use crate::local::timekeeper;
-use crate::profile::{Profile, Progress};
+use crate::engine::Engine;
+use crate::shared::engine_methods;
 
 /// Runs graphs in processes of this machine, see [the module](crate::process).
 ///
@@ -52,26 +49,12 @@ impl ProcessExecutor {
             return Err(StartError::InWorker);
         }
         let mut connections = Vec::new();
-        for _ in 0..config.n_workers {
+        for _ in 0..config.shared.n_workers {
             connections.push(Connection::start(&config).await.map_err(|source| StartError::Start { source })?);
         }
-        let engine = Engine::new(EngineConfig {
-            name: "processes",
-            n_workers: config.n_workers,
-            core: config.core,
-            budget: Arc::clone(&config.budget),
-            temp: Arc::clone(&config.temp),
-            registry: Arc::clone(&config.registry),
-            extend: Box::new(|context| context),
-            driver: Driver::Threads { runtime: config.runtime.clone(), timekeeper: Bell::default() },
-        });
-        let reclaimer: Weak<Engine> = Arc::downgrade(&engine);
-        config.budget.register_reclaimer(reclaimer);
-        let runtime = config.runtime.clone();
-        let (of_timekeeper, stall_after) = (Arc::clone(&engine), config.stall_after);
-        let thread = std::thread::Builder::new().name("dolmen-time".to_owned());
-        let started = thread.spawn(move || timekeeper::run(&of_timekeeper, stall_after));
-        started.map_err(|source| StartError::Start { source })?;
+        let engine = config.shared.start("processes", Box::new(|context| context));
+        let engine = engine.map_err(|source| StartError::Start { source })?;
+        let runtime = config.shared.runtime.clone();
         let pids = Mutex::new(connections.iter().map(|connection| Some(connection.pid())).collect());
         let pool = Arc::new(Pool { engine, config, pids });
         // They end when the engine is closed, which whoever drops the executor does.
@@ -91,45 +74,7 @@ impl ProcessExecutor {
         self.pool.pids.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().copied().collect()
     }
 
-    /// Stops everything, and waits for what runs, at most `timeout`. Gives the keys of the tasks that still run then.
-    pub fn close(&self, timeout: Duration) -> Vec<String> {
-        self.engine().close_within(timeout)
-    }
-
-    /// Stops every run; new ones are taken as before.
-    pub fn cancel_all(&self) {
-        self.engine().cancel_all();
-    }
-
-    /// How far each run is that has not been dropped.
-    #[must_use]
-    pub fn progress(&self) -> Vec<Progress> {
-        Progress::of(self.engine())
-    }
-
-    /// What a run has cost so far, stage by stage; `None` if it was dropped long ago.
-    #[must_use]
-    pub fn profile(&self, run: RunId) -> Option<Profile> {
-        Profile::of(self.engine(), run)
-    }
-
-    /// What the runs have cost that were dropped last, the latest at the end.
-    #[must_use]
-    pub fn recent_profiles(&self) -> Vec<Profile> {
-        self.engine().lock().profiles.to_vec()
-    }
-
-    /// Who holds how many bytes.
-    #[must_use]
-    pub fn memory(&self) -> Ledger {
-        self.engine().lock().core.memory()
-    }
-
-    /// What runs, what waits for what, and who holds memory; for people.
-    #[must_use]
-    pub fn explain(&self) -> String {
-        self.engine().lock().core.explain()
-    }
+    engine_methods!();
 }
 
 impl Executor for ProcessExecutor {
@@ -139,7 +84,7 @@ impl Executor for ProcessExecutor {
 
     fn submit(&self, graph: Arc<TaskGraph>, options: SubmitOptions) -> Result<Arc<dyn GraphRun>, SubmitError> {
         // Each worker gets the bytes when it needs them; what cannot be sent is refused now.
-        encode(&graph, &self.pool.config.registry)?;
+        encode(&graph, &self.pool.config.shared.registry)?;
         Ok(self.engine().submit(graph, options)?)
     }
 

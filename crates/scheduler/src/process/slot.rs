@@ -90,7 +90,7 @@ async fn run_job(pool: &Pool, connection: &mut Connection, job: &mut RemoteJob) 
     let (context, stop) = (Arc::clone(job.context()), job.stop().clone());
     while let Some(task) = job.next() {
         let config = &pool.config;
-        let result = connection.run(&context, task, &stop, config.stop_grace, &config.registry).await?;
+        let result = connection.run(&context, task, &stop, config.stop_grace, &config.shared.registry).await?;
         job.push(result);
     }
     Ok(())
