@@ -61,3 +61,13 @@ pub use futures::{
 pub use local::{LocalConfig, LocalExecutor};
 pub use profile::{Profile, Progress, StageProfile};
 pub use synchronous::SyncExecutor;
+
+/// Runs the code of the pages as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/scheduler.md")]
+    struct Scheduler;
+
+    #[cfg_attr(unix, doc = include_str!("../../../docs/futures.md"))]
+    struct Futures;
+}
