@@ -44,6 +44,9 @@ pub trait GraphRun: Send + Sync + fmt::Debug {
     /// How far the run is.
     fn status(&self) -> RunStatus;
 
+    /// How many tasks are done, of those that the graph [has](TaskGraph::n_tasks).
+    fn n_done(&self) -> u64;
+
     /// How far a task is.
     fn task_status(&self, task: TaskId) -> TaskStatus;
 

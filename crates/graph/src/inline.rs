@@ -174,6 +174,10 @@ impl GraphRun for InlineRun {
         if self.error.is_some() { RunStatus::Failed } else { RunStatus::Finished }
     }
 
+    fn n_done(&self) -> u64 {
+        if self.error.is_some() { 0 } else { self.graph.n_tasks() }
+    }
+
     fn task_status(&self, task: TaskId) -> TaskStatus {
         let is_active = |stage: StageId| self.graph.stage(stage).active.contains(task.partition);
         match (self.result(task), &self.error) {

@@ -11,7 +11,7 @@ use dolmen_storage::format_bytes;
 use crate::core::StageStats;
 use crate::engine::{Engine, State};
 
-/// How far a run is.
+/// How far a run is. Displays as a bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// The run.
@@ -56,6 +56,24 @@ impl Progress {
             n_tasks,
         };
         state.entries().map(of_run).collect()
+    }
+}
+
+/// The characters of a bar.
+const BAR_WIDTH: u8 = 30;
+
+/// `load [#########.....................] 30 of 100`
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, name, n_done, n_tasks } = self;
+        match name {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "run {}", run.0)?,
+        }
+        let part = u128::from(BAR_WIDTH) * u128::from(*n_done) / u128::from((*n_tasks).max(1));
+        let full = usize::try_from(part).unwrap_or(0);
+        let rest = usize::from(BAR_WIDTH).saturating_sub(full);
+        write!(f, " [{}{}] {n_done} of {n_tasks}", "#".repeat(full), ".".repeat(rest))
     }
 }
 
@@ -128,5 +146,20 @@ impl fmt::Display for Profile {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_a_bar() {
+        let progress = |n_done, n_tasks| Progress { run: RunId(3), name: None, n_done, n_tasks }.to_string();
+        assert_eq!(progress(0, 0), format!("run 3 [{}] 0 of 0", ".".repeat(30)));
+        assert_eq!(progress(30, 100), format!("run 3 [{}{}] 30 of 100", "#".repeat(9), ".".repeat(21)));
+        assert_eq!(progress(u64::MAX, u64::MAX), format!("run 3 [{}] {1} of {1}", "#".repeat(30), u64::MAX));
+        let named = Progress { run: RunId(3), name: Some("load".into()), n_done: 1, n_tasks: 1 };
+        assert!(named.to_string().starts_with("load ["));
     }
 }

@@ -45,6 +45,10 @@ impl GraphRun for RunHandle {
         self.engine.lock().core.run_status(self.id)
     }
 
+    fn n_done(&self) -> u64 {
+        self.engine.lock().core.progress(self.id).0
+    }
+
     fn task_status(&self, task: TaskId) -> TaskStatus {
         self.engine.lock().core.task_status(self.id, task)
     }

@@ -13,6 +13,7 @@ use dolmen_graph::{
 use super::FutureError;
 use super::job::{Blocked, Job};
 use super::link::Link;
+use crate::Progress;
 
 /// The result of a call that was submitted: it is computed without being asked for again.
 ///
@@ -76,6 +77,28 @@ impl<T> TaskFuture<T> {
             Some(Err(FutureError::Cancelled { .. })) => FutureStatus::Cancelled,
             Some(Err(_)) => FutureStatus::Failed,
         }
+    }
+
+    /// How far the graph is that computes it; `None` before it is submitted and after it has failed.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use dolmen_graph::delayed;
+    /// use dolmen_scheduler::{Client, SyncExecutor};
+    ///
+    /// let client = Client::new(Arc::new(SyncExecutor::new())).named("squares");
+    /// let square = delayed(|x: u64| x * x);
+    /// let sum = delayed(|squares: Vec<u64>| squares.iter().sum::<u64>());
+    /// let future = client.compute(&sum.call((0..9).map(|x| square.call(x)).collect::<Vec<_>>()));
+    /// future.result()?;
+    /// let progress = future.progress().map(|progress| progress.to_string());
+    /// assert_eq!(progress.as_deref(), Some("squares [##############################] 10 of 10"));
+    /// # Ok::<(), dolmen_scheduler::FutureError>(())
+    /// ```
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        self.job.progress()
     }
 
     /// Whether it has its result, failed or was cancelled.

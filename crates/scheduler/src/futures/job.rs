@@ -12,6 +12,7 @@ use dolmen_graph::{Executor, GraphRun, LowerError, Lowered, RunStatus, SubmitOpt
 use super::FutureError;
 use super::link::Link;
 use super::watch;
+use crate::Progress;
 use crate::engine::Bell;
 
 /// What became of a job: the run that has its values.
@@ -109,6 +110,16 @@ impl Job {
             Phase::Done(outcome) => Some(outcome.clone()),
             _ => None,
         }
+    }
+
+    /// How far its run is, if it has one.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        let run = match &self.lock().phase {
+            Phase::Running(run) | Phase::Done(Ok(run)) => Arc::clone(run),
+            _ => return None,
+        };
+        let (name, n_tasks) = (self.options.name.clone(), run.graph().n_tasks());
+        Some(Progress { run: run.id(), name, n_done: run.n_done(), n_tasks })
     }
 
     pub(super) fn is_done(&self) -> bool {
