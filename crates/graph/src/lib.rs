@@ -120,7 +120,7 @@ pub use fuse::{FuseOptions, fuse};
 pub use graph::{ByteEstimate, Input, Output, Stage, TaskGraph, TaskOptions};
 pub use id::{StageId, TaskId};
 pub use inline::InlineExecutor;
-pub use op::{BoxFuture, EncodeError, Op, StreamBody, SyncBody, TaskBody, TaskResult};
+pub use op::{BoxFuture, EncodeError, Given, Op, StreamBody, SyncBody, TaskBody, TaskResult};
 pub use order::Order;
 pub use partitions::PartitionSet;
 pub use picture::{Picture, PictureError, visualize};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{Awaited, OpRegistry, TaskContext, TaskError, TaskInputs, ValueRef};
+use crate::{Awaited, OpRegistry, RunId, TaskContext, TaskError, TaskId, TaskInputs, ValueRef};
 
 /// A boxed future that owns what it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -54,6 +54,35 @@ impl fmt::Debug for TaskBody {
     }
 }
 
+/// The value of a task that computes nothing.
+#[derive(Debug, Clone, Copy)]
+pub enum Given<'a> {
+    /// It came with the graph.
+    Value(&'a ValueRef),
+    /// It comes about outside of the graph.
+    Awaited(&'a Arc<dyn Awaited>),
+}
+
+impl Given<'_> {
+    /// The value, or why there is none; `None` if that cannot be told at once.
+    #[must_use]
+    pub fn now(self) -> Option<TaskResult> {
+        match self {
+            Self::Value(value) => Some(Ok(Arc::clone(value))),
+            Self::Awaited(awaited) => awaited.now(),
+        }
+    }
+
+    /// The run and the task whose value it is, see [`Awaited::lender`].
+    #[must_use]
+    pub fn lender(self) -> Option<(RunId, TaskId)> {
+        match self {
+            Self::Value(_) => None,
+            Self::Awaited(awaited) => awaited.lender(),
+        }
+    }
+}
+
 /// An operation: data that says what every task of a stage does.
 ///
 /// An operation that survives encoding is written as its [`name`](Self::name) and [bytes](Self::encode), and
@@ -71,8 +100,8 @@ pub trait Op: Send + Sync + fmt::Debug {
     /// What the task of `partition` does. Called once for each attempt to run the task.
     fn body(&self, partition: u32) -> TaskBody;
 
-    /// What the task of `partition` does no more than pass on, if its value comes from elsewhere. Its body gives that value.
-    fn awaited(&self, partition: u32) -> Option<&Arc<dyn Awaited>> {
+    /// What the task of `partition` does no more than pass on, if its value is not computed. Its body gives that value.
+    fn given(&self, partition: u32) -> Option<Given<'_>> {
         let _ = partition;
         None
     }

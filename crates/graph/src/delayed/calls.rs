@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::awaited::Awaited;
 use super::node::{Call, Kind, Node};
 use super::remote::ErasedFunction;
 use super::template::Template;
 use crate::inline::block_on;
-use crate::{DecodeError, EncodeError, Encoded, Op, OpRegistry, TaskBody, Value, ValueError, ValueRef};
+use crate::{DecodeError, EncodeError, Encoded, Given, Op, OpRegistry, TaskBody, Value, ValueError, ValueRef};
 
 /// Calls of functions of this process.
 #[derive(Debug)]
@@ -133,10 +132,11 @@ impl Op for Calls {
         })
     }
 
-    fn awaited(&self, partition: u32) -> Option<&Arc<dyn Awaited>> {
+    fn given(&self, partition: u32) -> Option<Given<'_>> {
         match &self.nodes[partition as usize].kind {
-            Kind::Awaited(awaited) => Some(awaited),
-            _ => None,
+            Kind::Value(value) => Some(Given::Value(value)),
+            Kind::Awaited(awaited) => Some(Given::Awaited(awaited)),
+            Kind::Call(_) | Kind::Key => None,
         }
     }
 

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use dolmen_graph::{
-    BoxFuture, EventKind, Op, RunContext, RunId, StageId, TaskBody, TaskContext, TaskError, TaskId, TaskInputs,
+    BoxFuture, EventKind, Given, Op, RunContext, RunId, StageId, TaskBody, TaskContext, TaskError, TaskId, TaskInputs,
     TaskResult,
 };
 
@@ -212,7 +212,7 @@ impl Rest {
     }
 
     fn note_lender(&mut self, op: &dyn Op, p: u32) {
-        let lender = op.awaited(p).and_then(|awaited| awaited.lender());
+        let lender = op.given(p).and_then(Given::lender);
         self.lenders.extend(lender.map(|lender| (p, lender)));
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dolmen_graph::{EventKind, RunContext, TaskId, TaskInputs, TaskResult};
+use dolmen_graph::{EventKind, Given, RunContext, TaskId, TaskInputs, TaskResult};
 
 use super::{Assignment, Rest};
 use crate::core::CoreEvent;
@@ -37,7 +37,7 @@ impl RemoteJob {
         let rest = &mut self.0;
         let op = Arc::clone(&rest.context.graph().stage(rest.stage).op);
         while let Some(p) = rest.next() {
-            if let Some(value) = op.awaited(p).and_then(|awaited| awaited.now()) {
+            if let Some(value) = op.given(p).and_then(Given::now) {
                 rest.note_lender(&*op, p);
                 rest.results.push(value);
                 continue;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dolmen_graph::{EncodeError, EncodeGraphError, SubmitError, ValueError};
+use dolmen_graph::{EncodeError, EncodeGraphError, EventKind, Executor, SubmitError, ValueError};
 use dolmen_scheduler::{Client, FutureError, as_completed, gather};
 
 use super::Processes;
@@ -98,4 +98,23 @@ fn registered_functions_have_the_settings_of_their_client() {
     let urgent = client.priority(5).submit_registered(&functions.nanos, ());
     busy.result().unwrap();
     assert!(*urgent.result().unwrap() < *usual.result().unwrap());
+}
+
+#[test]
+fn values_that_are_there_stay_and_count_once() {
+    let processes = Processes::new(2);
+    let client = Client::new(Arc::clone(processes.executor()) as _);
+    let (_, functions) = registry();
+    let mut events = processes.executor().events();
+    let long = client.submit_registered(&functions.long, 100_000);
+    let totals: Vec<_> = (0..4).map(|_| client.submit_registered(&functions.total, &long)).collect();
+    assert!(gather(&totals).unwrap().iter().all(|total| **total == 4_999_950_000));
+    let mut seen = Vec::new();
+    events.read(&mut seen);
+    let bytes_max = seen.iter().map(|event| match event.kind {
+        EventKind::Memory { used_bytes, .. } => used_bytes,
+        _ => 0,
+    });
+    let bytes_max = bytes_max.max().unwrap();
+    assert!((800_000..1_200_000).contains(&bytes_max), "{bytes_max} bytes were counted");
 }
