@@ -73,6 +73,18 @@ impl Connection {
         self.child.id()
     }
 
+    /// Waits until the worker is lost; it says nothing unless it is asked.
+    pub(super) async fn lost(&self) {
+        loop {
+            let is_readable = self.reader.readable().await;
+            let read = is_readable.and_then(|()| self.reader.try_read(&mut [0]));
+            // The socket may have been readable until the last message was read.
+            if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                return;
+            }
+        }
+    }
+
     /// Runs a task. An error means that the worker is lost.
     pub(super) async fn run(
         &mut self,

@@ -56,19 +56,26 @@ pub(super) async fn run(pool: Arc<Pool>, worker: u32, connection: Connection) {
         if is_closed {
             break;
         }
-        let Some(assignment) = assignment else {
-            engine.bell(worker).heard().await;
-            continue;
+        let lost = match assignment {
+            Some(assignment) => {
+                let mut job = RemoteJob::new(assignment);
+                if run_job(&pool, &mut connection, &mut job).await.is_ok() {
+                    engine.report_remote(job);
+                    continue;
+                }
+                // What has a result keeps none: the whole group runs again.
+                Some(job)
+            }
+            // One that ends without work is replaced before it gets some: a task that came to several such workers, one
+            // after the other, would be given up.
+            None => tokio::select! {
+                () = engine.bell(worker).heard() => continue,
+                () = connection.lost() => None,
+            },
         };
-        let mut job = RemoteJob::new(assignment);
-        if run_job(&pool, &mut connection, &mut job).await.is_ok() {
-            engine.report_remote(job);
-            continue;
-        }
-        // What has a result keeps none: the whole group runs again.
         drop(connection);
         let is_any_left = pool.set_pid(worker, None);
-        engine.lose_worker(worker, Some(job));
+        engine.lose_worker(worker, lost);
         if engine.lock().is_closed() {
             break;
         }

@@ -63,7 +63,7 @@ impl Drop for Processes {
     }
 }
 
-/// Ends a process. It may be gone already: a worker without work is not missed before it gets some.
+/// Ends a process, unless it is gone already.
 fn kill(pid: u32) {
     Command::new("kill").args(["-KILL", &pid.to_string()]).output().unwrap();
 }

@@ -17,6 +17,19 @@ fn is_alive(pid: u32) -> bool {
 }
 
 #[test]
+fn workers_that_end_without_work_are_replaced() {
+    // More of them than a task may lose.
+    let processes = Processes::new(5);
+    let pids = processes.executor().worker_pids();
+    pids.iter().for_each(|pid| kill(*pid));
+    until("the next workers", || {
+        let now = processes.executor().worker_pids();
+        now.len() == 5 && now.iter().all(|pid| !pids.contains(pid))
+    });
+    assert_eq!(values(&processes.submit(&tasks(20, Act::Give(1).op()))), [1; 20]);
+}
+
+#[test]
 fn dropping_the_executor_ends_the_workers() {
     let processes = Processes::new(3);
     let pids = processes.executor().worker_pids();
