@@ -39,7 +39,6 @@ impl Core {
             return;
         }
         run.queues.clear();
-        run.lent.clear();
         let ledger = &mut self.ledger;
         for stage in &mut run.stages {
             if let Phase::Live(tables) = &stage.phase {

@@ -288,7 +288,6 @@ fn check_value(run: &Run, graph: &TaskGraph, task: TaskId) -> Result<(), String>
         .consumers(task.stage)
         .iter()
         .any(|(reader, _)| run.stage(*reader).tables().is_some_and(|tables| tables.count(Tag::Running) > 0));
-    holds!(!(is_moving && run.lent.contains_key(&task)), "{task} is {tag:?} while it is lent");
     holds!(!(is_moving && is_read && is_running(run, task)), "{task} is {tag:?} while it is read");
     Ok(())
 }

@@ -102,6 +102,23 @@ impl Core {
     }
 
     /// Nobody outside asks for a value any more.
+    /// A value that was reported to take no memory, since it was counted elsewhere, is from now on to be counted here.
+    pub fn grew(&mut self, id: RunId, task: TaskId, size_bytes: u64) {
+        let slot = super::slot_of(id);
+        let Some(run) = self.runs.get_mut(slot).and_then(|run| run.as_deref_mut()).filter(|run| run.id == id) else {
+            return;
+        };
+        if !run.has(task) || !run.tag(task).is_in_memory() || run.stage(task.stage).tables().is_none() {
+            return;
+        }
+        let stage = run.stage_mut(task.stage);
+        let before = stage.live().size(task.partition);
+        stage.live().set_size(task.partition, before + size_bytes);
+        stage.memory_grew(size_bytes);
+        self.ledger.add_value(size_bytes);
+        self.is_victim_new = true;
+    }
+
     pub(super) fn release(&mut self, id: RunId, task: TaskId, out: &mut Vec<Instruction>) {
         let slot = super::slot_of(id);
         let Some(run) = self.runs.get_mut(slot).and_then(|run| run.as_deref_mut()).filter(|run| run.id == id) else {

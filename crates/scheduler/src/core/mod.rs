@@ -33,7 +33,7 @@
 //!   are not done; gates and links are open as long as their stages are not complete.
 //! - A task is *Ready* exactly if all its inputs are available and it is in a queue; *Running* exactly if it is in a frame
 //!   that is not abandoned; *Fetching*, *Spilling*, *Loading* and *Backoff* exactly if something will end them.
-//! - The inputs of a running task, and values that are lent, are in memory.
+//! - The inputs of a running task are in memory.
 //! - No value stays that nobody reads and nobody asked for.
 //! - The bytes of the ledger are those of values, frames and fetching tasks; all are given back when the runs are dropped.
 //! - While a run is not finished, something can happen: a task runs, a value moves, a time is awaited.

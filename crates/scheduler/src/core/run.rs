@@ -1,7 +1,6 @@
 //! One graph that is being run.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dolmen_graph::{Order, Parent, RunId, StageId, TaskGraph, TaskId};
@@ -30,8 +29,6 @@ pub(super) struct Run {
     pub(super) n_cancelled: u64,
     /// Tasks were given up or made again, so that readers of a value are counted one by one.
     pub(super) is_irregular: bool,
-    /// Values in memory that other runs use as their own, and how many do: they stay in memory, where they count once.
-    pub(super) lent: BTreeMap<TaskId, u32>,
     /// Under which key it stands among the runs with ready tasks.
     pub(super) listed: Option<RunKey>,
     /// `None` while it runs.
@@ -56,7 +53,6 @@ impl Run {
             n_left,
             n_cancelled: 0,
             is_irregular: false,
-            lent: BTreeMap::new(),
             listed: None,
             outcome: None,
         };

@@ -225,27 +225,6 @@ impl Core {
         self.repair(id, out);
     }
 
-    /// Whether the value of a task is in memory to stay until it is [given back](Self::give_back): another run uses it, and
-    /// counts nothing for it.
-    pub fn lend(&mut self, id: RunId, task: TaskId) -> bool {
-        let Some(run) = self.run_mut(id).filter(|run| run.has(task) && run.tag(task) == Tag::Stored) else {
-            return false;
-        };
-        *run.lent.entry(task).or_default() += 1;
-        true
-    }
-
-    /// A run does not use a value any more that it was [lent](Self::lend).
-    pub fn give_back(&mut self, id: RunId, task: TaskId) {
-        let Some(run) = self.run_mut(id) else { return };
-        let Some(n_users) = run.lent.get_mut(&task) else { return };
-        *n_users -= 1;
-        if *n_users == 0 {
-            run.lent.remove(&task);
-            self.is_victim_new = true;
-        }
-    }
-
     /// Somebody outside asks for a value: it is read back if it is on disk, beyond the limit if need be.
     pub(super) fn fetch(&mut self, id: RunId, task: TaskId, out: &mut Vec<Instruction>) {
         if self.run(id).is_some_and(|run| run.tag(task) == Tag::OnDisk) {
@@ -294,13 +273,13 @@ fn needed_at(run: &Run, task: TaskId) -> u64 {
     first
 }
 
-/// Whether a value may leave memory: it is there, has an encoding, was not lent, and nobody reads it now or is about to.
+/// Whether a value may leave memory: it is there, has an encoding, and nobody reads it now or is about to.
 fn is_spillable(run: &Run, task: TaskId, waiting: Option<TaskId>) -> bool {
     let stage = run.stage(task.stage);
     let is_stored = stage
         .tables()
         .is_some_and(|tables| tables.tag(task.partition) == Tag::Stored && tables.size(task.partition) > 0);
-    is_stored && !stage.is_unspillable && !run.lent.contains_key(&task) && !is_pinned(run, task, waiting)
+    is_stored && !stage.is_unspillable && !is_pinned(run, task, waiting)
 }
 
 /// Whether a task that runs, or was admitted, or is `waiting`, reads the value.

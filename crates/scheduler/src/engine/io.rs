@@ -24,8 +24,8 @@ impl Engine {
                 state.lent_bytes -= size_bytes;
                 let event = match written {
                     Ok(on_disk) if state.core.is_awaited(io) => {
+                        fx.garbage.extend(state.take_value(run, task));
                         if let Some(entry) = state.entry(run) {
-                            fx.garbage.extend(entry.values.take(task));
                             entry.values.set_disk(task, on_disk);
                         }
                         self.note(run, EventKind::Spilled { task, size_bytes });

@@ -144,8 +144,10 @@ struct Entry {
     context: Arc<RunContext>,
     name: Option<String>,
     values: Values,
-    /// Of the values, those that belong to other runs, with their places there.
+    /// Of the values, those that are counted in other runs, with their places there.
     lenders: HashMap<TaskId, (RunId, TaskId)>,
+    /// Of the values that are counted here, those that other runs have too, with their places there.
+    borrowers: HashMap<TaskId, Vec<(RunId, TaskId)>>,
     /// Who waits for a value, or for something to change about it.
     waiting: HashMap<TaskId, Waiters>,
     /// Who waits for the end.
@@ -283,6 +285,7 @@ impl Engine {
             name: name.clone(),
             values: Values::new(&graph),
             lenders: HashMap::new(),
+            borrowers: HashMap::new(),
             waiting: HashMap::new(),
             waiting_for_end: Waiters::default(),
         });
@@ -373,17 +376,66 @@ impl State {
         self.runs.get_mut(slot_of(id))?.as_mut().filter(|entry| entry.id == id)
     }
 
-    /// Whether `value`, that of a task, is that of another task in memory: then it is counted there and stays until it is
-    /// given back. The run that lends it lives on meanwhile, held by the graph of the one that borrows it.
+    /// Whether `value`, that of a task, is that of another task in memory, where it is counted: until it leaves there.
     fn lend(&mut self, run: RunId, task: TaskId, lender: (RunId, TaskId), value: &ValueRef) -> bool {
+        let Some(entry) = self.entry(lender.0) else { return false };
+        let lender = entry.lenders.get(&lender.1).copied().unwrap_or(lender);
         let (from, lent) = lender;
-        let known = self.entry(from).and_then(|entry| entry.values.get(lent));
-        let is_lent = known.is_some_and(|known| Arc::ptr_eq(known, value)) && self.core.lend(from, lent);
-        let before = self.entry(run).filter(|_| is_lent).and_then(|entry| entry.lenders.insert(task, lender));
-        if let Some((from, lent)) = before {
-            self.core.give_back(from, lent);
+        let Some(entry) = self.entry(from) else { return false };
+        if !entry.values.get(lent).is_some_and(|known| Arc::ptr_eq(known, value)) {
+            return false;
         }
-        is_lent
+        entry.borrowers.entry(lent).or_default().push((run, task));
+        let before = self.entry(run).and_then(|entry| entry.lenders.insert(task, lender));
+        if let Some(before) = before {
+            self.give_back((run, task), before);
+        }
+        true
+    }
+
+    /// A task has no value any more that was lent to it.
+    fn give_back(&mut self, borrower: (RunId, TaskId), (from, lent): (RunId, TaskId)) {
+        let Some(entry) = self.entry(from) else { return };
+        let Some(borrowers) = entry.borrowers.get_mut(&lent) else { return };
+        borrowers.retain(|other| *other != borrower);
+        if borrowers.is_empty() {
+            entry.borrowers.remove(&lent);
+        }
+    }
+
+    /// A value has left memory where it was counted. If it was lent, the first that has it counts it from now on, and lends
+    /// it to the others.
+    fn take_over(&mut self, borrowers: Vec<(RunId, TaskId)>, size_bytes: u64) {
+        let mut borrowers = borrowers.into_iter();
+        let Some((run, task)) = borrowers.next() else { return };
+        self.core.grew(run, task, size_bytes);
+        let rest: Vec<_> = borrowers.collect();
+        for (other, of_other) in &rest {
+            if let Some(entry) = self.entry(*other) {
+                entry.lenders.insert(*of_other, (run, task));
+            }
+        }
+        let Some(entry) = self.entry(run) else { return };
+        entry.lenders.remove(&task);
+        if !rest.is_empty() {
+            entry.borrowers.insert(task, rest);
+        }
+    }
+
+    /// Takes a value out of memory.
+    fn take_value(&mut self, run: RunId, task: TaskId) -> Option<ValueRef> {
+        let entry = self.entry(run)?;
+        let value = entry.values.take(task)?;
+        if !entry.lenders.is_empty()
+            && let Some(lender) = entry.lenders.remove(&task)
+        {
+            self.give_back((run, task), lender);
+        } else if !entry.borrowers.is_empty()
+            && let Some(borrowers) = entry.borrowers.remove(&task)
+        {
+            self.take_over(borrowers, value.size_bytes() as u64);
+        }
+        Some(value)
     }
 
     pub(crate) fn name_of(&self, id: RunId) -> Option<&str> {

@@ -112,7 +112,7 @@ impl Engine {
                 let Some(entry) = state.entry(run) else { return };
                 if entry.values.disk(task).is_some() {
                     // It has been written before and is still there.
-                    fx.garbage.extend(entry.values.take(task));
+                    fx.garbage.extend(state.take_value(run, task));
                     state.core.handle(CoreEvent::Spilled { io }, self.now_ns(), &mut state.out);
                     return;
                 }
@@ -129,22 +129,19 @@ impl Engine {
                 fx.io.push(IoJob::Read { io, run, task, from });
             }
             Instruction::Free { run, task, size_bytes } => {
+                fx.garbage.extend(state.take_value(run, task));
                 let Some(entry) = state.entry(run) else { return };
-                fx.garbage.extend(entry.values.take(task));
                 fx.blocks.extend(entry.values.take_disk(task));
-                if let Some((from, lent)) = entry.lenders.remove(&task) {
-                    state.core.give_back(from, lent);
-                }
                 self.event(run, || EventKind::Released { task, size_bytes });
             }
             Instruction::FreeRun { run } => {
                 let Some(entry) = state.entry(run) else { return };
+                let shared: Vec<TaskId> = entry.lenders.keys().chain(entry.borrowers.keys()).copied().collect();
+                fx.garbage.extend(shared.into_iter().filter_map(|task| state.take_value(run, task)));
+                let Some(entry) = state.entry(run) else { return };
                 let (values, blocks) = entry.values.clear();
                 fx.garbage.extend(values);
                 fx.blocks.extend(blocks);
-                for (from, lent) in std::mem::take(&mut entry.lenders).into_values() {
-                    state.core.give_back(from, lent);
-                }
             }
             Instruction::Output { run, task } => {
                 let Some(entry) = state.entry(run) else { return };

@@ -357,6 +357,41 @@ fn a_persisted_value_is_counted_once() {
 }
 
 #[test]
+fn a_shared_value_that_leaves_memory_is_counted_by_those_who_use_it() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let budget = dolmen_storage::MemoryBudget::new(12 << 20);
+    let temp = Arc::new(dolmen_storage::TempFolder::new(None));
+    let config = LocalConfig::new(runtime.handle().clone(), 1).memory(Arc::clone(&budget), temp);
+    let threads = Threads { executor: Arc::new(LocalExecutor::new(config)), runtime };
+    let client = threads.client();
+    let data = client.persist(&delayed(|| vec![1_u8; 8 << 20]).call(()));
+    let gate = Gate::default();
+    let total = delayed(|data: Shared<Vec<u8>>, gate: Gate| {
+        gate.pass();
+        data.len()
+    });
+    // The results keep the value, as something that was asked for.
+    let totals = total.named("total").call((&data, gate.clone()));
+    let first = client.compute(&Delayed::gather((totals.clone(), data.clone())));
+    let second = client.persist(&data);
+    until("the task to run", || threads.executor.running().iter().any(|key| key.starts_with("total")));
+    let values_bytes = || threads.executor.memory().values_bytes;
+    assert!((8 << 20..9 << 20).contains(&values_bytes()), "{} bytes are counted", values_bytes());
+    // The persisted value is written, but the running task keeps it in memory.
+    let mut others = budget.consumer("others").reserve();
+    assert!(others.try_grow(6 << 20).is_err());
+    until("the value to be written", || threads.executor.n_spilled() > 0);
+    assert!((8 << 20..9 << 20).contains(&values_bytes()), "{} bytes are counted", values_bytes());
+    gate.open();
+    assert_eq!(first.result().unwrap().0, 8 << 20);
+    drop((first, totals));
+    assert_eq!(compute(&*threads.executor, delayed(|data: Vec<u8>| data.len()).call(&second)).unwrap(), 8 << 20);
+    drop((data, second));
+    until("the end of the value", || values_bytes() == 0 && threads.executor.n_spilled() == 0);
+    until("the end of what was counted", || budget.used_bytes() == 0);
+}
+
+#[test]
 fn a_wait_for_the_first_leaves_nothing_behind() {
     let threads = Threads::new(1);
     let gate = Gate::default();

@@ -56,22 +56,21 @@ impl Told {
 }
 
 #[test]
-fn a_value_that_is_lent_stays_in_memory_until_it_is_given_back() {
-    let mut told = Told::new(120);
-    let lender = told.submit(one_task(60));
-    assert!(!told.core.lend(lender, TASK), "it is not there yet");
-    told.finish(60);
-    assert!(told.core.lend(lender, TASK) && told.core.lend(lender, TASK));
-    assert!(!told.core.lend(lender, TaskId { partition: 1, ..TASK }) && !told.core.lend(RunId(77), TASK));
-    told.submit(one_task(60));
-    told.finish(60);
+fn a_value_that_was_counted_elsewhere_is_counted_and_may_be_spilled_once_it_is_not() {
+    let mut told = Told::new(100);
+    let run = told.submit(one_task(60));
+    told.core.grew(run, TASK, 60);
+    assert_eq!(told.core.memory().values_bytes, 0, "it is not there yet");
+    told.finish(0);
     told.tell(CoreEvent::Shortage { missing_bytes: 50 });
-    assert!(told.spills(), "the other value goes");
-    told.tell(CoreEvent::Shortage { missing_bytes: 100 });
-    told.core.give_back(lender, TASK);
-    told.tell(CoreEvent::Shortage { missing_bytes: 100 });
-    assert!(!told.spills(), "one borrower is left");
-    told.core.give_back(lender, TASK);
-    told.tell(CoreEvent::Shortage { missing_bytes: 100 });
+    assert!(!told.spills(), "there is nothing to be gained");
+    told.core.grew(run, TASK, 60);
+    told.core.grew(RunId(77), TASK, 60);
+    told.core.grew(run, TaskId { partition: 1, ..TASK }, 60);
+    told.core.check_invariants().unwrap();
+    assert_eq!(told.core.memory().values_bytes, 60);
+    told.tell(CoreEvent::Shortage { missing_bytes: 50 });
     assert!(told.spills());
+    told.tell(CoreEvent::Drop { run });
+    assert_eq!(told.core.memory().values_bytes, 0);
 }
