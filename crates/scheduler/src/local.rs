@@ -109,7 +109,7 @@ impl LocalExecutor {
             temp,
             registry,
             extend,
-            driver: Driver::Threads { runtime: runtime.clone(), timekeeper: Bell::default() },
+            driver: Driver::Threads { runtime: runtime.clone(), is_local: true, timekeeper: Bell::default() },
         });
         let reclaimer: std::sync::Weak<Engine> = Arc::downgrade(&engine);
         budget.register_reclaimer(reclaimer);

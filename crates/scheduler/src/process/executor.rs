@@ -63,7 +63,7 @@ impl ProcessExecutor {
             temp: Arc::clone(&config.temp),
             registry: Arc::clone(&config.registry),
             extend: Box::new(|context| context),
-            driver: Driver::Threads { runtime: config.runtime.clone(), timekeeper: Bell::default() },
+            driver: Driver::Threads { runtime: config.runtime.clone(), is_local: false, timekeeper: Bell::default() },
         });
         let reclaimer: Weak<Engine> = Arc::downgrade(&engine);
         config.budget.register_reclaimer(reclaimer);
