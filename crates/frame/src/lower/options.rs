@@ -1,15 +1,48 @@
+use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 
-use datafusion::common::config::{ConfigExtension, ConfigField, Visit};
-use datafusion::common::extensions_options;
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::error::{DataFusionError, Result};
 
-extensions_options! {
-    /// Settings of plans as tasks.
-    pub struct LoweringOptions {
-        /// How plans run: `pipelined`, all partitions at the same time; `staged`, cut into stages whose rows wait in memory or on disk; `auto`, staged where the memory limit asks for it.
-        pub execution_form: Form, default = Form::Auto
+/// Settings of plans as tasks.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct LoweringOptions {
+    /// How plans run.
+    pub execution_form: Form,
+}
+
+const FORM: &str = "execution_form";
+
+impl ExtensionOptions for LoweringOptions {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            FORM => self.execution_form = value.parse()?,
+            _ => return Err(DataFusionError::Configuration(format!("dolmen has no setting {key}"))),
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        vec![ConfigEntry {
+            key: format!("{}.{FORM}", Self::PREFIX),
+            value: Some(self.execution_form.to_string()),
+            description: "How plans run: \"pipelined\", all partitions at the same time; \"staged\", cut into stages whose \
+                          rows wait in memory or on disk; \"auto\", staged where the memory limit asks for it.",
+        }]
     }
 }
 
@@ -49,16 +82,5 @@ impl fmt::Display for Form {
             Self::Pipelined => "pipelined",
             Self::Staged => "staged",
         })
-    }
-}
-
-impl ConfigField for Form {
-    fn visit<V: Visit>(&self, v: &mut V, key: &str, description: &'static str) {
-        v.some(key, self, description);
-    }
-
-    fn set(&mut self, _: &str, value: &str) -> Result<()> {
-        *self = value.parse()?;
-        Ok(())
     }
 }
