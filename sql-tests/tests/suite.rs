@@ -8,11 +8,12 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 /// Failures shown of each cause.
 const N_SHOWN: usize = 10;
 
+/// The ways in which each file is run: as it comes, in stages, with little memory.
+const ENGINES: [EngineKind; 3] = [EngineKind::Local, EngineKind::Staged, EngineKind::Small];
+
 fn main() -> std::process::ExitCode {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = PathBuf::from(env!("CARGO_BIN_EXE_dolmen-sql-tests"));
-    let base = package.to_owned();
-    let command = WorkerCommand { base, ..WorkerCommand::new(program, EngineKind::DEFAULT) };
     let folder = package.join("slt");
     let wanted = folder.join("wanted");
     let trials = match discover(std::slice::from_ref(&folder)) {
@@ -20,7 +21,7 @@ fn main() -> std::process::ExitCode {
         Ok(files) => files
             .into_iter()
             .filter(|file| !file.starts_with(&wanted))
-            .map(|file| trial(&command, &folder, file))
+            .flat_map(|file| ENGINES.map(|engine| trial(package, &program, engine, &folder, &file)))
             .collect(),
         // A suite that cannot be found must not pass.
         Err(error) => vec![Trial::test("discover", move || Err(error.into()))],
@@ -29,10 +30,11 @@ fn main() -> std::process::ExitCode {
     conclusion.exit_code()
 }
 
-fn trial(command: &WorkerCommand, folder: &Path, file: PathBuf) -> Trial {
-    let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
-    let command = command.clone();
-    Trial::test(name, move || run_file(&command, &file))
+fn trial(package: &Path, program: &Path, engine: EngineKind, folder: &Path, file: &Path) -> Trial {
+    let name = file.strip_prefix(folder).unwrap_or(file).display().to_string();
+    let command = WorkerCommand { base: package.to_owned(), ..WorkerCommand::new(program.to_owned(), engine) };
+    let file = file.to_owned();
+    Trial::test(format!("{name} ({})", engine.name()), move || run_file(&command, &file))
 }
 
 fn run_file(command: &WorkerCommand, file: &Path) -> Result<(), Failed> {

@@ -18,8 +18,8 @@ use tpchgen_arrow::{
 
 const SCALE: f64 = 0.01;
 
-fn session(threads: usize) -> Session {
-    let session = Session::builder().threads(threads).build().unwrap();
+fn session(threads: usize, form: &str) -> Session {
+    let session = Session::builder().threads(threads).setting("execution_form", form).build().unwrap();
     macro_rules! table {
         ($name:literal, $arrow:ident, $generator:ident) => {
             let batches: Vec<RecordBatch> =
@@ -59,8 +59,8 @@ fn agree(ours: &str, theirs: &str) -> bool {
     }
 }
 
-fn check(threads: usize) {
-    let session = session(threads);
+fn check(threads: usize, form: &str) {
+    let session = session(threads, form);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tpch");
     for query in 1..=22 {
         let sql = fs::read_to_string(folder.join(format!("q{query:02}.sql"))).unwrap();
@@ -82,10 +82,20 @@ fn check(threads: usize) {
 
 #[test]
 fn answers_are_right_on_one_thread() {
-    check(1);
+    check(1, "auto");
 }
 
 #[test]
 fn answers_are_right_on_two_threads() {
-    check(2);
+    check(2, "auto");
+}
+
+#[test]
+fn answers_are_right_in_stages_on_one_thread() {
+    check(1, "staged");
+}
+
+#[test]
+fn answers_are_right_in_stages_on_two_threads() {
+    check(2, "staged");
 }

@@ -2,14 +2,16 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use dolmen_frame::{
-    ContextOptions, FileRequest, OptionValue, RuntimeOptions, SplitError, SqlContext, StoredTable, TableDefinition,
+    ContextOptions, ExecutorSource, FileRequest, OptionValue, RuntimeOptions, SplitError, SqlContext, StoredTable,
+    TableDefinition,
 };
+use dolmen_graph::Executor;
 use dolmen_scheduler::LocalExecutor;
 use dolmen_storage::{ExternalAccess, MemoryBudget, TempFolder};
 use serde::Serialize;
@@ -185,7 +187,15 @@ impl SessionBuilder {
             threads,
             io: io.handle().clone(),
         })?;
+        // Known when the session is there.
+        let home: Arc<OnceLock<Weak<Inner>>> = Arc::default();
+        let of_home = Arc::clone(&home);
         let context = SqlContext::try_new(ContextOptions {
+            executor: Some(ExecutorSource::new(move || {
+                let inner = of_home.get()?.upgrade()?;
+                let executor: Arc<dyn Executor> = Session { inner }.executor().ok()?;
+                Some(executor)
+            })),
             runtime: environment,
             threads,
             batch_size,
@@ -195,7 +205,9 @@ impl SessionBuilder {
         let cpu = runtime("dolmen-cpu", threads.get())?;
         let core = Arc::new(Core { context, budget, timeout: self.timeout });
         let inner = Inner { core, threads, temp, executor: OnceLock::new(), cpu: Some(cpu), io: Some(io) };
-        Ok(Session { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        home.get_or_init(|| Arc::downgrade(&inner));
+        Ok(Session { inner })
     }
 }
 

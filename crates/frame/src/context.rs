@@ -15,6 +15,7 @@ use crate::cancel::Cancellation;
 use crate::catalog::{Catalog, IfTaken, Name, Relation};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
+use crate::lower::ExecutorSource;
 use crate::runtime::Runtime;
 use crate::sql::scope::Scope;
 use crate::state::build_state;
@@ -34,6 +35,8 @@ pub struct ContextOptions {
     pub settings: Vec<(String, String)>,
     /// Whether statements that change anything but settings are refused.
     pub read_only: bool,
+    /// What runs the tasks that plans become; without it they run in the task of whoever reads their rows.
+    pub executor: Option<ExecutorSource>,
 }
 
 /// Catalog, functions, settings and prepared statements of one session.
@@ -62,8 +65,13 @@ impl SqlContext {
     /// # Errors
     /// A setting that is not known or whose value does not fit.
     pub fn try_new(options: ContextOptions) -> Result<Self> {
-        let Runtime { environment, stores } = options.runtime;
-        let state = build_state(environment, options.threads.get(), options.batch_size, &options.settings)?;
+        let Runtime { environment, stores, exchange } = options.runtime;
+        let mut state = build_state(environment, options.threads.get(), options.batch_size, &options.settings)?;
+        if let Some(executor) = options.executor {
+            let config = state.config_mut();
+            config.set_extension(Arc::new(executor));
+            config.set_extension(exchange);
+        }
         Ok(Self {
             state: RwLock::new(Arc::new(state)),
             stores,

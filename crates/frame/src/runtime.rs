@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::error::Result;
+use crate::lower::ExchangeStore;
 use crate::memory::memory_pool;
 use crate::sql::translate::of_execution;
 
@@ -40,6 +41,7 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     pub(crate) environment: Arc<RuntimeEnv>,
     pub(crate) stores: Arc<Stores>,
+    pub(crate) exchange: Arc<ExchangeStore>,
 }
 
 /// Builds the environment in which a session's plans run.
@@ -54,6 +56,7 @@ pub fn build_runtime(options: RuntimeOptions) -> Result<Runtime> {
         io_runtime: Some(options.io),
     })?);
     let temp = options.temp;
+    let exchange = ExchangeStore::new(&options.budget, Arc::clone(&temp), options.threads.get());
     let fan_in = merge_fan_in(options.budget.limit_bytes(), options.threads);
     let environment = RuntimeEnvBuilder::new()
         .with_memory_pool(memory_pool(options.budget))
@@ -67,7 +70,7 @@ pub fn build_runtime(options: RuntimeOptions) -> Result<Runtime> {
         .with_object_store_registry(Arc::new(Registry { stores: Arc::clone(&stores), _temp: temp }))
         .build_arc()
         .map_err(of_execution)?;
-    Ok(Runtime { environment, stores })
+    Ok(Runtime { environment, stores, exchange: Arc::new(exchange) })
 }
 
 /// What merging one more spilled run takes: batches read ahead, and their keys as rows.

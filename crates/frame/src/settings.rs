@@ -9,6 +9,9 @@ use crate::sql::translate::message_of;
 /// DataFusion's prefix, which users need not write.
 const PREFIX: &str = "datafusion.";
 
+/// The prefix of settings of Dolmen's own, which users need not write either.
+const OWN_PREFIX: &str = "dolmen.";
+
 /// Groups of settings that a name may leave out, in the order they are tried.
 const GROUPS: [&str; 6] = ["execution.", "sql_parser.", "optimizer.", "explain.", "format.", "catalog."];
 
@@ -36,9 +39,11 @@ pub(crate) fn full_name(options: &ConfigOptions, name: &str) -> Result<String> {
         "threads" => "execution.target_partitions",
         other => other,
     };
+    let ours = bare.strip_prefix(OWN_PREFIX).unwrap_or(bare);
     std::iter::once("")
         .chain(GROUPS)
         .map(|group| format!("{PREFIX}{group}{alias}"))
+        .chain([format!("{OWN_PREFIX}{ours}")])
         .find(|candidate| known.contains(candidate))
         .ok_or_else(|| {
             let short: Vec<&str> = known.iter().map(|key| key.strip_prefix(PREFIX).unwrap_or(key)).collect();

@@ -10,6 +10,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
 use crate::error::Result;
+use crate::lower::LoweringOptions;
 use crate::sql::translate::of_execution;
 use crate::{cancel, guard, meaning, plan, settings};
 
@@ -32,6 +33,7 @@ pub(crate) fn build_state(
         .with_default_catalog_and_schema("dolmen", crate::catalog::DEFAULT_SCHEMA)
         .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
+    options.extensions.insert(LoweringOptions::default());
     options.sql_parser.collect_spans = true;
     options.sql_parser.recursion_limit = size(RECURSION_LIMIT)?;
     options.explain.format = datafusion::common::format::ExplainFormat::Tree;

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, PoisonError};
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::common::config::ConfigField;
 use datafusion::common::metadata::ScalarAndMetadata;
-use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{
@@ -31,7 +30,7 @@ use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation
 use crate::sql::scope::Scope;
 use crate::sql::translate::of_execution;
 use crate::table::{KeyConstraint, StoredTable, TableDefinition};
-use crate::{files, guard, settings, summarize, table};
+use crate::{files, guard, lower, settings, summarize, table};
 
 /// Values of a statement's parameters.
 #[derive(Debug, Clone, Default)]
@@ -175,6 +174,13 @@ impl SqlContext {
                 let planned = plan_statement(scope, statement, text).await?;
                 query("SHOW", planned, text, scope).await
             }
+            Parsed::ExplainTasks(statement) => {
+                let planned = self.bound(scope, statement, text, parameters).await?;
+                let explained = guarded(lower::explain_tasks(&planned.state, &planned.plan)).await?;
+                let explained =
+                    explained.map_err(|error| translation(scope, &planned.state, text).of_planning(error))?;
+                Ok(Outcome::batch("EXPLAIN", explain_rows("tasks", &explained)?))
+            }
             Parsed::Describe(statement) => {
                 let planned = plan_statement(scope, statement, text).await?;
                 let rows = summarize::describe_rows(planned.plan.schema().as_arrow(), &planned.names);
@@ -184,7 +190,8 @@ impl SqlContext {
                 let planned = self.bound(scope, statement, text, parameters).await?;
                 let input = planned.plan.schema().as_arrow().clone();
                 let plan = summarize::summary_plan(planned.plan).map_err(of_execution)?;
-                let batches = DataFrame::new(planned.state, plan).collect().await.map_err(of_execution)?;
+                let rows = lower::run(&planned.state, &plan).await.map_err(of_execution)?;
+                let batches: Vec<RecordBatch> = rows.try_collect().await.map_err(of_execution)?;
                 let row = arrow::compute::concat_batches(&batches[0].schema(), &batches)
                     .map_err(|error| of_execution(error.into()))?;
                 let rows = summarize::summary_rows(&row, &input, &planned.names).map_err(of_execution)?;
@@ -201,6 +208,7 @@ impl SqlContext {
         let scope = self.scope(Cancellation::new());
         match self.parse(text)? {
             Parsed::Describe(_) => Ok(summarize::describe_schema()),
+            Parsed::ExplainTasks(_) => Ok(explain_schema()),
             Parsed::Summarize(_) => Ok(summarize::summary_schema()),
             Parsed::Sql(statement) | Parsed::Show(statement) => {
                 let planned = self.bound(&scope, statement, text, parameters).await?;
@@ -366,7 +374,7 @@ impl SqlContext {
             .with_defaults(create.column_defaults.into_iter().collect());
         let pool = Arc::clone(&state.runtime_env().memory_pool);
         let table = StoredTable::try_new(definition, &pool, &[])?;
-        let rows = DataFrame::new(state, input).execute_stream().await.map_err(of_execution)?;
+        let rows = lower::run(&state, &input).await.map_err(of_execution)?;
         table.append(rows).await?;
         self.catalog.create(&name, Relation::Stored(Arc::new(table)), if_taken)?;
         Ok(Outcome::done("CREATE TABLE"))
@@ -553,7 +561,7 @@ async fn query(tag: &'static str, planned: Planned, text: &str, scope: &Scope) -
     let Planned { plan, names, state } = planned;
     let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     let state = if explains { guard::explaining(state) } else { state };
-    let started = guarded(async { DataFrame::new(state.clone(), plan).execute_stream().await }).await?;
+    let started = guarded(lower::run(&state, &plan)).await?;
     let stream = started.map_err(|error| translation(scope, &state, text).of_planning(error))?;
     let schema = renamed(&stream.schema(), &names);
     let columns = Arc::clone(&schema);
@@ -566,9 +574,22 @@ async fn query(tag: &'static str, planned: Planned, text: &str, scope: &Scope) -
     Ok(Outcome { tag, schema, stream, diagnosis: Diagnosis { scope: Some(scope.clone()) } })
 }
 
+/// As EXPLAIN shows plans.
+fn explain_schema() -> SchemaRef {
+    let column = |name| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![column("plan_type"), column("plan")]))
+}
+
+fn explain_rows(kind: &str, plan: &str) -> Result<RecordBatch> {
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from(vec![kind])), Arc::new(StringArray::from(vec![guard::with_operators(plan)]))];
+    RecordBatch::try_new(explain_schema(), columns).map_err(|error| of_execution(error.into()))
+}
+
 /// INSERT into files, which their provider does.
 async fn insert_foreign(dml: DmlStatement, state: SessionState) -> Result<u64> {
-    let batches = DataFrame::new(state, LogicalPlan::Dml(dml)).collect().await.map_err(of_execution)?;
+    let rows = lower::run(&state, &LogicalPlan::Dml(dml)).await.map_err(of_execution)?;
+    let batches: Vec<RecordBatch> = rows.try_collect().await.map_err(of_execution)?;
     Ok(batches.iter().map(changed_rows).sum())
 }
 

@@ -156,6 +156,23 @@ pub struct TaskOptions {
     pub priority: i32,
     /// Whether the tasks of the stage run all at the same time or not at all: they talk to each other.
     pub is_gang: bool,
+    /// Whether the tasks of a gang take no worker, because they wait most of the time: for each other, or for a reader who
+    /// takes as long as he likes. Without effect on other tasks.
+    pub is_light: bool,
+}
+
+impl TaskOptions {
+    /// Of tasks that start together and take no worker.
+    #[must_use]
+    pub fn light_gang() -> Self {
+        Self { is_gang: true, is_light: true, ..Self::default() }
+    }
+
+    /// Whether tasks with these options start together and take no worker.
+    #[must_use]
+    pub fn is_light_gang(&self) -> bool {
+        self.is_gang && self.is_light
+    }
 }
 
 /// Partitions of a stage whose values are asked for.

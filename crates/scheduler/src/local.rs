@@ -62,7 +62,7 @@ impl LocalExecutor {
     #[must_use]
     pub fn new(config: LocalConfig) -> Self {
         let LocalConfig { shared, extend } = config;
-        let engine = shared.start("threads", extend).expect("the system has a thread to spare");
+        let engine = shared.start("threads", true, extend).expect("the system has a thread to spare");
         for worker in 0..shared.n_workers {
             let (engine, runtime) = (Arc::clone(&engine), shared.runtime.clone());
             let thread = std::thread::Builder::new().name(format!("dolmen-{worker}"));

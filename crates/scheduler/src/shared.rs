@@ -38,8 +38,8 @@ impl Shared {
     }
 
     /// An engine, whose workers are still to be started, and the thread that minds its time. Both end when the engine is
-    /// closed.
-    pub(crate) fn start(&self, name: &'static str, extend: Extend) -> io::Result<Arc<Engine>> {
+    /// closed. `is_local` says that bodies run in this process.
+    pub(crate) fn start(&self, name: &'static str, is_local: bool, extend: Extend) -> io::Result<Arc<Engine>> {
         let engine = Engine::new(EngineConfig {
             name,
             n_workers: self.n_workers,
@@ -48,7 +48,7 @@ impl Shared {
             temp: Arc::clone(&self.temp),
             registry: Arc::clone(&self.registry),
             extend,
-            driver: Driver::Threads { runtime: self.runtime.clone(), timekeeper: Bell::default() },
+            driver: Driver::Threads { runtime: self.runtime.clone(), is_local, timekeeper: Bell::default() },
         });
         let reclaimer: Weak<Engine> = Arc::downgrade(&engine);
         self.budget.register_reclaimer(reclaimer);

@@ -15,9 +15,16 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn new() -> Result<Self, EngineError> {
-        let session = dolmen::Session::builder()
-            .threads(N_PARTITIONS)
+    /// With settings and, if it is to have one, a memory limit in bytes.
+    pub(super) fn new(settings: &[(&str, &str)], memory_limit: Option<u64>) -> Result<Self, EngineError> {
+        let mut builder = dolmen::Session::builder().threads(N_PARTITIONS);
+        for (name, value) in settings {
+            builder = builder.setting(*name, *value);
+        }
+        if let Some(bytes) = memory_limit {
+            builder = builder.memory_limit(bytes);
+        }
+        let session = builder
             // Files written for DataFusion expect its names and its way to print a plan.
             .setting("datafusion.catalog.default_catalog", "datafusion")
             .setting("datafusion.explain.format", "indent")

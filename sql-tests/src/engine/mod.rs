@@ -112,6 +112,10 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
 pub enum EngineKind {
     /// Dolmen in this process.
     Local,
+    /// Dolmen with every plan cut into stages.
+    Staged,
+    /// Dolmen with 64 MB.
+    Small,
     /// DataFusion as it comes, the yardstick.
     Stock,
 }
@@ -127,7 +131,9 @@ impl EngineKind {
     /// What the engine says when it cannot start.
     pub fn open(self) -> Result<Arc<dyn Engine>, EngineError> {
         match self {
-            Self::Local => Ok(Arc::new(local::Local::new()?)),
+            Self::Local => Ok(Arc::new(local::Local::new(&[], None)?)),
+            Self::Staged => Ok(Arc::new(local::Local::new(&[("execution_form", "staged")], None)?)),
+            Self::Small => Ok(Arc::new(local::Local::new(&[], Some(64 << 20))?)),
             Self::Stock => Ok(Arc::new(stock::Stock::new())),
         }
     }
@@ -135,7 +141,7 @@ impl EngineKind {
     /// Whether the deviations of this project apply to it.
     pub fn is_ours(self) -> bool {
         match self {
-            Self::Local => true,
+            Self::Local | Self::Staged | Self::Small => true,
             Self::Stock => false,
         }
     }
@@ -144,6 +150,8 @@ impl EngineKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
+            Self::Staged => "staged",
+            Self::Small => "small",
             Self::Stock => "stock",
         }
     }

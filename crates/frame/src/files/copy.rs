@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use datafusion::common::parsers::CompressionTypeVariant;
-use datafusion::dataframe::DataFrame;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, dml::CopyTo};
 use datafusion::sql::parser::CopyToStatement;
 use datafusion::sql::sqlparser::ast::Value;
 use dolmen_storage::{AtomicOutput, HeldOutput, Location, Operation, StoreKind, Stores};
+use futures::TryStreamExt;
+use tokio::sync::mpsc;
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::files::format::{FileKind, Suffix};
+use crate::lower;
 use crate::sql::translate::of_execution;
 use crate::statement::changed_rows;
 
@@ -107,19 +109,40 @@ impl CopyTarget {
     /// # Errors
     /// Whatever the query or the disk says; nothing is left then.
     pub(crate) async fn write(self, state: &SessionState, copy: CopyTo) -> Result<u64> {
-        let plan = DataFrame::new(state.clone(), LogicalPlan::Copy(copy));
-        let batches = plan.collect().await.map_err(|error| match &self.output {
-            // DataFusion's own error does not say what the store said.
-            Output::Remote(output) => of_execution(output.refusal().map_or(error, Into::into)),
-            Output::Local(_) | Output::Direct => of_execution(error),
-        })?;
-        match self.output {
+        // The tasks that write hold it as well: it is not taken away while one of them has not stopped.
+        let (alive, mut gone) = mpsc::channel::<()>(1);
+        let held = Arc::new(Held { output: self.output, _alive: alive });
+        let hold: lower::Hold = Arc::<Held>::clone(&held);
+        let plan = LogicalPlan::Copy(copy);
+        let written = async { lower::run_holding(state, &plan, Some(hold)).await?.try_collect::<Vec<_>>().await };
+        let batches = match written.await {
+            Ok(batches) => batches,
+            Err(error) => {
+                let error = match &held.output {
+                    // DataFusion's own error does not say what the store said.
+                    Output::Remote(output) => of_execution(output.refusal().map_or(error, Into::into)),
+                    Output::Local(_) | Output::Direct => of_execution(error),
+                };
+                drop(held);
+                gone.recv().await;
+                return Err(error);
+            }
+        };
+        let held = Arc::into_inner(held).ok_or_else(|| Error::internal("a task of COPY runs after its end"))?;
+        match held.output {
             Output::Local(output) => output.commit()?,
             Output::Remote(output) => output.commit().await.map_err(|error| of_execution(error.into()))?,
             Output::Direct => {}
         }
         Ok(batches.iter().map(changed_rows).sum())
     }
+}
+
+/// An output while it is written.
+struct Held {
+    output: Output,
+    /// Closes its channel when the last who holds this is gone.
+    _alive: mpsc::Sender<()>,
 }
 
 /// The place of a remote output, with a slash at its end if it is a folder.

@@ -141,7 +141,7 @@ impl ExecutionPlan for Shown {
 }
 
 /// `text` with `(a + b)` where it has `checked_add(a, b)`.
-fn with_operators(text: &str) -> String {
+pub(crate) fn with_operators(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, call)) = first_call(rest) {

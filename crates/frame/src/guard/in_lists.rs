@@ -33,14 +33,17 @@ impl OptimizerRule for SimplifyWithoutMerging {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if !has_mergeable_lists(&plan)? {
+        let subjects = subjects_of_different_lists(&plan)?;
+        if subjects.is_empty() {
             return self.stock.rewrite(plan, config);
         }
         let names = NamePreserver::new(&plan);
         let mut n_lists = 0;
         let apart = plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            Ok(expr.transform_up(|part| Ok(tell_apart(part, &mut n_lists)))?.update_data(|expr| name.restore(expr)))
+            Ok(expr
+                .transform_up(|part| Ok(tell_apart(part, &subjects, &mut n_lists)))?
+                .update_data(|expr| name.restore(expr)))
         })?;
         let simplified = self.stock.rewrite(apart.data, config)?;
         let transformed = simplified.transformed;
@@ -49,24 +52,44 @@ impl OptimizerRule for SimplifyWithoutMerging {
     }
 }
 
-fn has_mergeable_lists(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
-    plan.apply_expressions(|expr| {
-        let mut subjects: Vec<Expr> = Vec::new();
-        expr.apply(|part| {
-            if let Expr::InList(list) = part {
-                found |= subjects.contains(&list.expr);
-                subjects.push(list.expr.as_ref().clone());
-            }
-            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })
+/// What stands before IN more than once, with different lists. Merging a list with itself changes nothing.
+fn subjects_of_different_lists(plan: &LogicalPlan) -> Result<Vec<Expr>> {
+    let (mut seen, mut repeated): (Vec<Expr>, Vec<Expr>) = (Vec::new(), Vec::new());
+    for_each_list(plan, |list| match seen.contains(&list.expr) {
+        true => repeated.push(list.expr.as_ref().clone()),
+        false => seen.push(list.expr.as_ref().clone()),
     })?;
-    Ok(found)
+    // Lists may be long; those that stand alone are not copied.
+    let (mut lists, mut subjects): (Vec<InList>, Vec<Expr>) = (Vec::new(), Vec::new());
+    if !repeated.is_empty() {
+        for_each_list(plan, |list| {
+            if repeated.contains(&list.expr) && !subjects.contains(&list.expr) {
+                match lists.iter().find(|other| other.expr == list.expr) {
+                    Some(other) if other != list => subjects.push(list.expr.as_ref().clone()),
+                    Some(_) => {}
+                    None => lists.push(list.clone()),
+                }
+            }
+        })?;
+    }
+    Ok(subjects)
 }
 
-fn tell_apart(expr: Expr, n_lists: &mut i64) -> Transformed<Expr> {
+fn for_each_list(plan: &LogicalPlan, mut f: impl FnMut(&InList)) -> Result<()> {
+    plan.apply_expressions(|expr| {
+        expr.apply(|part| {
+            if let Expr::InList(list) = part {
+                f(list);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })
+    .map(drop)
+}
+
+fn tell_apart(expr: Expr, subjects: &[Expr], n_lists: &mut i64) -> Transformed<Expr> {
     match expr {
-        Expr::InList(list) => {
+        Expr::InList(list) if subjects.contains(&list.expr) => {
             *n_lists += 1;
             let call = ScalarFunction::new_udf(Arc::clone(&APART), vec![*list.expr, lit(*n_lists)]);
             Transformed::yes(Expr::InList(InList { expr: Box::new(Expr::ScalarFunction(call)), ..list }))

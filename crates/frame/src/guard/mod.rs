@@ -50,11 +50,13 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use in_lists::SimplifyWithoutMerging;
 use join_filter::PushProjections;
 
+use crate::plan::outer_build::OuterBuildInParts;
+
 pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegate};
 pub use checked_sum::CheckedSum;
 pub use comparison::refuse_unfit_operands;
 pub use error::OverflowError;
-pub(crate) use explain::{explaining, show_operators};
+pub(crate) use explain::{explaining, show_operators, with_operators};
 pub use lazy_case::LazyCase;
 pub use linear_sum::LinearSums;
 pub use rewrite::OverflowGuard;
@@ -82,6 +84,8 @@ pub fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
             *rule = Arc::new(PushProjections::default());
         }
     }
+    let sides = physical_rules.iter().position(|rule| rule.name() == "join_selection").unwrap_or(0);
+    physical_rules.insert(sides, Arc::new(OuterBuildInParts));
     state
         .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(physical_rules)

@@ -2,6 +2,7 @@
 
 pub mod decorrelate;
 pub(crate) mod long_chain;
+pub(crate) mod outer_build;
 mod set_all;
 
 pub(crate) use set_all::count_repeated_rows;

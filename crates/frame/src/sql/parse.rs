@@ -20,6 +20,8 @@ pub(crate) enum Parsed {
     Describe(Statement),
     /// `SUMMARIZE relation-or-query`: statistics of every column. The statement is a query over the relation.
     Summarize(Statement),
+    /// `EXPLAIN TASKS statement`: the tasks that the statement becomes.
+    ExplainTasks(Statement),
     /// `SHOW ...`, as the query over the information schema that answers it.
     Show(Statement),
 }
@@ -35,6 +37,7 @@ pub(crate) fn parse(text: &str, dialect: Dialect, recursion_limit: usize) -> Res
     match words.as_slice() {
         ["SUMMARIZE", ..] => Ok(Parsed::Summarize(parser.over_relation()?)),
         ["DESCRIBE" | "DESC", ..] => Ok(Parsed::Describe(parser.over_relation()?)),
+        ["EXPLAIN", "TASKS", ..] => Ok(Parsed::ExplainTasks(parser.behind_words(2)?)),
         ["SHOW", "TABLES" | "SETTINGS" | "FUNCTIONS" | "COLUMNS" | "VIEWS" | "SCHEMAS", ..] => {
             let query = show_query(parser.statement(text)?)
                 .or_else(|| show_by_name(words[1]).map(str::to_owned))
@@ -72,6 +75,13 @@ impl Parser<'_> {
                 Err(Error::syntax("more than one statement; run a script of several with `script`", None))
             }
         }
+    }
+
+    /// The statement behind the first words, which become blanks, so that places in errors stay where the user sees them.
+    fn behind_words(&self, n: usize) -> Result<Statement> {
+        let end = leading_words(self.text, n).last().map_or(0, |(word, start)| start + word.len());
+        let blanks: String = self.text[..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+        self.statement(&format!("{blanks}{}", &self.text[end..]))
     }
 
     /// `SUMMARIZE flights` or `DESCRIBE SELECT ...` as the query over what follows the first word.

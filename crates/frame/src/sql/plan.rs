@@ -94,8 +94,8 @@ pub(crate) async fn plan_query(scope: &Scope, text: &str) -> Result<LogicalPlan>
             let planned = plan_statement(scope, statement, text).await?;
             named_plan(planned.plan, &planned.names)
         }
-        Parsed::Describe(_) | Parsed::Summarize(_) | Parsed::Show(_) => {
-            Err(Error::invalid("a view is a SELECT; DESCRIBE, SUMMARIZE and SHOW cannot be one"))
+        Parsed::Describe(_) | Parsed::Summarize(_) | Parsed::Show(_) | Parsed::ExplainTasks(_) => {
+            Err(Error::invalid("a view is a SELECT; DESCRIBE, SUMMARIZE, SHOW and EXPLAIN cannot be one"))
         }
     }
 }

@@ -1,17 +1,15 @@
-use std::sync::Arc;
-
 use arrow::array::AsArray;
 use arrow::datatypes::UInt64Type;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, WriteOp};
-use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
 use super::change::{RowSet, UpdatedRows, without_rows};
 use super::rewrite::{assignments, read_latest, with_nullable_values, with_row_ids};
 use super::{StoredTable, TableError};
+use crate::lower;
 
 /// Runs an INSERT, UPDATE, DELETE or TRUNCATE that was planned by SqlToRel, and returns the number of rows it affected.
 ///
@@ -109,8 +107,7 @@ pub async fn update(state: &SessionState, table: &StoredTable, dml: &DmlStatemen
 
 /// The rows of `plan`, as they come.
 async fn run(state: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, TableError> {
-    let plan = state.create_physical_plan(plan).await?;
-    Ok(execute_stream(plan, Arc::new(TaskContext::from(state)))?)
+    Ok(lower::run(state, plan).await?)
 }
 
 fn unsupported(table: &StoredTable, operation: &'static str, node: String) -> TableError {

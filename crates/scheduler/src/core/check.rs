@@ -94,7 +94,7 @@ impl Core {
                 holds!(is_idle == 0, "worker {number} is gone and idle");
                 continue;
             };
-            let n = worker.frames.iter().filter(|frame| frame.waits_for.is_none()).count();
+            let n = worker.frames.iter().filter(|frame| frame.is_active()).count();
             holds!(worker.n_active as usize == n, "worker {number} has {n} active frames, not {}", worker.n_active);
             holds!(is_idle == usize::from(n == 0), "worker {number} with {n} active frames is {is_idle} times idle");
             n_active += worker.n_active;
@@ -256,7 +256,7 @@ impl Core {
         let is_free = self.workers.iter().flatten().any(|worker| worker.frames.is_empty());
         let is_over = |id: RunId| self.run(id).is_none_or(|run| run.outcome.is_some());
         let mut waiting = self.workers.iter().flatten().flat_map(|worker| &worker.frames);
-        let goes_on = waiting.any(|frame| frame.is_abandoned || frame.waits_for.is_some_and(is_over));
+        let goes_on = waiting.any(|frame| frame.is_light || frame.is_abandoned || frame.waits_for.is_some_and(is_over));
         let is_under_way = goes_on || self.n_active > 0 || !self.flights.is_empty() || self.next_deadline().is_some();
         let n_left: u64 = self.runs.iter().flatten().filter(|run| run.outcome.is_none()).map(|run| run.n_left).sum();
         holds!(

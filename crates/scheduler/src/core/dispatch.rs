@@ -53,6 +53,7 @@ impl Core {
         if !self.fetched.is_empty() {
             self.start_fetched(now_ns, out);
         }
+        self.start_light(now_ns, out);
         while !self.runnable.is_empty() {
             self.is_short = false;
             let mut blocked = None;
@@ -87,9 +88,10 @@ impl Core {
         let mut idx = 0;
         while idx < self.fetched.len() {
             let Fetching { run: id, is_gang, .. } = self.fetched[idx];
-            let free = self.free_for(id);
+            let is_light = self.run(id).is_some_and(|run| run.stage(self.fetched[idx].task.stage).is_light);
+            let free = if is_light { self.living() } else { self.free_for(id) };
             let n_wanted = if is_gang { self.run(id).map_or(1, |run| self.fetched[idx].tasks(run).len()) } else { 1 };
-            if free.is_empty() || (free.len() < n_wanted && self.n_busy() > 0) {
+            if free.is_empty() || (!is_light && free.len() < n_wanted && self.n_busy() > 0) {
                 idx += 1;
                 continue;
             }
@@ -97,6 +99,34 @@ impl Core {
             let tasks = fetched.tasks(run);
             self.start_each(id, &tasks, &free, fetched.reserved_bytes, now_ns, out);
         }
+    }
+
+    /// Starts gangs that take no worker. They are small, and somebody waits for what they do: memory does not hold them up.
+    fn start_light(&mut self, now_ns: u64, out: &mut Vec<Instruction>) {
+        if self.with_light.is_empty() || self.workers.iter().all(Option::is_none) {
+            return;
+        }
+        for id in std::mem::take(&mut self.with_light) {
+            while let Some(run) = self.run_mut(id)
+                && let Some(stage) = run.queues.pop_light()
+            {
+                let graph = Arc::clone(&run.graph);
+                run.stage_mut(stage).touch(&graph, stage);
+                let n_active = run.stage(stage).n_active;
+                if run.live(stage).count(Tag::Ready) < n_active {
+                    continue;
+                }
+                let members = run.members(stage);
+                let need = self.need(id, &members);
+                self.admit_gang(id, &members, need, now_ns, out);
+            }
+            self.list(id);
+        }
+    }
+
+    /// All workers.
+    fn living(&self) -> Vec<u32> {
+        (0..).zip(&self.workers).filter(|(_, worker)| worker.is_some()).map(|(number, _)| number).collect()
     }
 
     /// Workers that can take a task of a run now, those that became free last first.
@@ -275,6 +305,7 @@ impl Core {
             of_stage.stats.started_ns = now_ns;
             out.push(Instruction::StageStarted { run: id, stage });
         }
+        let is_light = of_stage.is_light;
         let tables = of_stage.live();
         partitions.clone().for_each(|p| tables.set(p, Tag::Running));
         let attempt = tables.special(partitions.start).n_attempts;
@@ -292,16 +323,20 @@ impl Core {
             end: partitions.end,
             attempt,
             reserved_bytes,
+            is_light,
             waits_for: None,
             is_abandoned: false,
         });
+        out.push(Instruction::Run { worker, ticket, run: id, stage, partitions, attempt });
+        if is_light {
+            return;
+        }
         found.n_active += 1;
         self.n_active += 1;
         if found.n_active == 1 {
             let idx = self.idle.iter().rposition(|idle| *idle == worker);
             idx.map(|idx| self.idle.remove(idx));
         }
-        out.push(Instruction::Run { worker, ticket, run: id, stage, partitions, attempt });
     }
 
     /// Starts all members of a gang, or none.
@@ -315,7 +350,7 @@ impl Core {
         if is_missed || missing_bytes > 0 {
             let priority = run.stage(stage).priority;
             let Some(run) = self.run_mut(id) else { return Tried::Changed };
-            run.queues.push_gang(priority, stage);
+            run.queues.push_gang(priority, stage, false);
             if missing_bytes > 0 {
                 self.make_room(missing_bytes, Some((id, members[0])), now_ns, out);
             }
@@ -331,7 +366,8 @@ impl Core {
         if members.iter().any(|task| self.is_on_disk(id, *task)) {
             return self.fetch_inputs(id, members, need.reserve_bytes, out);
         }
-        let free = self.free_for(id);
+        let is_light = self.run(id).is_some_and(|run| run.stage(members[0].stage).is_light);
+        let free = if is_light { self.living() } else { self.free_for(id) };
         self.start_each(id, members, &free, need.reserve_bytes, now_ns, out);
     }
 
@@ -458,6 +494,9 @@ impl Core {
         let Some(Some(found)) = self.workers.get_mut(worker as usize) else { return };
         let Some(idx) = found.frame_idx(ticket) else { return };
         let was = std::mem::replace(&mut found.frames[idx].waits_for, on);
+        if found.frames[idx].is_light {
+            return;
+        }
         match (was, on) {
             (None, Some(_)) => {
                 found.n_active -= 1;

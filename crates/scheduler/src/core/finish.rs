@@ -81,7 +81,7 @@ impl Core {
     pub(super) fn remove_frame(&mut self, worker: u32, idx: usize) {
         let Some(found) = self.workers[worker as usize].as_mut() else { return };
         let frame = found.frames.remove(idx);
-        if frame.waits_for.is_none() {
+        if frame.is_active() {
             found.n_active -= 1;
             self.n_active -= 1;
             if found.n_active == 0 {

@@ -81,11 +81,13 @@ pub struct Core {
     n_submitted: u32,
     /// Runs with ready tasks, the first one first.
     runnable: BTreeSet<RunKey>,
+    /// Runs with gangs that are ready and take no worker.
+    with_light: Vec<RunId>,
     /// By number; `None` for those that are not there.
     workers: Vec<Option<Worker>>,
     /// Workers without an active frame, those that became free last at the end.
     idle: Vec<u32>,
-    /// Frames that do not wait for a run.
+    /// Frames that take their workers.
     n_active: u32,
     ledger: Ledger,
     flights: Vec<Flight>,
@@ -115,6 +117,7 @@ impl Core {
             free_slots: Vec::new(),
             n_submitted: 0,
             runnable: BTreeSet::new(),
+            with_light: Vec::new(),
             workers: Vec::new(),
             idle: Vec::new(),
             n_active: 0,
@@ -230,11 +233,15 @@ impl Core {
     /// Puts a run where it belongs among those with ready tasks.
     fn list(&mut self, id: RunId) {
         let Some(run) = self.run_mut(id) else { return };
+        let is_light = run.queues.has_light();
         let key = run.key();
         let old = std::mem::replace(&mut run.listed, key);
         if old != key {
             old.map(|old| self.runnable.remove(&old));
             key.map(|key| self.runnable.insert(key));
+        }
+        if is_light && !self.with_light.contains(&id) {
+            self.with_light.push(id);
         }
     }
 

@@ -12,6 +12,8 @@ use dolmen_graph::StageId;
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     levels: Vec<Level>,
+    /// Gangs that take no worker, and of which every task is ready.
+    light: Vec<StageId>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Queues {
 
     pub(super) fn clear(&mut self) {
         self.levels.clear();
+        self.light.clear();
     }
 
     fn level(&mut self, priority: i32) -> &mut Level {
@@ -109,10 +112,24 @@ impl Queues {
         }
     }
 
-    pub(super) fn push_gang(&mut self, priority: i32, stage: StageId) {
+    pub(super) fn push_gang(&mut self, priority: i32, stage: StageId, is_light: bool) {
+        if is_light {
+            self.light.push(stage);
+            return;
+        }
         let level = self.level(priority);
         level.gangs.push_back(stage);
         level.n_entries += 1;
+    }
+
+    /// Whether a gang that takes no worker is ready.
+    pub(super) fn has_light(&self) -> bool {
+        !self.light.is_empty()
+    }
+
+    /// Takes a gang that takes no worker.
+    pub(super) fn pop_light(&mut self) -> Option<StageId> {
+        self.light.pop()
     }
 
     pub(super) fn push_source(&mut self, priority: i32, source: Source) {
@@ -252,6 +269,7 @@ impl Queues {
 
     /// Calls `f` with every task in an entry; for the invariants.
     pub(super) fn for_each(&self, mut next_active: impl FnMut(StageId, u32) -> Option<u32>, mut f: impl FnMut(Pick)) {
+        self.light.iter().for_each(|stage| f(Pick::Gang(*stage)));
         for level in &self.levels {
             for span in level.local.iter().flatten() {
                 (span.start..span.end).for_each(|p| f(Pick::Task(span.stage, p)));

@@ -84,7 +84,7 @@ impl Run {
                 if !stage.is_gang {
                     self.queue_sources(id, sources);
                 } else if sources.len() == stage.n_active as usize {
-                    self.queues.push_gang(stage.priority, id);
+                    self.queues.push_gang(stage.priority, id, stage.is_light);
                 }
             }
         }
@@ -104,7 +104,7 @@ impl Run {
                 .for_each(|p| tables.set(*p, Tag::Ready));
         }
         if stage.is_gang {
-            return self.queues.push_gang(stage.priority, id);
+            return self.queues.push_gang(stage.priority, id, stage.is_light);
         }
         let active = &self.graph.stage(id).active;
         let rank = |p| self.order.of(TaskId::new(id, p));
@@ -177,13 +177,13 @@ impl Run {
     pub(super) fn make_ready(&mut self, task: TaskId, worker: u32) {
         let priority = self.priority_of(task.stage, task.partition);
         let stage = &mut self.stages[task.stage.index()];
-        let (is_gang, n_active) = (stage.is_gang, stage.n_active);
+        let (is_gang, is_light, n_active) = (stage.is_gang, stage.is_light, stage.n_active);
         let tables = stage.live();
         tables.set(task.partition, Tag::Ready);
         if !is_gang {
             self.queues.push(priority, worker, task.stage, task.partition);
         } else if tables.count(Tag::Ready) == n_active {
-            self.queues.push_gang(priority, task.stage);
+            self.queues.push_gang(priority, task.stage, is_light);
         }
     }
 

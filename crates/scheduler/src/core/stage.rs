@@ -73,6 +73,8 @@ pub(super) struct StageRun {
     /// Of the stage's options, with the run's added.
     pub(super) priority: i32,
     pub(super) is_gang: bool,
+    /// A gang that takes no worker.
+    pub(super) is_light: bool,
     pub(super) has_kept: bool,
     /// Some input, or some reader, is wired task by task.
     pub(super) reads_pointwise: bool,
@@ -223,6 +225,7 @@ impl StageRun {
             n_active,
             priority: stage.options.priority.saturating_add(run_priority),
             is_gang: stage.options.is_gang && n_active > 0,
+            is_light: stage.options.is_light_gang() && n_active > 0,
             has_kept: !graph.kept(id).is_empty(),
             reads_pointwise: stage.inputs.iter().any(|input| !input.wiring.is_all_to_all()),
             read_pointwise: readers().any(|reader| !is_link(&reader)),

@@ -8,7 +8,7 @@ use super::message::Ticket;
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     pub(super) frames: Vec<Frame>,
-    /// Frames that do not wait for a run.
+    /// Frames that take the worker: that are not light and do not wait for a run.
     pub(super) n_active: u32,
 }
 
@@ -24,10 +24,19 @@ pub(super) struct Frame {
     pub(super) attempt: u32,
     /// Held for each task that has not been reported.
     pub(super) reserved_bytes: u64,
+    /// It takes no worker; this one only began it.
+    pub(super) is_light: bool,
     /// The run that it waits for.
     pub(super) waits_for: Option<RunId>,
     /// Its results are not wanted any more. It keeps the worker and its memory until it is reported.
     pub(super) is_abandoned: bool,
+}
+
+impl Frame {
+    /// Whether the worker is taken by it.
+    pub(super) fn is_active(&self) -> bool {
+        !self.is_light && self.waits_for.is_none()
+    }
 }
 
 impl Worker {
@@ -37,6 +46,6 @@ impl Worker {
 
     /// The run whose descendants the worker may run while its own task waits; `None` if it may run anything.
     pub(super) fn lent_to(&self) -> Option<RunId> {
-        self.frames.iter().rev().find_map(|frame| frame.waits_for)
+        self.frames.iter().rev().filter(|frame| !frame.is_light).find_map(|frame| frame.waits_for)
     }
 }

@@ -150,6 +150,15 @@ impl Engine {
         }
     }
 
+    /// [`report`](Self::report), for who does not hold the lock.
+    pub(crate) fn take_report(&self, report: Report) {
+        let mut fx = Effects::default();
+        let mut state = self.lock();
+        self.report(&mut state, report, &mut fx);
+        drop(state);
+        fx.settle(self);
+    }
+
     /// Tells the core what came of an assignment.
     pub(crate) fn report(&self, state: &mut State, report: Report, fx: &mut Effects) {
         let Report { worker, ticket, run, stage, partitions, results, lenders, elapsed } = report;

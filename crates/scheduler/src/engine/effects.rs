@@ -7,7 +7,7 @@ use dolmen_graph::{RunId, TaskId, ValueRef};
 use dolmen_storage::{BlockId, Reservation};
 
 use super::values::DiskValue;
-use super::{CloseIfLost, Driver, Engine, Running};
+use super::{Assignment, CloseIfLost, Driver, Engine, Ran, Running};
 use crate::core::IoId;
 
 /// Things that take time, or lead into foreign code.
@@ -18,6 +18,8 @@ pub(crate) struct Effects {
     pub(super) ended: Vec<Running>,
     pub(crate) blocks: Vec<BlockId>,
     pub(crate) wakers: Vec<Waker>,
+    /// What begins without its worker.
+    pub(super) light: Vec<Assignment>,
     /// Workers that have mail.
     pub(crate) rung: Vec<u32>,
     pub(crate) io: Vec<IoJob>,
@@ -42,7 +44,19 @@ impl Effects {
         self.ended.clear();
         self.blocks.drain(..).for_each(|block| engine.disk.remove(block));
         match &engine.driver {
-            Driver::Threads { runtime, timekeeper } => {
+            Driver::Threads { runtime, timekeeper, .. } => {
+                for assignment in self.light.drain(..) {
+                    let Some(engine) = engine.strong() else { return };
+                    let worker = assignment.worker;
+                    let guard = CloseIfLost::of_task(engine, assignment.ticket);
+                    runtime.spawn(async move {
+                        match guard.engine().run(assignment) {
+                            Ran::Stream(job) => guard.engine().leave_running(worker, job),
+                            Ran::Report(report) => guard.engine().take_report(report),
+                        }
+                        guard.done();
+                    });
+                }
                 for job in self.io.drain(..) {
                     let Some(engine) = engine.strong() else { return };
                     let guard = CloseIfLost::new(engine);

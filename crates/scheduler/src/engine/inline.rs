@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use dolmen_graph::{RunId, RunStatus};
 
 use super::assignment::StreamJob;
-use super::{Bell, CloseIfLost, Driver, Effects, Engine};
+use super::{Bell, CloseIfLost, Driver, Engine};
 use crate::core::CoreEvent;
 
 impl Engine {
@@ -56,11 +56,7 @@ impl Engine {
     pub(crate) fn leave_running(&self, worker: u32, job: StreamJob) {
         let Some(engine) = self.strong() else { return };
         let finish = move |report| {
-            let mut fx = Effects::default();
-            let mut state = engine.lock();
-            engine.report(&mut state, report, &mut fx);
-            drop(state);
-            fx.settle(&engine);
+            engine.take_report(report);
             engine.bell(worker).ring();
         };
         match &self.driver {

@@ -73,6 +73,8 @@ pub(crate) enum Driver {
     Threads {
         /// Where bodies that wait are polled, and values are written and read.
         runtime: tokio::runtime::Handle,
+        /// Whether bodies run in this process, so that light ones can begin without their worker.
+        is_local: bool,
         /// Rung when a deadline is nearer than the one that is awaited, or memory has become short.
         timekeeper: Bell,
     },

@@ -89,6 +89,7 @@ impl Engine {
                 } else {
                     partitions.clone().map(|p| entry.values.inputs(&entry.graph, stage, p)).collect()
                 };
+                let is_light = entry.graph.stage(stage).options.is_light_gang();
                 let context = Arc::clone(&entry.context);
                 for p in partitions.clone() {
                     let task = TaskId::new(stage, p);
@@ -99,8 +100,12 @@ impl Engine {
                 let running = Running { stop: stop.clone(), context: Arc::clone(&context), first };
                 state.running.insert(ticket, running);
                 let assignment = Assignment { worker, ticket, context, stage, partitions, attempt, inputs, stop };
-                state.mail[worker as usize].push(assignment);
-                fx.rung.push(worker);
+                if is_light && matches!(self.driver, Driver::Threads { is_local: true, .. }) {
+                    fx.light.push(assignment);
+                } else {
+                    state.mail[worker as usize].push(assignment);
+                    fx.rung.push(worker);
+                }
             }
             Instruction::Stop { ticket, .. } => {
                 if let Some(Running { stop, .. }) = state.running.get(&ticket) {

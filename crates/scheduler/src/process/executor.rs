@@ -52,7 +52,7 @@ impl ProcessExecutor {
         for _ in 0..config.shared.n_workers {
             connections.push(Connection::start(&config).await.map_err(|source| StartError::Start { source })?);
         }
-        let engine = config.shared.start("processes", Box::new(|context| context));
+        let engine = config.shared.start("processes", false, Box::new(|context| context));
         let engine = engine.map_err(|source| StartError::Start { source })?;
         let runtime = config.shared.runtime.clone();
         let pids = Mutex::new(connections.iter().map(|connection| Some(connection.pid())).collect());

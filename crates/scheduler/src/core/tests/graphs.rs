@@ -78,6 +78,8 @@ fn any_graph(rng: &mut Rng, is_exact: bool) -> TaskGraph {
         let reads_itself = stage.inputs.iter().any(|input| input.stage == id);
         stage.options = options(rng);
         stage.options.is_gang = !reads_itself && stage.n_tasks <= 9 && rng.chance(10);
+        // Memory does not hold them up.
+        stage.options.is_light = !is_exact && rng.chance(50);
         if rng.chance(10) && stage.n_tasks > 2 {
             stage.exceptions = Arc::new([(1, options(rng)), (2, options(rng))]);
         }
@@ -100,6 +102,7 @@ fn options(rng: &mut Rng) -> TaskOptions {
         timeout: rng.chance(20).then(|| Duration::from_millis(50)),
         priority: if rng.chance(15) { 1 - i32::try_from(rng.below(3)).unwrap() } else { 0 },
         is_gang: false,
+        is_light: false,
     }
 }
 

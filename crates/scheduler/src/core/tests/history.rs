@@ -419,7 +419,10 @@ impl History {
                     RunError::MemoryLimit { needed_bytes, limit_bytes, .. } => {
                         let others =
                             faults.refuse + faults.external + faults.spill + faults.nest + faults.hang + faults.cancel;
-                        (needed_bytes > limit_bytes || others > 0, "memory limit")
+                        // Gangs that take no worker start whatever they need.
+                        let runs = self.world.runs.values();
+                        let is_light = runs.flat_map(|run| run.graph.stages()).any(|(_, s)| s.options.is_light_gang());
+                        (needed_bytes > limit_bytes || others > 0 || is_light, "memory limit")
                     }
                     _ => (false, "other"),
                 };

@@ -37,6 +37,7 @@ pub(super) struct Job {
     pub(super) attempt: u32,
     /// What the first of them will give.
     pub(super) hashes: Vec<u64>,
+    pub(super) is_light: bool,
     pub(super) waits_for: Option<RunId>,
     pub(super) is_stopped: bool,
     /// Nothing but a stop ends it.
@@ -257,12 +258,14 @@ impl World {
             });
             hashes.push(hash_of(task, &inputs));
         }
-        let busy = self.jobs.iter().filter(|job| job.worker == worker && job.waits_for.is_none());
+        let is_light = of_stage.options.is_light_gang();
+        let others = || self.jobs.iter().filter(|job| job.worker == worker && !job.is_light);
+        let busy = others().filter(|job| job.waits_for.is_none());
         let is_gang = |job: &Job| job.run == run && job.stage == stage && of_stage.options.is_gang;
-        assert!(busy.clone().all(is_gang), "worker {worker} runs something already");
-        let awaited = self.jobs.iter().rev().find(|job| job.worker == worker && job.waits_for.is_some());
-        if let Some(awaited) = awaited.and_then(|job| job.waits_for) {
-            assert!(self.descends(run, awaited), "worker {worker} is lent to another run");
+        assert!(is_light || busy.clone().all(is_gang), "worker {worker} runs something already");
+        let awaited = others().filter_map(|job| job.waits_for).next_back();
+        if let Some(awaited) = awaited {
+            assert!(is_light || self.descends(run, awaited), "worker {worker} is lent to another run");
         }
         let job = Job {
             worker,
@@ -272,6 +275,7 @@ impl World {
             partitions,
             attempt,
             hashes,
+            is_light,
             waits_for: None,
             is_stopped: false,
             hangs: false,

@@ -1,0 +1,315 @@
+//! What the tasks of a stage leave for those of the next: rows divided into pieces, in memory or on disk.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::writer::StreamWriter;
+use bytes::Bytes;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::Partitioning;
+use datafusion::physical_plan::metrics::Time;
+use datafusion::physical_plan::repartition::BatchPartitioner;
+use dolmen_graph::{Value, ValueRef};
+use dolmen_storage::{
+    BlockCodec, BlockId, BlockRef, BlockStore, CodecError, Consumer, MemoryBudget, Reservation, TempFolder,
+};
+
+use super::external;
+
+/// Keeps the rows between stages, for all plans of a session.
+#[derive(Debug)]
+pub(crate) struct ExchangeStore {
+    blocks: Arc<BlockStore<Block>>,
+    consumer: Consumer,
+    /// Bytes of blocks that stay in memory; what goes beyond is written to disk at once.
+    memory_max: usize,
+    /// Bytes that one task collects before it hands them over.
+    buffer_max: usize,
+    memory_bytes: Arc<AtomicUsize>,
+}
+
+/// Consecutive rows of one piece, from one task.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) batches: Vec<RecordBatch>,
+    /// Counts its bytes while it is in memory for want of having been written.
+    kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    bytes: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A quarter of the limit is for what waits between stages; the rest is for those who work.
+const MEMORY_SHARE: usize = 4;
+
+/// The largest part of a task's rows that waits to be divided, even if there is much memory.
+const BUFFER_MAX: usize = 64 << 20;
+
+impl ExchangeStore {
+    pub(crate) fn new(budget: &Arc<MemoryBudget>, temp: Arc<TempFolder>, threads: usize) -> Self {
+        let limit = budget.limit_bytes();
+        Self {
+            blocks: BlockStore::new(Arc::clone(budget), temp, Codec, |_| ()),
+            consumer: budget.consumer("rows between stages"),
+            memory_max: limit / MEMORY_SHARE,
+            buffer_max: (limit / (8 * threads.max(1))).clamp(1 << 20, BUFFER_MAX),
+            memory_bytes: Arc::default(),
+        }
+    }
+
+    /// Keeps a block, in memory if there is room.
+    fn put(&self, batches: Vec<RecordBatch>, reservation: Reservation) -> Result<BlockId> {
+        let bytes = reservation.size();
+        let before = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let kept = Kept { bytes, of: Arc::clone(&self.memory_bytes) };
+        let is_room = before.saturating_add(bytes) <= self.memory_max;
+        let block = Block { batches, kept: Some(kept) };
+        let id = self.blocks.put(block, reservation, 0);
+        if !is_room {
+            self.blocks
+                .spill(id)
+                .inspect_err(|_| {
+                    self.blocks.remove(id);
+                })
+                .map_err(external)?;
+        }
+        Ok(id)
+    }
+
+    /// The rows of a block, read from disk if need be.
+    pub(super) fn load(&self, id: BlockId) -> Result<BlockRef<Block>> {
+        self.blocks.load(id).map_err(|error| match error {
+            dolmen_storage::BlockError::Memory { .. } => DataFusionError::ResourcesExhausted(error.to_string()),
+            error => external(error),
+        })
+    }
+}
+
+/// Blocks as Arrow's stream format.
+struct Codec;
+
+impl BlockCodec<Block> for Codec {
+    fn size_bytes(&self, block: &Block) -> usize {
+        block.batches.iter().map(batch_bytes).sum()
+    }
+
+    fn encode(&self, block: &Block, out: &mut dyn Write) -> Result<(), CodecError> {
+        let Some(first) = block.batches.first() else { return Ok(()) };
+        let mut writer = StreamWriter::try_new(out, first.schema_ref())?;
+        for batch in &block.batches {
+            writer.write(batch)?;
+        }
+        writer.finish()?;
+        Ok(())
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<Block, CodecError> {
+        let mut buffer = arrow::buffer::Buffer::from(bytes);
+        let mut decoder = StreamDecoder::new();
+        let mut batches = Vec::new();
+        while !buffer.is_empty() {
+            batches.extend(decoder.decode(&mut buffer)?);
+        }
+        Ok(Block { batches, kept: None })
+    }
+}
+
+/// The bytes of a batch's rows, whatever else their buffers hold.
+pub(super) fn batch_bytes(batch: &RecordBatch) -> usize {
+    let column = |column: &ArrayRef| {
+        let data = column.to_data();
+        data.get_slice_memory_size().unwrap_or_else(|_| data.get_array_memory_size())
+    };
+    batch.columns().iter().map(column).sum()
+}
+
+/// The result of a task: for each piece its blocks.
+#[derive(Debug)]
+pub(super) struct Output {
+    store: Arc<ExchangeStore>,
+    pieces: Vec<Vec<BlockId>>,
+}
+
+impl Output {
+    pub(super) fn piece(&self, piece: usize) -> &[BlockId] {
+        self.pieces.get(piece).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn store(&self) -> &Arc<ExchangeStore> {
+        &self.store
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        for block in self.pieces.iter().flatten() {
+            self.store.blocks.remove(*block);
+        }
+    }
+}
+
+/// An [`Output`] as it travels. Its memory is counted by its store.
+#[derive(Debug)]
+pub(super) struct OutputValue(pub(super) Arc<Output>);
+
+impl Value for OutputValue {
+    fn size_bytes(&self) -> usize {
+        0
+    }
+
+    /// The whole output: which piece is read, the plan that reads it says.
+    fn piece(&self, _: u32) -> Option<ValueRef> {
+        Some(Arc::new(Self(Arc::clone(&self.0))))
+    }
+}
+
+/// Divides the rows of one task.
+pub(super) struct Writer {
+    output: Output,
+    /// `None` if all rows are one piece.
+    partitioner: Option<BatchPartitioner>,
+    schema: SchemaRef,
+    batch_rows: usize,
+    /// For each piece what has not become a block.
+    pending: Vec<Pending>,
+    reservation: Reservation,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    /// Batches as large as they are to be.
+    whole: Vec<RecordBatch>,
+    parts: Vec<RecordBatch>,
+    n_rows: usize,
+    bytes: usize,
+}
+
+impl Writer {
+    /// Of the task of `partition` among `n_partitions`, for batches of about `batch_rows` rows.
+    pub(super) fn new(
+        store: &Arc<ExchangeStore>,
+        partitioning: Option<Partitioning>,
+        schema: SchemaRef,
+        batch_rows: usize,
+        (partition, n_partitions): (usize, usize),
+    ) -> Result<Self> {
+        let n_pieces = partitioning.as_ref().map_or(1, Partitioning::partition_count);
+        let partitioner =
+            partitioning.map(|by| BatchPartitioner::try_new(by, Time::new(), partition, n_partitions)).transpose()?;
+        Ok(Self {
+            output: Output { store: Arc::clone(store), pieces: vec![Vec::new(); n_pieces] },
+            partitioner,
+            schema,
+            batch_rows,
+            pending: (0..n_pieces).map(|_| Pending::default()).collect(),
+            reservation: store.consumer.reserve(),
+        })
+    }
+
+    pub(super) fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        match &mut self.partitioner {
+            None => self.pending[0].push(compact(&batch)?, self.batch_rows)?,
+            Some(partitioner) => {
+                for piece in partitioner.partition_iter(batch)? {
+                    let (piece, batch) = piece?;
+                    self.pending[piece].push(compact(&batch)?, self.batch_rows)?;
+                }
+            }
+        }
+        let bytes: usize = self.pending.iter().map(|pending| pending.bytes).sum();
+        let more = bytes.saturating_sub(self.reservation.size());
+        let is_full = bytes > self.output.store.buffer_max || self.reservation.try_grow(more).is_err();
+        if is_full {
+            // The rows are there: they are counted until they are written.
+            self.reservation.resize(bytes);
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Makes blocks of everything that is pending.
+    fn flush(&mut self) -> Result<()> {
+        for (pending, blocks) in self.pending.iter_mut().zip(&mut self.output.pieces) {
+            let mut pending = std::mem::take(pending);
+            pending.gather(&self.schema)?;
+            if pending.whole.is_empty() {
+                continue;
+            }
+            let bytes = pending.whole.iter().map(batch_bytes).sum::<usize>();
+            let reservation = self.reservation.split(pending.bytes.min(self.reservation.size()));
+            let reservation = resized(reservation, bytes);
+            blocks.push(self.output.store.put(pending.whole, reservation)?);
+        }
+        self.reservation.free();
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Output> {
+        self.flush()?;
+        Ok(self.output)
+    }
+}
+
+fn resized(mut reservation: Reservation, bytes: usize) -> Reservation {
+    reservation.resize(bytes);
+    reservation
+}
+
+impl Pending {
+    fn push(&mut self, batch: RecordBatch, batch_rows: usize) -> Result<()> {
+        self.n_rows += batch.num_rows();
+        self.bytes += batch_bytes(&batch);
+        if self.n_rows >= batch_rows && self.parts.is_empty() {
+            self.n_rows = 0;
+            self.whole.push(batch);
+            return Ok(());
+        }
+        let schema = batch.schema();
+        self.parts.push(batch);
+        if self.n_rows >= batch_rows { self.gather(&schema) } else { Ok(()) }
+    }
+
+    /// Makes one batch of the small ones.
+    fn gather(&mut self, schema: &SchemaRef) -> Result<()> {
+        self.n_rows = 0;
+        let parts = std::mem::take(&mut self.parts);
+        match parts.len() {
+            0 => {}
+            1 => self.whole.extend(parts),
+            _ => self.whole.push(concat_batches(schema, &parts)?),
+        }
+        Ok(())
+    }
+}
+
+/// The batch without the bytes that its rows do not use: views hold on to whole buffers, and slices to what is beside them.
+fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let is_view = |column: &ArrayRef| matches!(column.data_type(), DataType::Utf8View | DataType::BinaryView);
+    if !batch.columns().iter().any(is_view) {
+        return Ok(batch.clone());
+    }
+    let columns = batch.columns().iter().map(|column| match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()) as ArrayRef,
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => Arc::clone(column),
+    });
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)?)
+}

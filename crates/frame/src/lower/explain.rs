@@ -1,0 +1,96 @@
+//! `EXPLAIN TASKS`: the stages that a plan becomes, without running them.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::common::stats::Precision;
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use dolmen_graph::{GraphBuilder, StageId, TaskGraph, Wiring};
+use dolmen_storage::format_bytes;
+
+use super::{ExecutorSource, external, lower};
+
+/// A stage as a reader sees it.
+pub(super) struct Described {
+    pub(super) stage: StageId,
+    /// Everything that its tasks run; several plans if they do different things.
+    pub(super) plans: Vec<Arc<dyn ExecutionPlan>>,
+    /// What all its tasks make, in bytes, if the statistics say.
+    pub(super) bytes: Option<usize>,
+}
+
+/// The stages of `plan` as text.
+pub(crate) async fn explain_tasks(state: &SessionState, plan: &LogicalPlan) -> Result<String> {
+    let source = state.config().get_extension::<ExecutorSource>();
+    if source.is_none() {
+        return Ok("one task: whoever reads the rows".to_owned());
+    }
+    let mut builder = GraphBuilder::new();
+    let (_, lowered) = lower(state, plan, None, &mut builder).await?;
+    let graph = builder.build().map_err(external)?;
+    let mut text = String::new();
+    for described in &lowered.stages {
+        describe(&mut text, &graph, described);
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+fn describe(text: &mut String, graph: &TaskGraph, described: &Described) {
+    let stage = graph.stage(described.stage);
+    let n = stage.n_tasks;
+    let noun = if n == 1 { "task" } else { "tasks" };
+    let together = if n > 1 && stage.options.is_gang { " together" } else { "" };
+    let _ = write!(text, "{}: {n} {noun}{together}", stage.key);
+    let inputs = stage.inputs.iter().map(|input| {
+        let wiring = match &input.wiring {
+            Wiring::Exchange(kind) => format!("{kind:?} exchange").to_lowercase(),
+            Wiring::All => "all".to_owned(),
+            wiring => format!("{wiring:?}").to_lowercase(),
+        };
+        format!("{} ({wiring})", graph.stage(input.stage).key)
+    });
+    let inputs: Vec<String> = inputs.collect();
+    if !inputs.is_empty() {
+        let _ = write!(text, ", reads {}", inputs.join(", "));
+    }
+    if let Some(bytes) = described.bytes {
+        let _ = write!(text, ", makes about {}", format_bytes(bytes as u64));
+    }
+    text.push('\n');
+    for plan in &described.plans {
+        for line in displayable(plan.as_ref()).indent(false).to_string().lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+}
+
+/// The bytes of a plan's rows by its statistics.
+pub(super) fn estimated_bytes(plan: &dyn ExecutionPlan) -> Option<usize> {
+    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new()).ok()?;
+    match statistics.total_byte_size {
+        Precision::Exact(bytes) | Precision::Inexact(bytes) => Some(bytes),
+        Precision::Absent => None,
+    }
+}
+
+/// What a stage does, in one word: the operator that its rows come from.
+pub(super) fn stage_name(plan: &dyn ExecutionPlan) -> String {
+    let mut node = plan;
+    // What only changes columns, or the size of batches, says little.
+    while ["ProjectionExec", "CooperativeExec", "FilterExec"].contains(&node.name()) {
+        let Some(child) = node.children().first().copied() else { break };
+        node = child.as_ref();
+    }
+    let name = node.name().trim_end_matches("Exec");
+    let word = match name {
+        "DataSource" => "scan",
+        name if name.ends_with("Join") => "join",
+        name if name.contains("Window") => "window",
+        name => name,
+    };
+    word.to_lowercase()
+}

@@ -1,0 +1,183 @@
+//! Plans as graphs of tasks, and running them.
+//!
+//! ```text
+//!   physical plan ── lower ──> TaskGraph ── the session's executor ──> tasks ── channel ──> RowStream
+//! ```
+//!
+//! In the *pipelined* form a plan becomes one stage of tasks that start together, a gang: one for each partition below the
+//! plan's last merge, and one for the merge and what stands above it. What lies between the scans and that merge stays
+//! DataFusion's, its repartitioning included. The tasks hand batches over while they run; they wait for each other and for
+//! whoever reads the rows, and so take no worker of the scheduler.
+//!
+//! In the *staged* form it is cut where rows change their partition, and what one stage makes waits for the next in memory
+//! or on disk: slower, and possible where the pipelined form would need more memory than there is.
+
+mod exchange;
+mod explain;
+mod options;
+mod pipeline;
+mod read;
+mod receive;
+mod rows;
+mod staged;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use dolmen_graph::{Executor, GraphBuilder, SubmitOptions};
+use futures::{StreamExt, TryStreamExt, stream};
+
+pub(crate) use exchange::ExchangeStore;
+pub(crate) use explain::explain_tasks;
+pub use options::{Form, LoweringOptions};
+
+use explain::Described;
+use rows::{RowStream, Rows};
+
+/// Finds what runs the tasks of a session, `None` if that is being closed. It is asked for each plan.
+#[derive(Clone)]
+pub struct ExecutorSource(Arc<dyn Fn() -> Option<Arc<dyn Executor>> + Send + Sync>);
+
+impl ExecutorSource {
+    /// The executor that `find` gives.
+    pub fn new(find: impl Fn() -> Option<Arc<dyn Executor>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+}
+
+impl fmt::Debug for ExecutorSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExecutorSource")
+    }
+}
+
+/// The rows of `plan`, as they come.
+///
+/// A query that finds no memory before it has given a row runs again in stages.
+pub(crate) async fn run(state: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
+    run_holding(state, plan, None).await
+}
+
+/// Something that stays until the tasks of a plan have stopped, which may be after its stream is gone.
+pub(crate) type Hold = Arc<dyn Any + Send + Sync>;
+
+/// [`run`], of a plan that works on `hold`.
+pub(crate) async fn run_holding(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    hold: Option<Hold>,
+) -> Result<SendableRecordBatchStream> {
+    let Some(source) = state.config().get_extension::<ExecutorSource>() else {
+        let plan = state.create_physical_plan(plan).await?;
+        return execute_stream(plan, Arc::new(TaskContext::from(state)));
+    };
+    let mut builder = GraphBuilder::new();
+    let (form, lowered) = lower(state, plan, hold, &mut builder).await?;
+    let rows = start(&source, builder, lowered)?;
+    // What writes somewhere does not run twice.
+    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Analyze(_));
+    if form == Form::Staged || form_of(state) == Form::Pipelined || !is_query {
+        return Ok(rows);
+    }
+    let schema = rows.schema();
+    let again = (state.clone(), plan.clone(), source);
+    let rows = stream::once(async move { or_staged(rows, again).await }).try_flatten();
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+}
+
+fn form_of(state: &SessionState) -> Form {
+    state.config_options().extensions.get::<LoweringOptions>().map_or(Form::Auto, |options| options.execution_form)
+}
+
+/// The rows of a plan, or of its staged form if they come to nothing for want of memory.
+async fn or_staged(
+    mut rows: SendableRecordBatchStream,
+    (state, plan, source): (SessionState, LogicalPlan, Arc<ExecutorSource>),
+) -> Result<SendableRecordBatchStream> {
+    let schema = rows.schema();
+    let first = rows.next().await;
+    if let Some(Err(error)) = &first
+        && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+    {
+        drop(rows);
+        let mut builder = GraphBuilder::new();
+        let lowered = staged(&state, &plan, None, &mut builder).await?;
+        return start(&source, builder, lowered);
+    }
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
+}
+
+/// A plan whose tasks are in a graph.
+struct Lowered {
+    schema: SchemaRef,
+    rows: Rows,
+    /// Those of its stages, in the order in which they were added.
+    stages: Vec<Described>,
+}
+
+/// Adds `plan` to a graph, in the form that it asks for.
+async fn lower(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    hold: Option<Hold>,
+    builder: &mut GraphBuilder,
+) -> Result<(Form, Lowered)> {
+    // What shows a plan, or what its operators counted, shows it in one piece.
+    let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+    if form_of(state) == Form::Staged && !is_showing {
+        return Ok((Form::Staged, staged(state, plan, hold, builder).await?));
+    }
+    let plan = state.create_physical_plan(plan).await?;
+    Ok((Form::Pipelined, pipeline::lower(&plan, &Arc::new(TaskContext::from(state)), hold, builder)?))
+}
+
+async fn staged(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    hold: Option<Hold>,
+    builder: &mut GraphBuilder,
+) -> Result<Lowered> {
+    let store = state.config().get_extension::<ExchangeStore>();
+    let store = store.ok_or_else(|| DataFusionError::Internal("a session without a place for rows".to_owned()))?;
+    let state = staged_state(state);
+    let plan = state.create_physical_plan(plan).await?;
+    staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, hold, builder)
+}
+
+/// The state that plans a statement for stages: more partitions than threads, each of which runs without the others.
+fn staged_state(state: &SessionState) -> SessionState {
+    let mut state = state.clone();
+    let options = state.config_mut().options_mut();
+    options.execution.target_partitions = 4 * options.execution.target_partitions.max(1);
+    // Scans that share files, and filters that one partition finds for another.
+    options.execution.enable_file_stream_work_stealing = false;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    // Rows that only go to another task to spread them would be written for that.
+    options.optimizer.enable_round_robin_repartition = false;
+    state
+}
+
+fn start(source: &ExecutorSource, builder: GraphBuilder, lowered: Lowered) -> Result<SendableRecordBatchStream> {
+    let Lowered { schema, rows, stages } = lowered;
+    // They hold plans, which are to go when their tasks are done.
+    drop(stages);
+    let executor = (source.0)().ok_or_else(|| DataFusionError::Execution("the session is closed".to_owned()))?;
+    let graph = builder.build().map_err(external)?;
+    let options = SubmitOptions { name: Some("sql".to_owned()), ..SubmitOptions::default() };
+    let run = executor.submit(Arc::new(graph), options).map_err(external)?;
+    Ok(Box::pin(RowStream::new(schema, rows, run)))
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,119 @@
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::stream;
+
+use super::exchange::Output;
+
+/// Which rows of the outputs of a stage a partition has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Partition `p` has piece `p` of every output.
+    Piece,
+    /// Partition `p` has output `p`, in the order in which it was made.
+    Output,
+    /// The only partition has every output, one after the other.
+    All,
+}
+
+/// Reads in one stage what the tasks of another have written.
+#[derive(Debug)]
+pub(super) struct ReadExec {
+    /// The key of the stage.
+    from: Arc<str>,
+    reads: Reads,
+    properties: Arc<PlanProperties>,
+    /// The outputs, known when the first task of the reading stage runs. Tasks hold them, and so do streams.
+    outputs: OnceLock<Vec<Weak<Output>>>,
+}
+
+impl ReadExec {
+    /// In the place of a node with these properties.
+    pub(super) fn new(from: Arc<str>, reads: Reads, properties: &PlanProperties) -> Self {
+        let properties = match reads {
+            Reads::All => Arc::new(PlanProperties::new(
+                EquivalenceProperties::new(Arc::clone(properties.eq_properties.schema())),
+                Partitioning::UnknownPartitioning(1),
+                EmissionType::Incremental,
+                Boundedness::Bounded,
+            )),
+            Reads::Piece | Reads::Output => Arc::new(properties.clone()),
+        };
+        Self { from, reads, properties, outputs: OnceLock::new() }
+    }
+
+    /// Makes the outputs known.
+    pub(super) fn provide(&self, outputs: impl FnOnce() -> Vec<Weak<Output>>) {
+        self.outputs.get_or_init(outputs);
+    }
+}
+
+impl DisplayAs for ReadExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match format {
+            DisplayFormatType::TreeRender => writeln!(f, "from={}", self.from),
+            _ => write!(f, "ReadExec: from={}", self.from),
+        }
+    }
+}
+
+impl ExecutionPlan for ReadExec {
+    fn name(&self) -> &str {
+        "ReadExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let missing = || DataFusionError::Internal(format!("the output of {} is not there to be read", self.from));
+        let outputs = self.outputs.get().ok_or_else(missing)?;
+        let wanted = match self.reads {
+            Reads::Output => outputs.get(partition..=partition).ok_or_else(missing)?,
+            Reads::Piece | Reads::All => outputs,
+        };
+        let piece = if self.reads == Reads::Piece { partition } else { 0 };
+        let outputs: Option<Vec<Arc<Output>>> = wanted.iter().map(Weak::upgrade).collect();
+        let blocks = outputs.ok_or_else(missing)?.into_iter().flat_map(move |output| {
+            let ids = output.piece(piece).to_vec();
+            ids.into_iter().map(move |id| (Arc::clone(&output), id))
+        });
+        // A block is in memory for as long as one of its batches may be asked for.
+        let batches = blocks.flat_map(|(output, id)| match output.store().load(id) {
+            Ok(block) => (0..block.batches.len()).map(move |i| Ok(block.batches[i].clone())).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::iter(batches))))
+    }
+}
