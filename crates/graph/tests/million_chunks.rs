@@ -4,30 +4,14 @@
 
 use std::sync::Arc;
 
+use dolmen_graph::testing::Mix;
 use dolmen_graph::{
-    BlockAxis, Blocks, ByteEstimate, EncodeError, FuseOptions, GraphBuilder, Grid, Op, OpRegistry, Order, PartitionSet,
-    Stage, StageId, TaskBody, TaskError, TaskGraph, TaskId, Wiring, cull, fuse,
+    BlockAxis, Blocks, ByteEstimate, FuseOptions, GraphBuilder, Grid, Order, PartitionSet, Stage, StageId, TaskGraph,
+    TaskId, Wiring, cull, fuse,
 };
 
-#[derive(Debug)]
-struct Named(&'static str);
-
-impl Op for Named {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
-        Ok(Vec::new())
-    }
-
-    fn body(&self, _partition: u32) -> TaskBody {
-        TaskBody::sync(|_, _| Err(TaskError::Cancelled))
-    }
-}
-
 fn stage(key: &str, n: u32) -> Stage {
-    Stage::new(key, n, Arc::new(Named("op"))).bytes(ByteEstimate::Exact(8))
+    Stage::new(key, n, Arc::new(Mix::default())).bytes(ByteEstimate::Exact(8))
 }
 
 /// `(ones + 1).sum()` with a tree of fan-in 8, of which the first `n_wanted` results of the first level are asked for, or

@@ -10,32 +10,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cpu_time::ProcessTime;
-use dolmen_graph::{
-    ByteEstimate, EncodeError, GraphBuilder, Op, OpRegistry, PartitionSet, Stage, Table, TaskBody, TaskError,
-    TaskGraph, Wiring,
-};
+use dolmen_graph::testing::Mix;
+use dolmen_graph::{ByteEstimate, GraphBuilder, PartitionSet, Stage, Table, TaskGraph, Wiring};
 use dolmen_scheduler::{Core, CoreConfig, CoreEvent, Grouping, Instruction, Outcome, Submission};
 
-/// An operation that is never run: the core does not look at operations.
-#[derive(Debug)]
-struct Nothing;
-
-impl Op for Nothing {
-    fn name(&self) -> &str {
-        "nothing"
-    }
-
-    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
-        Ok(Vec::new())
-    }
-
-    fn body(&self, _partition: u32) -> TaskBody {
-        TaskBody::sync(|_, _| Err(TaskError::Cancelled))
-    }
-}
-
 fn stage(key: impl fmt::Display, n_tasks: u32) -> Stage {
-    Stage::new(key.to_string(), n_tasks, Arc::new(Nothing)).bytes(ByteEstimate::Exact(8))
+    Stage::new(key.to_string(), n_tasks, Arc::new(Mix::default())).bytes(ByteEstimate::Exact(8))
 }
 
 fn build(fill: impl FnOnce(&mut GraphBuilder)) -> Arc<TaskGraph> {

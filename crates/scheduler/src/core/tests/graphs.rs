@@ -4,30 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dolmen_graph::testing::Mix;
 use dolmen_graph::{
-    AxisMap, BlockAxis, Blocks, ByteEstimate, EncodeError, ExchangeKind, GraphBuilder, Grid, Op, OpRegistry,
-    PartitionSet, Stage, StageId, Table, TaskBody, TaskError, TaskGraph, TaskId, TaskOptions, Wiring, cull,
+    AxisMap, BlockAxis, Blocks, ByteEstimate, ExchangeKind, GraphBuilder, Grid, PartitionSet, Stage, StageId, Table,
+    TaskGraph, TaskId, TaskOptions, Wiring, cull,
 };
 
 use super::rng::{Rng, mix};
-
-/// The simulator makes the values.
-#[derive(Debug)]
-pub(super) struct Simulated;
-
-impl Op for Simulated {
-    fn name(&self) -> &str {
-        "simulated"
-    }
-
-    fn encode(&self, _: &OpRegistry) -> Result<Vec<u8>, EncodeError> {
-        Ok(Vec::new())
-    }
-
-    fn body(&self, _partition: u32) -> TaskBody {
-        TaskBody::sync(|_, _| Err(TaskError::failed("never run")))
-    }
-}
 
 /// The bytes that the simulator gives to the value of a task. They go by the key, which culling does not change.
 pub(super) fn size_of(graph: &TaskGraph, task: TaskId) -> u64 {
@@ -46,7 +29,7 @@ fn size_in(stage: u32, partition: u32) -> u64 {
 }
 
 pub(super) fn stage(key: impl fmt::Display, n_tasks: u32) -> Stage {
-    Stage::new(key.to_string(), n_tasks, Arc::new(Simulated))
+    Stage::new(key.to_string(), n_tasks, Arc::new(Mix::default()))
 }
 
 /// A graph of at least `n_tasks_min` tasks, most of which are needed.
