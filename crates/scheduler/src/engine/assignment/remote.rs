@@ -60,13 +60,8 @@ impl RemoteJob {
 impl Engine {
     /// Tells the core what came of an assignment.
     pub(crate) fn report_remote(&self, job: RemoteJob) {
-        let mut fx = Effects::default();
         // Before the lock: the job may be the last to hold its graph, and what that holds.
-        let report = job.0.into_report();
-        let mut state = self.lock();
-        self.report(&mut state, report, &mut fx);
-        drop(state);
-        fx.settle(self);
+        self.take_report(job.0.into_report());
     }
 
     /// Tells the core that a worker is gone, with what it ran and what it was to run.
