@@ -93,4 +93,10 @@ pub const FAULTS: &[Fault] = &[
         right: "            self.ledger.add_value(bytes);\n",
         wrong: "",
     },
+    Fault {
+        name: "bytes of a value that was counted elsewhere before are not counted",
+        file: "finish.rs",
+        right: "        self.ledger.add_value(size_bytes);\n",
+        wrong: "",
+    },
 ];

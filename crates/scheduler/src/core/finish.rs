@@ -108,7 +108,8 @@ impl Core {
         let Some(run) = self.runs.get_mut(slot).and_then(|run| run.as_deref_mut()).filter(|run| run.id == id) else {
             return;
         };
-        if !run.has(task) || !run.tag(task).is_in_memory() || run.stage(task.stage).tables().is_none() {
+        // What takes no memory is never on its way to disk or back.
+        if !run.has(task) || !matches!(run.tag(task), Tag::Stored | Tag::Held) {
             return;
         }
         let stage = run.stage_mut(task.stage);

@@ -172,12 +172,32 @@ impl History {
             self.world.tell(CoreEvent::Shortage { missing_bytes: self.rng.below(300).into() });
             self.tally.count("external");
         }
+        if external > 0 && self.rng.chance(10) {
+            self.grow_something();
+        }
         if self.rng.chance(cancel) {
             self.cancel_something();
         }
         if self.rng.chance(2) {
             self.ask_or_release();
         }
+    }
+
+    /// A value that took no memory, since it was counted elsewhere, takes some from now on.
+    fn grow_something(&mut self) {
+        let world = &mut self.world;
+        let is_empty = |(run, task): &(RunId, TaskId)| size_of(&world.runs[run].graph, *task) == 0;
+        let in_memory = world.values.iter().filter(|(_, value)| value.place == Place::Memory && value.grown_bytes == 0);
+        let keys: Vec<(RunId, TaskId)> = in_memory.map(|(key, _)| *key).filter(is_empty).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let (run, task) = keys[self.rng.idx(keys.len())];
+        let grown_bytes = 1 + u64::from(self.rng.below(100));
+        world.core.grew(run, task, grown_bytes);
+        world.values.get_mut(&(run, task)).unwrap().grown_bytes = grown_bytes;
+        world.core.check_invariants().unwrap();
+        self.tally.count("grown");
     }
 
     fn any_run(&mut self) -> RunId {
@@ -323,7 +343,7 @@ impl History {
         let is_wanted = self.world.core.is_wanted(worker, ticket, task.partition);
         if let CoreEvent::Finished { .. } = event {
             if is_wanted {
-                let value = super::world::Held { hash, place: Place::Memory, worker: Some(worker) };
+                let value = super::world::Held { hash, place: Place::Memory, worker: Some(worker), grown_bytes: 0 };
                 self.world.values.insert((run, task), value);
             } else {
                 self.tally.count("late result");
@@ -341,7 +361,8 @@ impl History {
             for (p, hash) in job.partitions.clone().zip(&job.hashes) {
                 let task = TaskId::new(job.stage, p);
                 if self.world.core.is_wanted(worker, ticket, p) {
-                    let value = super::world::Held { hash: *hash, place: Place::Memory, worker: Some(worker) };
+                    let value =
+                        super::world::Held { hash: *hash, place: Place::Memory, worker: Some(worker), grown_bytes: 0 };
                     self.world.values.insert((run, task), value);
                 }
                 let size_bytes = size_of(&self.world.runs[&run].graph, task);
@@ -480,6 +501,7 @@ fn histories(seeds: std::ops::Range<u64>) {
         "load failed",
         "nested",
         "late result",
+        "grown",
         "group at once",
         "memory limit",
         "finished",

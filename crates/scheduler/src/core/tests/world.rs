@@ -23,6 +23,8 @@ pub(super) struct Held {
     pub(super) place: Place,
     /// The worker that made it and has it, if it is not on disk.
     pub(super) worker: Option<u32>,
+    /// By how much it grew after it was reported.
+    pub(super) grown_bytes: u64,
 }
 
 /// A task that a worker runs.
@@ -191,12 +193,11 @@ impl World {
                 self.moves.push(Move { io, run, task, is_spill: false });
             }
             Instruction::Free { run, task, size_bytes } => {
-                assert_eq!(
-                    size_bytes,
-                    size_of(&self.runs[&run].graph, task),
-                    "{task} is freed with other bytes than it had"
-                );
-                let is_there = self.values.remove(&(run, task)).is_some();
+                let value = self.values.remove(&(run, task));
+                let grown_bytes = value.as_ref().map_or(0, |value| value.grown_bytes);
+                let had_bytes = size_of(&self.runs[&run].graph, task) + grown_bytes;
+                let is_there = value.is_some();
+                assert!(!is_there || size_bytes == had_bytes, "{task} is freed with other bytes than it had");
                 let may_be_lost = self.config.places == ValuePlaces::AtWorkers;
                 assert!(is_there || may_be_lost, "{task} is freed and was not there, after {event}");
                 if is_there && !event.contains("Lost") && !event.contains("LoadFailed") {
