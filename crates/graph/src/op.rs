@@ -137,7 +137,7 @@ pub enum EncodeError {
         name: String,
     },
     /// An operand has no encoding.
-    #[error("`{name}` holds a value that cannot be sent to another process")]
+    #[error("`{name}` holds a value that cannot be sent to another process: {source}")]
     Value {
         /// The operation, or the key of the task that runs it.
         name: String,

@@ -154,7 +154,7 @@ impl Value for Pieces {
 #[non_exhaustive]
 pub enum ValueError {
     /// The type has no encoding.
-    #[error("a value of type {type_name} has no encoding: it cannot be spilled or leave its process")]
+    #[error("a value of type {type_name} has no encoding; plain values are given one by `OpRegistry::register_type`")]
     NotEncodable {
         /// The Rust type.
         type_name: &'static str,

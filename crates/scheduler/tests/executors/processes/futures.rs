@@ -64,6 +64,7 @@ fn a_scattered_value_of_another_type_is_refused_with_its_key() {
     let client = Client::new(Arc::clone(processes.executor()) as _);
     let future = client.scatter(Unknown);
     let error = future.result().err().unwrap();
+    assert!(error.to_string().contains("Unknown has no encoding"), "{error}");
     let FutureError::Submit { key, source: SubmitError::Encode(EncodeGraphError::Op { source, .. }) } = error else {
         panic!("{error}")
     };
