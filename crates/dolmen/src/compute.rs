@@ -84,6 +84,11 @@ impl Session {
         session.0.upgrade().map(|inner| Self { inner })
     }
 
+    /// Whether this thread runs a task of the session.
+    pub(crate) fn is_in_task(&self) -> bool {
+        self.inner.executor.get().is_some_and(|executor| executor.is_in_task())
+    }
+
     /// How far each graph of tasks is.
     #[must_use]
     pub fn progress(&self) -> Vec<Progress> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use dolmen_frame::{Cancellation, OptionValue, Outcome, Parameters, WriteRequest};
+use dolmen_frame::{Caller, Cancellation, OptionValue, Outcome, Parameters, WriteRequest};
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
@@ -96,7 +96,8 @@ impl Query {
         let Self { session, work, timeout } = self;
         let core = Arc::clone(session.core());
         let cancellation = Cancellation::new();
-        let work = work.run(core, cancellation.clone(), head, batches);
+        let caller = Caller { cancellation: cancellation.clone(), holds_worker: session.is_in_task() };
+        let work = work.run(core, caller, head, batches);
         let mut running = Running::start(&session, timeout, cancellation, work)?;
         match running.until(&mut head_receiver).await? {
             Ok(Ok((tag, schema))) => Ok(BatchStream { tag, schema, batches: Some(batch_receiver), running, session }),
@@ -328,14 +329,14 @@ impl Work {
     async fn run(
         self,
         core: Arc<Core>,
-        cancellation: Cancellation,
+        caller: Caller,
         head: oneshot::Sender<Head>,
         batches: mpsc::Sender<Result<RecordBatch>>,
     ) {
         let (text, parameters) = (&self.text, &self.parameters);
         let outcome = match &self.target {
-            Some(target) => core.context.write(text, parameters, target, cancellation).await,
-            None => core.context.run(text, parameters, cancellation).await,
+            Some(target) => core.context.write(text, parameters, target, caller).await,
+            None => core.context.run(text, parameters, caller).await,
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,

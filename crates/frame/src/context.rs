@@ -11,7 +11,6 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use dolmen_storage::{Secrets, Stores};
 
-use crate::cancel::Cancellation;
 use crate::catalog::{Catalog, IfTaken, Name, Relation};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
@@ -19,6 +18,7 @@ use crate::lower::ExecutorSource;
 use crate::runtime::Runtime;
 use crate::sql::scope::Scope;
 use crate::state::build_state;
+use crate::statement::Caller;
 use crate::table::StoredTable;
 use crate::{settings, sql};
 
@@ -94,9 +94,9 @@ impl SqlContext {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A scope for one statement, which `cancellation` stops.
-    pub(crate) fn scope(&self, cancellation: Cancellation) -> Scope {
-        Scope::new(Arc::clone(&self.catalog), self.state(), Arc::clone(&self.stores), cancellation)
+    /// A scope for one statement, run by `caller`.
+    pub(crate) fn scope(&self, caller: Caller) -> Scope {
+        Scope::new(Arc::clone(&self.catalog), self.state(), Arc::clone(&self.stores), caller)
     }
 
     /// Changes the state that later statements start from; statements under way keep theirs.

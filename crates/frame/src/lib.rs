@@ -44,5 +44,5 @@ pub use sql::plan::shift_position;
 pub use sql::split::{Completeness, SplitError, StatementText, completeness, split_statements};
 pub use sql::translate::panic_message;
 pub use sql_type::sql_type_name;
-pub use statement::{Diagnosis, Outcome, Parameters, changed_rows};
+pub use statement::{Caller, Diagnosis, Outcome, Parameters, changed_rows};
 pub use table::{StoredTable, TableDefinition, TableError};

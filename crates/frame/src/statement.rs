@@ -44,6 +44,15 @@ pub enum Parameters {
     Named(Vec<(String, ScalarValue)>),
 }
 
+/// Who runs a statement.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// Stops it.
+    pub cancellation: Cancellation,
+    /// Whether the caller is a task that holds a worker of the session while it waits. Its statements must do without one.
+    pub holds_worker: bool,
+}
+
 /// What a statement gave.
 pub struct Outcome {
     /// The kind of statement, as PostgreSQL's command tag spells it: `SELECT`, `INSERT`, `CREATE TABLE`.
@@ -79,21 +88,21 @@ impl std::fmt::Debug for Outcome {
 }
 
 impl SqlContext {
-    /// Runs one statement, until `cancellation` stops it.
+    /// Runs one statement, until its caller stops it.
     ///
     /// Changes are complete when this returns; rows of a query come as the stream is polled.
     ///
     /// # Errors
     /// Every variant of [`Error`]; the session is as before, and goes on.
-    pub async fn run(&self, text: &str, parameters: &Parameters, cancellation: Cancellation) -> Result<Outcome> {
-        let scope = self.scope(cancellation);
+    pub async fn run(&self, text: &str, parameters: &Parameters, caller: Caller) -> Result<Outcome> {
+        let scope = self.scope(caller);
         match Box::pin(self.run_in(&scope, text, parameters)).await {
             Err(error @ Error::Execution { .. }) => Err(diagnosed(&scope, error).await),
             result => result,
         }
     }
 
-    /// Runs a query and writes its rows to files, until `cancellation` stops it.
+    /// Runs a query and writes its rows to files, until its caller stops it.
     ///
     /// # Errors
     /// Every variant of [`Error`]; nothing is left of the files then.
@@ -102,7 +111,7 @@ impl SqlContext {
         text: &str,
         parameters: &Parameters,
         target: &WriteRequest,
-        cancellation: Cancellation,
+        caller: Caller,
     ) -> Result<Outcome> {
         let Parsed::Sql(Statement::Statement(statement)) = self.parse(text)? else {
             return Err(Error::invalid("only the rows of a query can be written"));
@@ -110,7 +119,7 @@ impl SqlContext {
         let ast::Statement::Query(query) = *statement else {
             return Err(Error::invalid("only the rows of a query can be written"));
         };
-        let scope = self.scope(cancellation);
+        let scope = self.scope(caller);
         match Box::pin(self.copy(&scope, target.statement(query), text, parameters)).await {
             Err(error @ Error::Execution { .. }) => Err(diagnosed(&scope, error).await),
             result => result,
@@ -148,7 +157,7 @@ impl SqlContext {
             Parsed::Sql(Statement::Statement(statement)) => match *statement {
                 ast::Statement::Prepare { .. } => self.prepare(scope, *statement, text).await,
                 ast::Statement::Execute { name: Some(name), parameters: values, .. } => {
-                    Box::pin(self.execute_prepared(&name.to_string(), &values, scope.cancellation())).await
+                    Box::pin(self.execute_prepared(&name.to_string(), &values, scope.caller())).await
                 }
                 ast::Statement::Deallocate { name, .. } => self.deallocate(&normalized(&name)),
                 ast::Statement::CreateView(view) => self.create_view(scope, view, text).await,
@@ -205,7 +214,7 @@ impl SqlContext {
     /// # Errors
     /// As planning the statement.
     pub async fn schema_of(&self, text: &str, parameters: &Parameters) -> Result<SchemaRef> {
-        let scope = self.scope(Cancellation::new());
+        let scope = self.scope(Caller::default());
         match self.parse(text)? {
             Parsed::Describe(_) => Ok(summarize::describe_schema()),
             Parsed::ExplainTasks(_) => Ok(explain_schema()),
@@ -486,7 +495,7 @@ impl SqlContext {
         Ok(Outcome::done("PREPARE"))
     }
 
-    async fn execute_prepared(&self, name: &str, values: &[ast::Expr], cancellation: &Cancellation) -> Result<Outcome> {
+    async fn execute_prepared(&self, name: &str, values: &[ast::Expr], caller: &Caller) -> Result<Outcome> {
         let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner).get(&name.to_lowercase()).cloned();
         let Some(prepared) = known else { return Err(self.unknown_prepared(name)) };
         if !prepared.types.is_empty() && prepared.types.len() != values.len() {
@@ -500,18 +509,13 @@ impl SqlContext {
         }
         let parameters = match values.is_empty() {
             true => Parameters::None,
-            false => Parameters::Positional(self.constants(values, &prepared.types, cancellation).await?),
+            false => Parameters::Positional(self.constants(values, &prepared.types, caller).await?),
         };
-        self.run(&prepared.text, &parameters, cancellation.clone()).await
+        self.run(&prepared.text, &parameters, caller.clone()).await
     }
 
     /// The values of constant expressions, cast to `types` where those are declared.
-    async fn constants(
-        &self,
-        values: &[ast::Expr],
-        types: &[String],
-        cancellation: &Cancellation,
-    ) -> Result<Vec<ScalarValue>> {
+    async fn constants(&self, values: &[ast::Expr], types: &[String], caller: &Caller) -> Result<Vec<ScalarValue>> {
         let items: Vec<String> = values
             .iter()
             .enumerate()
@@ -521,7 +525,7 @@ impl SqlContext {
             })
             .collect();
         let select = format!("SELECT {}", items.join(", "));
-        let outcome = self.run(&select, &Parameters::None, cancellation.clone()).await?;
+        let outcome = self.run(&select, &Parameters::None, caller.clone()).await?;
         let batches: Vec<RecordBatch> = outcome.stream.try_collect().await.map_err(of_execution)?;
         match batches.iter().find(|batch| batch.num_rows() == 1) {
             Some(row) => row

@@ -46,7 +46,8 @@ impl LocalConfig {
 /// Runs graphs on threads of this process.
 ///
 /// Each worker is a thread that runs the synchronous bodies it is given. Bodies that wait are polled by a tokio runtime,
-/// which the executor does not own; their worker counts as taken, so that workers bound all that runs.
+/// which the executor does not own; their worker counts as taken, so that workers bound all that runs, but for
+/// [light gangs](dolmen_graph::TaskOptions::is_light).
 ///
 /// Dropping it [closes](Self::close) it without waiting.
 #[derive(Debug)]
@@ -74,6 +75,12 @@ impl LocalExecutor {
 
     fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// Whether this thread runs a task of this executor now.
+    #[must_use]
+    pub fn is_in_task(&self) -> bool {
+        self.engine.current().is_some()
     }
 
     engine_methods!();

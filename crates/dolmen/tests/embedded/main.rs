@@ -7,5 +7,6 @@ mod fake_store;
 mod remote;
 mod sessions;
 mod spilling;
+mod stages;
 mod tasks;
 mod writing;

@@ -175,3 +175,14 @@ fn limits_and_access_are_not_for_statements() {
     assert!(!told.contains("wJalr") && told.contains("***"), "{told}");
     assert!(!format!("{session:?}").contains("wJalr"));
 }
+
+#[test]
+fn a_long_condition_is_taken_apart() {
+    let session = Session::builder().threads(1).build().unwrap();
+    session.sql("CREATE TABLE t AS SELECT x, x % 7 AS k FROM range(100) AS r(x)").execute_blocking().unwrap();
+    let conditions: Vec<String> = (0..60).map(|n| format!("a.k <> {}", 1000 + n)).collect();
+    let sql = format!("SELECT count(*) FROM t a, t b WHERE {} AND a.x = b.x", conditions.join(" AND "));
+    let plan = session.sql(sql.as_str()).explain_blocking().unwrap();
+    assert!(plan.contains("HashJoin") && !plan.contains("CrossJoin"), "{plan}");
+    assert_eq!(session.sql(sql).rows_blocking::<i64>().unwrap(), [100]);
+}

@@ -47,6 +47,15 @@ fn tasks_query_their_session() {
 }
 
 #[test]
+fn a_task_of_the_only_worker_queries_in_stages() {
+    let session = Session::builder().threads(1).setting("execution_form", "staged").build().unwrap();
+    let of_task = session.clone();
+    let sql = "SELECT count(DISTINCT x % 7) FROM range(1000) AS t(x)";
+    let query = delayed(move || of_task.sql(sql).rows_blocking::<i64>().unwrap());
+    assert_eq!(session.compute_blocking(query.call(())).unwrap(), [7]);
+}
+
+#[test]
 fn an_error_names_the_task() {
     let session = Session::builder().threads(1).build().unwrap();
     let fail = delayed(|| -> u64 { panic!("no stone") }).named("dig");

@@ -38,7 +38,7 @@ pub(crate) struct ExchangeStore {
 pub(super) struct Block {
     pub(super) batches: Vec<RecordBatch>,
     /// Counts its bytes while it is in memory for want of having been written.
-    kept: Option<Kept>,
+    _kept: Option<Kept>,
 }
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl ExchangeStore {
         let before = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
         let kept = Kept { bytes, of: Arc::clone(&self.memory_bytes) };
         let is_room = before.saturating_add(bytes) <= self.memory_max;
-        let block = Block { batches, kept: Some(kept) };
+        let block = Block { batches, _kept: Some(kept) };
         let id = self.blocks.put(block, reservation, 0);
         if !is_room {
             self.blocks
@@ -124,7 +124,7 @@ impl BlockCodec<Block> for Codec {
         while !buffer.is_empty() {
             batches.extend(decoder.decode(&mut buffer)?);
         }
-        Ok(Block { batches, kept: None })
+        Ok(Block { batches, _kept: None })
     }
 }
 

@@ -19,8 +19,8 @@ pub(super) struct Described {
     pub(super) stage: StageId,
     /// Everything that its tasks run; several plans if they do different things.
     pub(super) plans: Vec<Arc<dyn ExecutionPlan>>,
-    /// What all its tasks make, in bytes, if the statistics say.
-    pub(super) bytes: Option<usize>,
+    /// The plan whose rows all its tasks make, with everything below; `None` if they make none.
+    pub(super) whole: Option<Arc<dyn ExecutionPlan>>,
 }
 
 /// The stages of `plan` as text.
@@ -57,7 +57,8 @@ fn describe(text: &mut String, graph: &TaskGraph, described: &Described) {
     if !inputs.is_empty() {
         let _ = write!(text, ", reads {}", inputs.join(", "));
     }
-    if let Some(bytes) = described.bytes {
+    let whole = described.whole.as_ref();
+    if let Some(bytes) = whole.and_then(|whole| estimated_bytes(whole.as_ref(), &StatisticsContext::new())) {
         let _ = write!(text, ", makes about {}", format_bytes(bytes as u64));
     }
     text.push('\n');
@@ -69,8 +70,8 @@ fn describe(text: &mut String, graph: &TaskGraph, described: &Described) {
 }
 
 /// The bytes of a plan's rows by its statistics.
-pub(super) fn estimated_bytes(plan: &dyn ExecutionPlan) -> Option<usize> {
-    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new()).ok()?;
+pub(super) fn estimated_bytes(plan: &dyn ExecutionPlan, context: &StatisticsContext) -> Option<usize> {
+    let statistics = context.compute(plan, &StatisticsArgs::new()).ok()?;
     match statistics.total_byte_size {
         Precision::Exact(bytes) | Precision::Inexact(bytes) => Some(bytes),
         Precision::Absent => None,

@@ -12,6 +12,7 @@
 //! In the *staged* form it is cut where rows change their partition, and what one stage makes waits for the next in memory
 //! or on disk: slower, and possible where the pipelined form would need more memory than there is.
 
+mod choose;
 mod exchange;
 mod explain;
 mod options;
@@ -36,8 +37,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
-pub use options::{Form, LoweringOptions};
+pub(crate) use options::{Form, LoweringOptions};
 
+use choose::Needs;
 use explain::Described;
 use rows::{RowStream, Rows};
 
@@ -92,6 +94,12 @@ pub(crate) async fn run_holding(
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
 }
 
+/// Has the plans of a statement run without workers of the scheduler: in one piece.
+pub(crate) fn take_no_worker(state: &mut SessionState) {
+    let options = LoweringOptions { execution_form: Form::Pipelined };
+    state.config_mut().options_mut().extensions.insert(options);
+}
+
 fn form_of(state: &SessionState) -> Form {
     state.config_options().extensions.get::<LoweringOptions>().map_or(Form::Auto, |options| options.execution_form)
 }
@@ -108,11 +116,16 @@ async fn or_staged(
     {
         drop(rows);
         let mut builder = GraphBuilder::new();
-        let lowered = staged(&state, &plan, None, &mut builder).await?;
+        // The estimate was too low, or there was none.
+        let n_partitions = PARTITIONS_AGAIN * state.config().target_partitions();
+        let lowered = staged(&state, &plan, n_partitions, None, &mut builder).await?;
         return start(&source, builder, lowered);
     }
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
 }
+
+/// Partitions for each thread of a plan that runs again in stages.
+const PARTITIONS_AGAIN: usize = 16;
 
 /// A plan whose tasks are in a graph.
 struct Lowered {
@@ -129,33 +142,41 @@ async fn lower(
     hold: Option<Hold>,
     builder: &mut GraphBuilder,
 ) -> Result<(Form, Lowered)> {
+    let physical = state.create_physical_plan(plan).await?;
     // What shows a plan, or what its operators counted, shows it in one piece.
     let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-    if form_of(state) == Form::Staged && !is_showing {
-        return Ok((Form::Staged, staged(state, plan, hold, builder).await?));
+    let form = if is_showing { Form::Pipelined } else { form_of(state) };
+    if form != Form::Pipelined {
+        let needs = Needs::of(&physical);
+        let pool = &state.runtime_env().memory_pool;
+        if form == Form::Staged || needs.are_large(pool.as_ref()) {
+            let n_partitions = needs.n_partitions(pool.as_ref(), state.config().target_partitions());
+            drop(physical);
+            return Ok((Form::Staged, staged(state, plan, n_partitions, hold, builder).await?));
+        }
     }
-    let plan = state.create_physical_plan(plan).await?;
-    Ok((Form::Pipelined, pipeline::lower(&plan, &Arc::new(TaskContext::from(state)), hold, builder)?))
+    Ok((Form::Pipelined, pipeline::lower(&physical, &Arc::new(TaskContext::from(state)), hold, builder)?))
 }
 
 async fn staged(
     state: &SessionState,
     plan: &LogicalPlan,
+    n_partitions: usize,
     hold: Option<Hold>,
     builder: &mut GraphBuilder,
 ) -> Result<Lowered> {
     let store = state.config().get_extension::<ExchangeStore>();
     let store = store.ok_or_else(|| DataFusionError::Internal("a session without a place for rows".to_owned()))?;
-    let state = staged_state(state);
+    let state = staged_state(state, n_partitions);
     let plan = state.create_physical_plan(plan).await?;
     staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, hold, builder)
 }
 
 /// The state that plans a statement for stages: more partitions than threads, each of which runs without the others.
-fn staged_state(state: &SessionState) -> SessionState {
+fn staged_state(state: &SessionState, n_partitions: usize) -> SessionState {
     let mut state = state.clone();
     let options = state.config_mut().options_mut();
-    options.execution.target_partitions = 4 * options.execution.target_partitions.max(1);
+    options.execution.target_partitions = n_partitions;
     // Scans that share files, and filters that one partition finds for another.
     options.execution.enable_file_stream_work_stealing = false;
     options.optimizer.enable_dynamic_filter_pushdown = false;

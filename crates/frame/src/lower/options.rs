@@ -7,10 +7,9 @@ use datafusion::error::{DataFusionError, Result};
 
 /// Settings of plans as tasks.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct LoweringOptions {
+pub(crate) struct LoweringOptions {
     /// How plans run.
-    pub execution_form: Form,
+    pub(crate) execution_form: Form,
 }
 
 const FORM: &str = "execution_form";
@@ -52,7 +51,7 @@ impl ConfigExtension for LoweringOptions {
 
 /// How a plan becomes tasks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Pipelined, unless the memory limit asks for stages.
     #[default]
     Auto,

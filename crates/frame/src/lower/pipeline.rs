@@ -20,7 +20,7 @@ use futures::StreamExt;
 use futures::future::{Either, select};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::explain::{Described, estimated_bytes};
+use super::explain::Described;
 use super::receive::ReceiveExec;
 use super::rows::{Failure, Rows};
 use super::{Hold, Lowered, external};
@@ -58,7 +58,7 @@ pub(super) fn lower(
         .options(TaskOptions::light_gang());
     let stage = builder.add_stage(stage).map_err(external)?;
     builder.add_output_all(stage).map_err(external)?;
-    let described = Described { stage, plans, bytes: estimated_bytes(plan.as_ref()) };
+    let described = Described { stage, plans, whole: Some(Arc::clone(plan)) };
     Ok(Lowered { schema: plan.schema(), rows: Rows { batches, failure }, stages: vec![described] })
 }
 

@@ -33,7 +33,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::exchange::{ExchangeStore, OutputValue, Writer};
-use super::explain::{Described, estimated_bytes, stage_name};
+use super::explain::{Described, stage_name};
 use super::pipeline::{Done, hand_over};
 use super::read::{ReadExec, Reads};
 use super::rows::{Failure, Rows};
@@ -56,8 +56,8 @@ pub(super) fn lower(
         1 => cutter.fragment(plan, &mut inputs)?,
         _ => cutter.read_all(plan, &mut inputs)?,
     };
-    let bytes = estimated_bytes(plan.as_ref());
-    let last = cutter.add("rows", top, bytes, inputs, Goes::Out(Mutex::new(Some((sender, hold)))))?;
+    let whole = Some(Arc::clone(plan));
+    let last = cutter.add("rows", top, whole, inputs, Goes::Out(Mutex::new(Some((sender, hold)))))?;
     let stages = cutter.stages;
     builder.add_output_all(last).map_err(external)?;
     Ok(Lowered { schema: plan.schema(), rows: Rows { batches, failure }, stages })
@@ -156,7 +156,7 @@ impl Cutter<'_> {
         let stage = self.add(
             &stage_name(fragment.as_ref()),
             fragment,
-            estimated_bytes(plan.as_ref()),
+            Some(Arc::clone(plan)),
             of_stage,
             Goes::Into(partitioning),
         )?;
@@ -191,7 +191,7 @@ impl Cutter<'_> {
         &mut self,
         key: &str,
         plan: Arc<dyn ExecutionPlan>,
-        bytes: Option<usize>,
+        whole: Option<Arc<dyn ExecutionPlan>>,
         inputs: Vec<Input>,
         goes: Goes,
     ) -> Result<StageId> {
@@ -222,7 +222,7 @@ impl Cutter<'_> {
             stage = stage.input(*before, Wiring::All);
         }
         let stage = self.builder.add_stage(stage).map_err(external)?;
-        self.stages.push(Described { stage, plans, bytes });
+        self.stages.push(Described { stage, plans, whole });
         Ok(stage)
     }
 }

@@ -6,7 +6,7 @@
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
 /// Operators between two casts. More than people write, so that ordinary plans have none.
 const N_OPERATORS: usize = 32;
@@ -34,7 +34,8 @@ fn is_long(expr: &Expr) -> bool {
     let mut expr = expr;
     for _ in 0..N_OPERATORS {
         match expr {
-            Expr::BinaryExpr(BinaryExpr { left, .. }) => expr = left,
+            // A condition is taken apart at its ANDs and ORs, and would not be at a cast.
+            Expr::BinaryExpr(BinaryExpr { left, op, .. }) if !matches!(op, Operator::And | Operator::Or) => expr = left,
             _ => return false,
         }
     }

@@ -11,11 +11,12 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::SessionState;
 use dolmen_storage::Stores;
 
-use crate::cancel::Cancellation;
 use crate::catalog::{Catalog, Name, Relation, View};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
+use crate::lower;
 use crate::sql::plan::plan_query;
+use crate::statement::Caller;
 
 /// The relations of one statement.
 ///
@@ -32,7 +33,7 @@ pub(crate) struct Scope {
     resolved: Arc<RwLock<HashMap<Name, Arc<dyn TableProvider>>>>,
     /// Views that are being planned, outermost first.
     expanding: Vec<Name>,
-    cancellation: Cancellation,
+    caller: Caller,
 }
 
 impl fmt::Debug for Scope {
@@ -42,28 +43,26 @@ impl fmt::Debug for Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(
-        catalog: Arc<Catalog>,
-        base: Arc<SessionState>,
-        stores: Arc<Stores>,
-        cancellation: Cancellation,
-    ) -> Self {
+    pub(crate) fn new(catalog: Arc<Catalog>, base: Arc<SessionState>, stores: Arc<Stores>, caller: Caller) -> Self {
         let (calls, resolved) = (Arc::default(), Arc::default());
-        Self { catalog, base, stores, calls, resolved, expanding: Vec::new(), cancellation }
+        Self { catalog, base, stores, calls, resolved, expanding: Vec::new(), caller }
     }
 
     /// The session's state with this scope as its catalog.
     pub(crate) fn state(&self) -> SessionState {
         let mut state = self.base.as_ref().clone();
         state.register_catalog_list(Arc::new(Catalogs(self.clone())));
-        state.config_mut().set_extension(Arc::new(self.cancellation.clone()));
+        state.config_mut().set_extension(Arc::new(self.caller.cancellation.clone()));
+        if self.caller.holds_worker {
+            lower::take_no_worker(&mut state);
+        }
         state.mark_start_execution();
         state
     }
 
-    /// What stops the statement.
-    pub(crate) fn cancellation(&self) -> &Cancellation {
-        &self.cancellation
+    /// Who runs the statement.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Lets `name` stand for a call of a reading function.

@@ -1,0 +1,152 @@
+//! Statements as tasks: what EXPLAIN TASKS says, what runs, and what memory it takes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dolmen::Session;
+use dolmen::graph::{EventKind, Executor as _};
+use futures::StreamExt;
+
+const GROUPS: &str = "SELECT k % 1000 AS g, count(*) AS n, max(s) AS m FROM t GROUP BY g ORDER BY g";
+
+fn session(form: &str, threads: usize, memory_limit: u64) -> Session {
+    let session = Session::builder().threads(threads).memory_limit(memory_limit).setting("execution_form", form);
+    let session = session.build().unwrap();
+    let table = "CREATE TABLE t AS SELECT x AS k, 'a text of some length ' || x AS s FROM range(200000) AS r(x)";
+    session.sql(table).execute_blocking().unwrap();
+    session
+}
+
+/// The stages that EXPLAIN TASKS names, with their numbers of tasks.
+fn explained(session: &Session, sql: &str) -> BTreeMap<String, u32> {
+    let rows: Vec<(String, String)> = session.sql(format!("EXPLAIN TASKS {sql}")).rows_blocking().unwrap();
+    let lines = rows[0].1.lines().filter(|line| !line.starts_with(' '));
+    lines
+        .map(|line| {
+            let (key, rest) = line.split_once(": ").unwrap();
+            (key.to_owned(), rest.split_whitespace().next().unwrap().parse().unwrap())
+        })
+        .collect()
+}
+
+/// The stages whose tasks run while `sql` does, with the numbers of tasks that finish.
+fn ran(session: &Session, sql: &str) -> BTreeMap<String, u32> {
+    let mut events = session.executor().unwrap().events();
+    session.sql(sql).collect_blocking().unwrap();
+    let mut keys = BTreeMap::new();
+    let mut finished = BTreeMap::new();
+    let mut read = Vec::new();
+    while !read.iter().any(|event: &dolmen::graph::Event| matches!(event.kind, EventKind::RunFinished { .. })) {
+        assert!(events.wait(Duration::from_secs(20)), "the run does not end");
+        assert_eq!(events.read(&mut read), 0);
+    }
+    for event in read {
+        match event.kind {
+            EventKind::StageStarted { stage, key, .. } => drop(keys.insert(stage, key.to_string())),
+            EventKind::TaskFinished { task, .. } => *finished.entry(task.stage).or_default() += 1,
+            _ => {}
+        }
+    }
+    finished.into_iter().map(|(stage, n)| (keys[&stage].clone(), n)).collect()
+}
+
+#[test]
+fn what_is_explained_is_what_runs() {
+    for form in ["pipelined", "staged"] {
+        for threads in [1, 2] {
+            let session = session(form, threads, 1 << 30);
+            let explained = explained(&session, GROUPS);
+            assert_eq!(explained.len() > 2, form == "staged", "{explained:?}");
+            assert_eq!(ran(&session, GROUPS), explained, "{form}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn both_forms_give_the_same_rows() {
+    let queries = [
+        GROUPS,
+        "SELECT a.k, b.s FROM t a JOIN t b ON a.k = b.k + 1 WHERE a.k % 3 = 0 ORDER BY a.k DESC LIMIT 1000",
+        "SELECT count(*) FROM t a FULL JOIN (SELECT k * 2 AS k FROM t) b ON a.k = b.k",
+        "SELECT k FROM t WHERE k NOT IN (SELECT k * 2 FROM t) AND k < 20 ORDER BY k",
+        "SELECT sum(d) FROM (SELECT k - lag(k) OVER (PARTITION BY k % 10 ORDER BY k) AS d FROM t)",
+        "SELECT count(*) FROM (SELECT k % 7 FROM t UNION SELECT k % 11 FROM t EXCEPT SELECT 3)",
+        "SELECT k FROM t WHERE k > (SELECT avg(k) FROM t) ORDER BY k LIMIT 3",
+        "SELECT count(*) FROM t WHERE k < 0 GROUP BY s",
+        "SELECT NULLIF(k % 3, 0) AS g, count(*) FROM t GROUP BY g ORDER BY g NULLS FIRST",
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 50) SELECT sum(n) FROM r JOIN t ON n = k",
+    ];
+    for threads in [1, 2] {
+        let [pipelined, staged] = ["pipelined", "staged"].map(|form| session(form, threads, 1 << 30));
+        for query in queries {
+            let table = |session: &Session| session.sql(query).table_blocking().unwrap();
+            assert_eq!(table(&pipelined), table(&staged), "{query}");
+        }
+    }
+}
+
+#[test]
+fn stages_spill_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Session::builder().threads(2).memory_limit(24 << 20).temp_dir(folder.path());
+    let session = builder.setting("execution_form", "staged").build().unwrap();
+    let files = || {
+        let mut folders = vec![folder.path().to_owned()];
+        let mut n_files = 0;
+        while let Some(next) = folders.pop() {
+            for entry in std::fs::read_dir(next).unwrap().map(Result::unwrap) {
+                match entry.file_type().unwrap().is_dir() {
+                    true => folders.push(entry.path()),
+                    // The folder's own lock.
+                    false => n_files += usize::from(entry.metadata().unwrap().len() > 0),
+                }
+            }
+        }
+        n_files
+    };
+    // Some 40 MB of rows go from the scan to the sort.
+    let sql = "SELECT x, 'a text of some length ' || x AS s FROM range(600000) AS r(x) ORDER BY s";
+    let mut rows = session.sql(sql).stream_blocking().unwrap();
+    assert!(rows.next().unwrap().unwrap().num_rows() > 0);
+    assert!(files() > 0, "nothing is on disk");
+    assert!(rows.map(|batch| batch.unwrap().num_rows()).sum::<usize>() > 500_000);
+    let mut rows = session.sql(sql).stream_blocking().unwrap();
+    rows.next().unwrap().unwrap();
+    drop(rows);
+    for _ in 0..500 {
+        if files() > 0 || session.memory_used_bytes() > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert_eq!((files(), session.memory_used_bytes()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_reader_who_waits_holds_nobody_up() {
+    for form in ["pipelined", "staged"] {
+        let session = session(form, 1, 1 << 30);
+        let mut slow: Vec<_> = Vec::new();
+        for _ in 0..3 {
+            let mut rows = session.sql("SELECT * FROM t ORDER BY s").stream().await.unwrap();
+            rows.next().await.unwrap().unwrap();
+            slow.push(rows);
+        }
+        let rows = session.sql("SELECT count(*) FROM t").timeout(Duration::from_secs(60)).rows::<i64>().await;
+        assert_eq!(rows.unwrap(), [200_000], "{form}");
+        let sum = dolmen::prelude::delayed(|| 40 + 2);
+        assert_eq!(session.compute(sum.call(())).await.unwrap(), 42);
+    }
+}
+
+#[test]
+fn a_query_without_memory_runs_again_in_stages() {
+    // The statistics of VALUES and ranges say nothing of what comes of them.
+    let sql = "SELECT count(*), sum(a.n) FROM (SELECT x % 400000 AS k, count(*) AS n FROM range(800000) AS r(x) GROUP BY k) a \
+               JOIN (SELECT x AS k, 'a text of some length ' || x AS s FROM range(400000) AS r(x)) b ON a.k = b.k AND s <> ''";
+    let run = |form: &str| {
+        let session =
+            Session::builder().threads(2).memory_limit(40 << 20).setting("execution_form", form).build().unwrap();
+        session.sql(sql).rows_blocking::<(i64, i64)>()
+    };
+    assert_eq!(run("auto").unwrap(), [(400_000, 800_000)]);
+}

@@ -1,0 +1,96 @@
+//! Which form a plan takes, and how many partitions it has in stages.
+
+use std::sync::Arc;
+
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::statistics::StatisticsContext;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+
+use super::explain::estimated_bytes;
+
+/// What the operators of a plan may hold at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// Together, in bytes.
+    all_bytes: usize,
+    /// The one that may hold most.
+    largest_bytes: usize,
+}
+
+/// Bytes in memory for one byte in a file, and for the tables and keys that operators add to rows.
+const GROWTH: usize = 3;
+
+/// Partitions of a staged plan, for each thread at the least and in all at the most.
+const PARTITIONS_MIN: usize = 4;
+const PARTITIONS_MAX: usize = 256;
+
+/// The part of the limit that operators may plan to hold when all partitions run at once.
+const PIPELINED_SHARE: usize = 4;
+
+impl Needs {
+    /// By the statistics of what the operators read, or by the sizes of files where there are none.
+    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
+        let mut needs = Self { all_bytes: 0, largest_bytes: 0 };
+        // Made once: it remembers what it has found for each node.
+        needs.add(plan, &StatisticsContext::new());
+        needs
+    }
+
+    /// Adds what `plan` may hold; gives the bytes of its rows.
+    fn add(&mut self, plan: &Arc<dyn ExecutionPlan>, statistics: &StatisticsContext) -> usize {
+        let children: Vec<usize> = plan.children().into_iter().map(|child| self.add(child, statistics)).collect();
+        let input: usize = children.iter().sum();
+        let held = if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+            if aggregate.group_expr().is_empty() { 0 } else { input }
+        } else if let Some(sort) = plan.downcast_ref::<SortExec>() {
+            if sort.fetch().is_some() { 0 } else { input }
+        } else if plan.is::<WindowAggExec>() || plan.is::<BoundedWindowAggExec>() {
+            input
+        } else if plan.is::<HashJoinExec>() || plan.is::<NestedLoopJoinExec>() || plan.is::<CrossJoinExec>() {
+            children.first().copied().unwrap_or(0)
+        } else {
+            0
+        };
+        self.all_bytes = self.all_bytes.saturating_add(held);
+        self.largest_bytes = self.largest_bytes.max(held);
+        let known = estimated_bytes(plan.as_ref(), statistics);
+        match children.is_empty() {
+            true => known.or_else(|| file_bytes(plan)).unwrap_or(0).saturating_mul(GROWTH),
+            // Estimates of operators are guesses; they only ever lower what comes in.
+            false => known.map_or(input, |bytes| bytes.saturating_mul(GROWTH).min(input.max(1))),
+        }
+    }
+
+    /// Whether operators may need more than what a pipelined plan can have of the limit.
+    pub(super) fn are_large(&self, pool: &dyn MemoryPool) -> bool {
+        match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => self.all_bytes > limit / PIPELINED_SHARE,
+            MemoryLimit::Infinite | MemoryLimit::Unknown => false,
+        }
+    }
+
+    /// So many partitions that one for each thread fits.
+    pub(super) fn n_partitions(&self, pool: &dyn MemoryPool, threads: usize) -> usize {
+        let threads = threads.max(1);
+        let wanted = match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => self.largest_bytes.div_ceil((limit / (4 * threads)).max(1)),
+            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
+        };
+        wanted.clamp(PARTITIONS_MIN * threads, PARTITIONS_MAX.max(PARTITIONS_MIN * threads))
+    }
+}
+
+/// The size of the files of a scan.
+fn file_bytes(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+    let source = plan.downcast_ref::<DataSourceExec>()?;
+    let config = source.data_source().downcast_ref::<FileScanConfig>()?;
+    let files = config.file_groups.iter().flat_map(|group| group.iter());
+    let bytes = files.map(|file| file.effective_size()).sum::<u64>();
+    usize::try_from(bytes).ok()
+}
