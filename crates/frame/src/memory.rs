@@ -85,7 +85,9 @@ impl MemoryPool for BudgetPool {
         let mut operators = self.operators();
         let can_spill = reservation.consumer().can_spill();
         if can_spill {
-            let others = self.budget.used_bytes().saturating_sub(operators.spillable_bytes);
+            // What can be dropped at once is as good as free.
+            let kept_bytes = operators.spillable_bytes.saturating_add(self.budget.clean_bytes());
+            let others = self.budget.used_bytes().saturating_sub(kept_bytes);
             let shared = self.budget.limit_bytes().saturating_sub(others);
             let share = shared / operators.n_spillable.max(1);
             let share = if is_sorter(reservation.consumer()) { share / 2 } else { share };

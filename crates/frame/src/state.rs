@@ -54,6 +54,9 @@ pub(crate) fn build_state(
         // Each sort sets this aside for merging what it spills; all of a plan together must leave most of a small limit.
         let reservation = &mut options.execution.sort_spill_reservation_bytes;
         *reservation = (*reservation).min(limit_bytes / (4 * threads));
+        // A writer holds the rows of a group until it is full.
+        let group_rows = &mut options.execution.parquet.max_row_group_size;
+        *group_rows = (*group_rows).min((limit_bytes / ROW_GROUP_SHARE).max(ROW_GROUP_MIN));
     }
     if let Some(batch_size) = batch_size {
         options.execution.batch_size = size(batch_size.get())?;
@@ -68,6 +71,11 @@ pub(crate) fn build_state(
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(plan::long_chain::LongChains));
     Ok(builder.build())
 }
+
+/// Rows of a group in a Parquet file that is written: some hundred bytes each, in an eighth of a small limit, but not so few
+/// that readers suffer.
+const ROW_GROUP_SHARE: usize = 800;
+const ROW_GROUP_MIN: usize = 64 << 10;
 
 /// Bytes of a row on the build side of a join, with its entry in the hash table, where statistics know the rows only.
 const BUILD_ROW_BYTES: usize = 16;

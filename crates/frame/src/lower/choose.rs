@@ -23,8 +23,11 @@ pub(super) struct Needs {
     largest_bytes: usize,
 }
 
-/// Bytes in memory for one byte in a file, and for the tables and keys that operators add to rows.
-const GROWTH: usize = 3;
+/// Bytes that operators hold for one byte of rows: the rows, and tables and keys of them.
+const GROWTH: usize = 2;
+
+/// Bytes of rows for one byte in a file that says nothing else of them.
+const FILE_GROWTH: usize = 2;
 
 /// Partitions of a staged plan, for each thread at the least and in all at the most.
 const PARTITIONS_MIN: usize = 4;
@@ -86,11 +89,11 @@ impl Needs {
     }
 }
 
-/// The size of the files of a scan.
+/// The bytes of the rows of a scan, by its files.
 fn file_bytes(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let source = plan.downcast_ref::<DataSourceExec>()?;
     let config = source.data_source().downcast_ref::<FileScanConfig>()?;
     let files = config.file_groups.iter().flat_map(|group| group.iter());
     let bytes = files.map(|file| file.effective_size()).sum::<u64>();
-    usize::try_from(bytes).ok()
+    Some(usize::try_from(bytes).ok()?.saturating_mul(FILE_GROWTH))
 }

@@ -30,6 +30,8 @@ pub(crate) struct ExchangeStore {
     memory_max: usize,
     /// Bytes that one task collects before it hands them over.
     buffer_max: usize,
+    /// Bytes of a block, unless a single batch has more: who reads many outputs at once holds a block of each.
+    block_max: usize,
     memory_bytes: Arc<AtomicUsize>,
 }
 
@@ -59,6 +61,13 @@ const MEMORY_SHARE: usize = 4;
 /// The largest part of a task's rows that waits to be divided, even if there is much memory.
 const BUFFER_MAX: usize = 64 << 20;
 
+/// Blocks of the largest size that the limit has room for.
+const BLOCKS_IN_LIMIT: usize = 256;
+
+/// Smaller blocks are not worth files of their own; larger ones save nothing.
+const BLOCK_MIN: usize = 256 << 10;
+const BLOCK_MAX: usize = 8 << 20;
+
 impl ExchangeStore {
     pub(crate) fn new(budget: &Arc<MemoryBudget>, temp: Arc<TempFolder>, threads: usize) -> Self {
         let limit = budget.limit_bytes();
@@ -67,6 +76,7 @@ impl ExchangeStore {
             consumer: budget.consumer("rows between stages"),
             memory_max: limit / MEMORY_SHARE,
             buffer_max: (limit / (8 * threads.max(1))).clamp(1 << 20, BUFFER_MAX),
+            block_max: (limit / BLOCKS_IN_LIMIT).clamp(BLOCK_MIN, BLOCK_MAX),
             memory_bytes: Arc::default(),
         }
     }
@@ -252,10 +262,19 @@ impl Writer {
             if pending.whole.is_empty() {
                 continue;
             }
-            let bytes = pending.whole.iter().map(batch_bytes).sum::<usize>();
-            let reservation = self.reservation.split(pending.bytes.min(self.reservation.size()));
-            let reservation = resized(reservation, bytes);
-            blocks.push(self.output.store.put(pending.whole, reservation)?);
+            let mut reservation = self.reservation.split(pending.bytes.min(self.reservation.size()));
+            let store = &self.output.store;
+            let (mut block, mut block_bytes) = (Vec::new(), 0);
+            for batch in pending.whole {
+                let bytes = batch_bytes(&batch);
+                if block_bytes > 0 && block_bytes + bytes > store.block_max {
+                    blocks.push(store.put(std::mem::take(&mut block), part(&mut reservation, block_bytes))?);
+                    block_bytes = 0;
+                }
+                block.push(batch);
+                block_bytes += bytes;
+            }
+            blocks.push(store.put(block, part(&mut reservation, block_bytes))?);
         }
         self.reservation.free();
         Ok(())
@@ -267,9 +286,11 @@ impl Writer {
     }
 }
 
-fn resized(mut reservation: Reservation, bytes: usize) -> Reservation {
-    reservation.resize(bytes);
-    reservation
+/// Takes `bytes` out of a reservation, beyond it if it has less: the rows are there.
+fn part(reservation: &mut Reservation, bytes: usize) -> Reservation {
+    let mut part = reservation.split(bytes.min(reservation.size()));
+    part.resize(bytes);
+    part
 }
 
 impl Pending {

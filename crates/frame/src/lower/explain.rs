@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use datafusion::common::stats::Precision;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -69,13 +69,19 @@ fn describe(text: &mut String, graph: &TaskGraph, described: &Described) {
     }
 }
 
-/// The bytes of a plan's rows by its statistics.
+/// The bytes of a plan's rows in memory by its statistics. Sizes in files say little: what repeats takes little room there.
 pub(super) fn estimated_bytes(plan: &dyn ExecutionPlan, context: &StatisticsContext) -> Option<usize> {
     let statistics = context.compute(plan, &StatisticsArgs::new()).ok()?;
-    match statistics.total_byte_size {
-        Precision::Exact(bytes) | Precision::Inexact(bytes) => Some(bytes),
-        Precision::Absent => None,
-    }
+    let by_rows = statistics.num_rows.get_value().map(|rows| rows.saturating_mul(row_bytes(&plan.schema())));
+    let by_bytes = statistics.total_byte_size.get_value().copied();
+    by_rows.max(by_bytes)
+}
+
+/// Bytes of a text or another value of any length, where nothing is known of it.
+const VALUE_BYTES: usize = 48;
+
+fn row_bytes(schema: &Schema) -> usize {
+    schema.fields().iter().map(|field| field.data_type().primitive_width().unwrap_or(VALUE_BYTES)).sum()
 }
 
 /// What a stage does, in one word: the operator that its rows come from.
