@@ -124,6 +124,9 @@ async fn or_staged(
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
 }
 
+/// The share of keys from which on a table indexed by key is smaller than a hash table.
+const KEY_DENSITY_MIN: f64 = 0.3;
+
 /// Partitions for each thread of a plan that runs again in stages.
 const PARTITIONS_AGAIN: usize = 16;
 
@@ -183,6 +186,9 @@ fn staged_state(state: &SessionState, n_partitions: usize) -> SessionState {
     options.optimizer.enable_join_dynamic_filter_pushdown = false;
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    // One partition has few of the keys between the smallest and the largest, and a table indexed by key has room for all.
+    let density = &mut options.execution.perfect_hash_join_min_key_density;
+    *density = density.max(KEY_DENSITY_MIN);
     // Rows that only go to another task to spread them would be written for that.
     options.optimizer.enable_round_robin_repartition = false;
     state
