@@ -38,15 +38,20 @@ const PIPELINED_SHARE: usize = 4;
 
 impl Needs {
     /// By the statistics of what the operators read, or by the sizes of files where there are none.
-    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
+    pub(super) fn of(plan: &Arc<dyn ExecutionPlan>, pool: &dyn MemoryPool) -> Self {
+        // What all scans bring in fits most of the time; then nothing is asked of the operators, which takes time.
+        let most = Self::with(plan, None);
+        if most.are_large(pool) { Self::with(plan, Some(&StatisticsContext::new())) } else { most }
+    }
+
+    fn with(plan: &Arc<dyn ExecutionPlan>, statistics: Option<&StatisticsContext>) -> Self {
         let mut needs = Self { all_bytes: 0, largest_bytes: 0 };
-        // Made once: it remembers what it has found for each node.
-        needs.add(plan, &StatisticsContext::new());
+        needs.add(plan, statistics);
         needs
     }
 
-    /// Adds what `plan` may hold; gives the bytes of its rows.
-    fn add(&mut self, plan: &Arc<dyn ExecutionPlan>, statistics: &StatisticsContext) -> usize {
+    /// Adds what `plan` may hold; gives the bytes of its rows. Without statistics, operators pass on what they read.
+    fn add(&mut self, plan: &Arc<dyn ExecutionPlan>, statistics: Option<&StatisticsContext>) -> usize {
         let children: Vec<usize> = plan.children().into_iter().map(|child| self.add(child, statistics)).collect();
         let input: usize = children.iter().sum();
         let held = if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
@@ -62,12 +67,13 @@ impl Needs {
         };
         self.all_bytes = self.all_bytes.saturating_add(held);
         self.largest_bytes = self.largest_bytes.max(held);
-        let known = estimated_bytes(plan.as_ref(), statistics);
-        match children.is_empty() {
-            true => known.or_else(|| file_bytes(plan)).unwrap_or(0).saturating_mul(GROWTH),
-            // Estimates of operators are guesses; they only ever lower what comes in.
-            false => known.map_or(input, |bytes| bytes.saturating_mul(GROWTH).min(input.max(1))),
+        if children.is_empty() {
+            let known = estimated_bytes(plan.as_ref(), &StatisticsContext::new()).or_else(|| file_bytes(plan));
+            return known.unwrap_or(0).saturating_mul(GROWTH);
         }
+        // Estimates of operators are guesses; they only ever lower what comes in.
+        let known = statistics.and_then(|statistics| estimated_bytes(plan.as_ref(), statistics));
+        known.map_or(input, |bytes| bytes.saturating_mul(GROWTH).min(input.max(1)))
     }
 
     /// Whether operators may need more than what a pipelined plan can have of the limit.

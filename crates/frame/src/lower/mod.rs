@@ -150,8 +150,8 @@ async fn lower(
     let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     let form = if is_showing { Form::Pipelined } else { form_of(state) };
     if form != Form::Pipelined {
-        let needs = Needs::of(&physical);
         let pool = &state.runtime_env().memory_pool;
+        let needs = Needs::of(&physical, pool.as_ref());
         if form == Form::Staged || needs.are_large(pool.as_ref()) {
             let n_partitions = needs.n_partitions(pool.as_ref(), state.config().target_partitions());
             drop(physical);

@@ -37,8 +37,8 @@ pub(super) fn lower(
     let (sender, batches) = mpsc::channel(n_partitions.max(2));
     let mut parts = Vec::new();
     match replace_last_merge(plan, &mut parts)? {
-        Some(top) => parts.push(Part { plan: top, partition: 0, to: sender, hold: None }),
-        None => parts.extend(each_partition(plan, &sender)),
+        Some(top) => parts.push(Part { plan: top, partition: 0, to: To::Reader(sender), hold: None }),
+        None => parts.extend(each_partition(plan, &To::Reader(sender))),
     }
     if let Some(top) = parts.last_mut() {
         top.hold = hold;
@@ -66,14 +66,18 @@ pub(super) fn lower(
 struct Part {
     plan: Arc<dyn ExecutionPlan>,
     partition: usize,
-    to: Sender<RecordBatch>,
+    to: To,
     hold: Option<Hold>,
 }
 
-fn each_partition<'a>(
-    plan: &'a Arc<dyn ExecutionPlan>,
-    to: &'a Sender<RecordBatch>,
-) -> impl Iterator<Item = Part> + 'a {
+#[derive(Clone)]
+enum To {
+    Reader(Sender<RecordBatch>),
+    /// To the last task, with an error as well: it ends then as it does for an error of its own, and leaves nothing behind.
+    Last(Sender<Result<RecordBatch>>),
+}
+
+fn each_partition<'a>(plan: &'a Arc<dyn ExecutionPlan>, to: &'a To) -> impl Iterator<Item = Part> + 'a {
     let n_partitions = plan.output_partitioning().partition_count();
     (0..n_partitions).map(|partition| Part { plan: Arc::clone(plan), partition, to: to.clone(), hold: None })
 }
@@ -94,13 +98,13 @@ fn replace_last_merge(plan: &Arc<dyn ExecutionPlan>, parts: &mut Vec<Part>) -> R
         if any_order.is_some_and(|merge| merge.fetch().is_none()) {
             // One channel for all is the merge.
             let (to, from) = mpsc::channel(n_partitions);
-            parts.extend(each_partition(child, &to));
+            parts.extend(each_partition(child, &To::Last(to)));
             return Ok(Some(Arc::new(ReceiveExec::new(child, vec![from]))));
         }
-        let mut channels: Vec<Receiver<RecordBatch>> = Vec::new();
+        let mut channels: Vec<Receiver<Result<RecordBatch>>> = Vec::new();
         for partition in 0..n_partitions {
             let (to, from) = mpsc::channel(1);
-            parts.push(Part { plan: Arc::clone(child), partition, to, hold: None });
+            parts.push(Part { plan: Arc::clone(child), partition, to: To::Last(to), hold: None });
             channels.push(from);
         }
         Arc::new(ReceiveExec::new(child, channels))
@@ -140,7 +144,18 @@ impl Op for Pipeline {
         TaskBody::stream(move |_: TaskInputs, _: GraphContext| async move {
             let part = part.ok_or_else(|| TaskError::failed("a task of a plan cannot run again"))?;
             let Part { plan, partition, to, hold: _hold } = part;
-            hand_over(&plan, partition, context, &to).await.map_err(|error| failure.keep(error))?;
+            match to {
+                To::Reader(to) => {
+                    hand_over(&plan, partition, context, &to, |batch| batch)
+                        .await
+                        .map_err(|error| failure.keep(error))?;
+                }
+                To::Last(to) => {
+                    if let Err(error) = hand_over(&plan, partition, context, &to, Ok).await {
+                        let _ = to.send(Err(error)).await;
+                    }
+                }
+            }
             Ok(Arc::new(Done) as ValueRef)
         })
     }
@@ -157,17 +172,18 @@ impl fmt::Debug for Pipeline {
 }
 
 /// Sends the rows of a partition, until there are no more or nobody wants more.
-pub(super) async fn hand_over(
+pub(super) async fn hand_over<T>(
     plan: &Arc<dyn ExecutionPlan>,
     partition: usize,
     context: Arc<TaskContext>,
-    to: &Sender<RecordBatch>,
+    to: &Sender<T>,
+    message: impl Fn(RecordBatch) -> T,
 ) -> Result<()> {
     let mut batches = plan.execute(partition, context)?;
     let mut unwanted = pin!(to.closed());
     // A task that makes no batches for long is told as well.
     while let Either::Left((Some(batch), _)) = select(batches.next(), unwanted.as_mut()).await {
-        if to.send(batch?).await.is_err() {
+        if to.send(message(batch?)).await.is_err() {
             break;
         }
     }

@@ -21,12 +21,12 @@ pub(super) struct ReceiveExec {
     name: String,
     properties: Arc<PlanProperties>,
     /// Taken when the partition is executed.
-    channels: Mutex<Vec<Option<Receiver<RecordBatch>>>>,
+    channels: Mutex<Vec<Option<Receiver<Result<RecordBatch>>>>>,
 }
 
 impl ReceiveExec {
     /// The rows of `plan`, partition by partition or, from one channel, all of them in no order.
-    pub(super) fn new(plan: &Arc<dyn ExecutionPlan>, channels: Vec<Receiver<RecordBatch>>) -> Self {
+    pub(super) fn new(plan: &Arc<dyn ExecutionPlan>, channels: Vec<Receiver<Result<RecordBatch>>>) -> Self {
         let n_partitions = channels.len();
         let properties = if n_partitions == plan.output_partitioning().partition_count() {
             plan.properties().as_ref().clone()
@@ -91,7 +91,7 @@ impl ExecutionPlan for ReceiveExec {
         let channel = taken.ok_or_else(|| {
             DataFusionError::Internal(format!("partition {partition} of {} is not there to be read", self.name))
         })?;
-        let batches = stream::unfold(channel, |mut channel| async { Some((Ok(channel.recv().await?), channel)) });
+        let batches = stream::unfold(channel, |mut channel| async { Some((channel.recv().await?, channel)) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 }

@@ -350,7 +350,7 @@ impl Work {
             To::Reader(sender) => {
                 let (sender, _hold) =
                     sender.ok_or_else(|| DataFusionError::Internal("rows are read once".to_owned()))?;
-                hand_over(&plan, partition, context, &sender).await?;
+                hand_over(&plan, partition, context, &sender, |batch| batch).await?;
                 Ok(Arc::new(Done))
             }
             To::Nobody => {
