@@ -1,15 +1,18 @@
 //! Programs over delayed values and raw graphs, as they are known from Dask: independent and dependent loops, a recursive
-//! function that computes within its tasks, a graph given key by key, and pictures.
+//! function that computes within its tasks, a search over parameters, a graph given key by key, and pictures.
 //!
 //! Run it with `cargo run -p dolmen-scheduler --example delayed_programs`.
 
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use dolmen_graph::{
     ComputeError, Delayed, Executor, Picture, RawGraph, TaskContext, compute, delayed, delayed_with_context, key,
     visualize,
 };
-use dolmen_scheduler::{LocalConfig, LocalExecutor};
+use dolmen_scheduler::{Client, LocalConfig, LocalExecutor};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -60,6 +63,44 @@ fn fib(n: u64) -> Delayed<u64> {
     call.named("fib").try_call(n)
 }
 
+fn fit(a: i64, b: i64) -> i64 {
+    100 - (a - 3) * (a - 3) - (b - 5) * (b - 5)
+}
+
+type Parameters = (i64, i64);
+
+/// The parameters with the best result.
+fn score(results: BTreeMap<Parameters, i64>) -> Option<Parameters> {
+    results.into_iter().max_by_key(|(_, result)| *result).map(|(parameters, _)| parameters)
+}
+
+/// A search over a grid of parameters: a map whose values do not exist yet is the argument of one call.
+fn grid_search() -> Delayed<Option<Parameters>> {
+    let mut results = BTreeMap::new();
+    for a in 0..10 {
+        for b in 0..10 {
+            results.insert((a, b), delayed(fit).call((a, b)));
+        }
+    }
+    delayed(score).named("score").call(results)
+}
+
+/// The same as a future of a client, with how far it is on the way.
+fn best_of_client(executor: Arc<dyn Executor>) -> Result<(Option<Parameters>, Option<String>)> {
+    let best = Client::new(executor).compute(&grid_search());
+    let parameters = *best.result()?;
+    Ok((parameters, best.progress().map(|progress| progress.to_string())))
+}
+
+/// Files of text, each loaded, worked on and summed up; then all of them together.
+fn load_process_summarize(executor: &dyn Executor, files: Vec<&'static str>) -> Result<usize> {
+    let load = delayed(|text: &'static str| text.split(' ').map(str::to_owned).collect::<Vec<String>>());
+    let process = delayed(|words: Vec<String>| words.into_iter().filter(|word| word.len() > 3).collect::<Vec<_>>());
+    let summarize = delayed(|results: Vec<Vec<String>>| results.iter().map(Vec::len).sum::<usize>());
+    let results: Vec<_> = files.into_iter().map(|file| process.call(load.call(file))).collect();
+    Ok(summarize.call(results).compute(executor)?)
+}
+
 /// A graph given key by key.
 fn raw_graph(executor: &dyn Executor) -> Result<(i64, i64, Vec<i64>)> {
     let sum = delayed(|numbers: Vec<i64>| numbers.iter().sum::<i64>()).named("sum");
@@ -74,15 +115,20 @@ fn raw_graph(executor: &dyn Executor) -> Result<(i64, i64, Vec<i64>)> {
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let executor = LocalExecutor::new(LocalConfig::new(runtime.handle().clone(), 2));
-    let (five, picture) = inc_and_add(&executor)?;
+    let local = Arc::new(LocalExecutor::new(LocalConfig::new(runtime.handle().clone(), 2)));
+    let executor = local.as_ref();
+    let (five, picture) = inc_and_add(executor)?;
     println!("inc(1) + inc(2) = {five}\n{}", picture.to_text());
-    println!("times ten: {:?}", times_ten(&executor)?);
-    let (eight, picture) = dependent_loop(&executor)?;
+    println!("times ten: {:?}", times_ten(executor)?);
+    let (eight, picture) = dependent_loop(executor)?;
     println!("dependent loop = {eight}\n{}", picture.to_text());
-    println!("fib(8) = {}", fib(8).compute(&executor)?);
-    let (z, w, v) = raw_graph(&executor)?;
+    println!("fib(8) = {}", fib(8).compute(executor)?);
+    let (z, w, v) = raw_graph(executor)?;
     println!("z = {z}, w = {w}, v = {v:?}");
+    println!("best parameters: {:?}", grid_search().compute(executor)?);
+    let (best, progress) = best_of_client(Arc::<LocalExecutor>::clone(&local))?;
+    println!("{}: {best:?}", progress.unwrap_or_default());
+    println!("long words: {}", load_process_summarize(executor, vec!["a stone on two", "stones that stand"])?);
     Ok(())
 }
 
@@ -102,6 +148,18 @@ mod tests {
         assert!(picture.to_text().contains("add"));
         assert_eq!(fib(8).compute(executor).unwrap(), 21);
         assert_eq!(raw_graph(executor).unwrap(), (3, 6, vec![9, 2]));
+        assert_eq!(grid_search().compute(executor).unwrap(), Some((3, 5)));
+        let files = vec!["a stone on two", "stones that stand", ""];
+        assert_eq!(load_process_summarize(executor, files).unwrap(), 4);
+    }
+
+    #[test]
+    fn a_client_says_how_far_it_is() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let executor = LocalExecutor::new(LocalConfig::new(runtime.handle().clone(), 2));
+        let (best, progress) = best_of_client(Arc::new(executor)).unwrap();
+        assert_eq!(best, Some((3, 5)));
+        assert!(progress.unwrap().ends_with("101 of 101"));
     }
 
     #[test]
