@@ -16,6 +16,14 @@ pub fn memory_pool(budget: Arc<MemoryBudget>) -> Arc<dyn MemoryPool> {
     Arc::new(BudgetPool { budget, operators: Mutex::default() })
 }
 
+/// The limit of a pool; the largest number if it has none.
+pub(crate) fn limit_bytes(pool: &dyn MemoryPool) -> usize {
+    match pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes,
+        MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+    }
+}
+
 /// Whether rows are held to be sorted. DataFusion merges them under another name that cannot spill; merging takes the keys of
 /// all rows that are held, up to a few times their own size. What a sorter does not leave, its merge fails without.
 fn is_sorter(consumer: &MemoryConsumer) -> bool {
@@ -38,6 +46,15 @@ struct Operators {
 impl BudgetPool {
     fn operators(&self) -> MutexGuard<'_, Operators> {
         self.operators.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What one operator that spills may hold, if `clean_bytes` of the others are free.
+    fn share_of(&self, operators: &Operators, consumer: &MemoryConsumer, clean_bytes: usize) -> usize {
+        let yielding = operators.spillable_bytes.saturating_add(clean_bytes);
+        let others = self.budget.used_bytes().saturating_sub(yielding);
+        let shared = self.budget.limit_bytes().saturating_sub(others);
+        let share = shared / operators.n_spillable.max(1);
+        if is_sorter(consumer) { share / 2 } else { share }
     }
 }
 
@@ -85,13 +102,13 @@ impl MemoryPool for BudgetPool {
         let mut operators = self.operators();
         let can_spill = reservation.consumer().can_spill();
         if can_spill {
-            // What can be dropped at once is as good as free.
-            let kept_bytes = operators.spillable_bytes.saturating_add(self.budget.clean_bytes());
-            let others = self.budget.used_bytes().saturating_sub(kept_bytes);
-            let shared = self.budget.limit_bytes().saturating_sub(others);
-            let share = shared / operators.n_spillable.max(1);
-            let share = if is_sorter(reservation.consumer()) { share / 2 } else { share };
-            if reservation.size().saturating_add(additional) > share {
+            let wanted = reservation.size().saturating_add(additional);
+            let mut share = self.share_of(&operators, reservation.consumer(), 0);
+            if wanted > share {
+                // What can be dropped at once is as good as free. Who holds it is asked only where that may matter.
+                share = self.share_of(&operators, reservation.consumer(), self.budget.clean_bytes());
+            }
+            if wanted > share {
                 return Err(DataFusionError::ResourcesExhausted(format!(
                     "{} needs {} more than the {} it holds, but its share of the memory limit is {}; raise the limit",
                     reservation.consumer().name(),

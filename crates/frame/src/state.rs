@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigNonZeroUsize;
-use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
 use crate::error::Result;
 use crate::lower::LoweringOptions;
+use crate::memory::limit_bytes;
 use crate::sql::translate::of_execution;
 use crate::{cancel, guard, meaning, plan, settings};
 
@@ -50,14 +50,13 @@ pub(crate) fn build_state(
     options.optimizer.hash_join_single_partition_threshold_rows = small / BUILD_ROW_BYTES;
     options.execution.perfect_hash_join_small_build_threshold = small / BUILD_ROW_BYTES;
     options.execution.perfect_hash_join_min_key_density = PERFECT_HASH_DENSITY;
-    if let MemoryLimit::Finite(limit_bytes) = runtime.memory_pool.memory_limit() {
-        // Each sort sets this aside for merging what it spills; all of a plan together must leave most of a small limit.
-        let reservation = &mut options.execution.sort_spill_reservation_bytes;
-        *reservation = (*reservation).min(limit_bytes / (4 * threads));
-        // A writer holds the rows of a group until it is full.
-        let group_rows = &mut options.execution.parquet.max_row_group_size;
-        *group_rows = (*group_rows).min((limit_bytes / ROW_GROUP_SHARE).max(ROW_GROUP_MIN));
-    }
+    let limit = limit_bytes(runtime.memory_pool.as_ref());
+    // Each sort sets this aside for merging what it spills; all of a plan together must leave most of a small limit.
+    let reservation = &mut options.execution.sort_spill_reservation_bytes;
+    *reservation = (*reservation).min(limit / (4 * threads));
+    // A writer holds the rows of a group until it is full.
+    let group_rows = &mut options.execution.parquet.max_row_group_size;
+    *group_rows = (*group_rows).min((limit / ROW_GROUP_SHARE).max(ROW_GROUP_MIN));
     if let Some(batch_size) = batch_size {
         options.execution.batch_size = size(batch_size.get())?;
     }
@@ -89,10 +88,7 @@ const PERFECT_HASH_DENSITY: f64 = 0.01;
 /// That saves splitting both sides, a sixth of the CPU time of TPC-H on two cores. But one thread builds it while the others
 /// wait, so that it is smaller on more threads, and it is held whole, so that it is a small part of the memory limit.
 fn small_build_bytes(runtime: &RuntimeEnv, threads: usize) -> usize {
-    let limit = match runtime.memory_pool.memory_limit() {
-        MemoryLimit::Finite(bytes) => bytes,
-        MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
-    };
+    let limit = limit_bytes(runtime.memory_pool.as_ref());
     ((128 << 20) / threads.max(1)).min(limit / 64).max(1 << 20)
 }
 

@@ -53,7 +53,7 @@ fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
     }
 }
 
-fn is_comparison(op: Operator) -> bool {
+pub(crate) fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

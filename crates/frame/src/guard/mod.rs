@@ -54,6 +54,7 @@ use crate::plan::outer_build::OuterBuildInParts;
 
 pub use checked_arithmetic::{ArithmeticOperator, CheckedArithmetic, CheckedNegate};
 pub use checked_sum::CheckedSum;
+pub(crate) use comparison::is_comparison;
 pub use comparison::refuse_unfit_operands;
 pub use error::OverflowError;
 pub(crate) use explain::{explaining, show_operators, with_operators};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec};
@@ -13,6 +13,7 @@ use datafusion::physical_plan::statistics::StatisticsContext;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use super::explain::estimated_bytes;
+use crate::memory::limit_bytes;
 
 /// What the operators of a plan may hold at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,19 +79,13 @@ impl Needs {
 
     /// Whether operators may need more than what a pipelined plan can have of the limit.
     pub(super) fn are_large(&self, pool: &dyn MemoryPool) -> bool {
-        match pool.memory_limit() {
-            MemoryLimit::Finite(limit) => self.all_bytes > limit / PIPELINED_SHARE,
-            MemoryLimit::Infinite | MemoryLimit::Unknown => false,
-        }
+        self.all_bytes > limit_bytes(pool) / PIPELINED_SHARE
     }
 
     /// So many partitions that one for each thread fits.
     pub(super) fn n_partitions(&self, pool: &dyn MemoryPool, threads: usize) -> usize {
         let threads = threads.max(1);
-        let wanted = match pool.memory_limit() {
-            MemoryLimit::Finite(limit) => self.largest_bytes.div_ceil((limit / (4 * threads)).max(1)),
-            MemoryLimit::Infinite | MemoryLimit::Unknown => 0,
-        };
+        let wanted = self.largest_bytes.div_ceil((limit_bytes(pool) / (4 * threads)).max(1));
         wanted.clamp(PARTITIONS_MIN * threads, PARTITIONS_MAX.max(PARTITIONS_MIN * threads))
     }
 }

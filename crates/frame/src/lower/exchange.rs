@@ -262,19 +262,18 @@ impl Writer {
             if pending.whole.is_empty() {
                 continue;
             }
-            let mut reservation = self.reservation.split(pending.bytes.min(self.reservation.size()));
             let store = &self.output.store;
             let (mut block, mut block_bytes) = (Vec::new(), 0);
             for batch in pending.whole {
                 let bytes = batch_bytes(&batch);
                 if block_bytes > 0 && block_bytes + bytes > store.block_max {
-                    blocks.push(store.put(std::mem::take(&mut block), part(&mut reservation, block_bytes))?);
+                    blocks.push(store.put(std::mem::take(&mut block), part(&mut self.reservation, block_bytes))?);
                     block_bytes = 0;
                 }
                 block.push(batch);
                 block_bytes += bytes;
             }
-            blocks.push(store.put(block, part(&mut reservation, block_bytes))?);
+            blocks.push(store.put(block, part(&mut self.reservation, block_bytes))?);
         }
         self.reservation.free();
         Ok(())

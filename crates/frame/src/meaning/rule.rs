@@ -5,12 +5,12 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Between, Cast, InList, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::interval::{INTERVAL, order_key};
 use super::rounding::{has_fraction, is_rounded, rounded};
-use crate::guard::input_schema;
+use crate::guard::{input_schema, is_comparison};
 
 /// In a plan whose types are coerced:
 ///
@@ -80,20 +80,6 @@ fn loses_fraction(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn rounded_value(expr: Expr) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(rounded(), vec![expr]))
-}
-
-fn is_comparison(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {

@@ -88,8 +88,7 @@ impl Core {
         let mut idx = 0;
         while idx < self.fetched.len() {
             let Fetching { run: id, is_gang, .. } = self.fetched[idx];
-            let is_light = self.run(id).is_some_and(|run| run.stage(self.fetched[idx].task.stage).is_light);
-            let free = if is_light { self.living() } else { self.free_for(id) };
+            let (free, is_light) = self.hosts(id, self.fetched[idx].task.stage);
             let n_wanted = if is_gang { self.run(id).map_or(1, |run| self.fetched[idx].tasks(run).len()) } else { 1 };
             if free.is_empty() || (!is_light && free.len() < n_wanted && self.n_busy() > 0) {
                 idx += 1;
@@ -124,9 +123,14 @@ impl Core {
         }
     }
 
-    /// All workers.
-    fn living(&self) -> Vec<u32> {
-        (0..).zip(&self.workers).filter(|(_, worker)| worker.is_some()).map(|(number, _)| number).collect()
+    /// Workers on which tasks of a stage can start now, and whether the stage is light: then all that are there, as it takes
+    /// none of them.
+    fn hosts(&self, id: RunId, stage: StageId) -> (Vec<u32>, bool) {
+        if !self.run(id).is_some_and(|run| run.stage(stage).is_light) {
+            return (self.free_for(id), false);
+        }
+        let living = (0..).zip(&self.workers).filter(|(_, worker)| worker.is_some());
+        (living.map(|(number, _)| number).collect(), true)
     }
 
     /// Workers that can take a task of a run now, those that became free last first.
@@ -366,8 +370,7 @@ impl Core {
         if members.iter().any(|task| self.is_on_disk(id, *task)) {
             return self.fetch_inputs(id, members, need.reserve_bytes, out);
         }
-        let is_light = self.run(id).is_some_and(|run| run.stage(members[0].stage).is_light);
-        let free = if is_light { self.living() } else { self.free_for(id) };
+        let (free, _) = self.hosts(id, members[0].stage);
         self.start_each(id, members, &free, need.reserve_bytes, now_ns, out);
     }
 
