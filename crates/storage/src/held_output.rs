@@ -95,17 +95,16 @@ impl Held {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner).push((path, upload));
     }
 
-    /// Begins an upload. If nobody waits for it any more when it has begun, it is taken back.
-    async fn begin(&self, path: &Path, options: PutMultipartOptions) -> Result<Upload> {
-        let Some(runtime) = self.runtime() else { return self.store.put_multipart_opts(path, options).await };
-        let (store, path) = (Arc::clone(&self.store), path.clone());
+    /// Begins an upload. If nobody waits for it any more when it has begun, it is dropped, and so taken back.
+    async fn begin(self: &Arc<Self>, path: &Path, options: PutMultipartOptions) -> Result<HeldUpload> {
+        let (held, path) = (Arc::clone(self), path.clone());
+        let begin = async move {
+            let upload = held.store.put_multipart_opts(&path, options).await?;
+            Ok(HeldUpload { held, path, upload: Some(upload) })
+        };
+        let Some(runtime) = self.runtime() else { return begin.await };
         let (sender, begun) = futures::channel::oneshot::channel();
-        runtime.spawn(async move {
-            let upload = store.put_multipart_opts(&path, options).await;
-            if let Err(Ok(mut upload)) = sender.send(upload) {
-                let _ = upload.abort().await;
-            }
-        });
+        runtime.spawn(async move { drop(sender.send(begin.await)) });
         begun.await.unwrap_or_else(|_| Err(over()))
     }
 
@@ -164,8 +163,7 @@ impl ObjectStore for HeldStore {
     }
 
     async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Upload> {
-        let upload = self.0.begin(path, options).await.map_err(|error| self.0.note(error))?;
-        Ok(Box::new(HeldUpload { held: Arc::clone(&self.0), path: path.clone(), upload: Some(upload) }))
+        Ok(Box::new(self.0.begin(path, options).await.map_err(|error| self.0.note(error))?))
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
