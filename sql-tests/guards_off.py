@@ -92,7 +92,7 @@ GUARDS = {
         "«self.held.keep(self.path.clone(), upload);\n        Ok(nothing_yet())»",
         "let mut upload = upload; upload.complete().await",
     ),
-    "room for the merge of a sort": (FRAME + "memory.rs", "if «is_sorter(reservation.consumer())»", "false"),
+    "room for the merge of a sort": (FRAME + "memory.rs", "if «is_sorter(consumer)» {", "false"),
 }
 
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayData, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
@@ -102,7 +102,7 @@ impl ExchangeStore {
 
     /// The rows of a block, read from disk if need be.
     pub(super) fn load(&self, id: BlockId) -> Result<BlockRef<Block>> {
-        self.blocks.load(id).map_err(|error| match error {
+        self.blocks.load_once(id).map_err(|error| match error {
             dolmen_storage::BlockError::Memory { .. } => DataFusionError::ResourcesExhausted(error.to_string()),
             error => external(error),
         })
@@ -138,13 +138,23 @@ impl BlockCodec<Block> for Codec {
     }
 }
 
-/// The bytes of a batch's rows, whatever else their buffers hold.
+/// The bytes of a batch's rows, whatever else their buffers hold; of views, all that they hold on to.
 pub(super) fn batch_bytes(batch: &RecordBatch) -> usize {
     let column = |column: &ArrayRef| {
         let data = column.to_data();
-        data.get_slice_memory_size().unwrap_or_else(|_| data.get_array_memory_size())
+        let bytes = data.get_slice_memory_size().unwrap_or_else(|_| data.get_array_memory_size());
+        bytes + viewed_bytes(&data)
     };
     batch.columns().iter().map(column).sum()
+}
+
+/// What Arrow does not count: the texts and bytes that views refer to.
+fn viewed_bytes(data: &ArrayData) -> usize {
+    let own = match data.data_type() {
+        DataType::Utf8View | DataType::BinaryView => data.buffers().iter().skip(1).map(|buffer| buffer.len()).sum(),
+        _ => 0,
+    };
+    own + data.child_data().iter().map(viewed_bytes).sum::<usize>()
 }
 
 /// The result of a task: for each piece its blocks.

@@ -1,6 +1,8 @@
 use std::fmt;
+use std::iter;
 use std::sync::{Arc, OnceLock, Weak};
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -102,9 +104,11 @@ impl ExecutionPlan for ReadExec {
             ids.into_iter().map(move |id| (Arc::clone(&output), id))
         });
         // A block is in memory for as long as one of its batches may be asked for.
-        let batches = blocks.flat_map(|(output, id)| match output.store().load(id) {
-            Ok(block) => (0..block.batches.len()).map(move |i| Ok(block.batches[i].clone())).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error)],
+        let batches = blocks.flat_map(|(output, id)| -> Box<dyn Iterator<Item = Result<RecordBatch>> + Send> {
+            match output.store().load(id) {
+                Ok(block) => Box::new((0..block.batches.len()).map(move |i| Ok(block.batches[i].clone()))),
+                Err(error) => Box::new(iter::once(Err(error))),
+            }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::iter(batches))))
     }

@@ -198,6 +198,24 @@ impl<V> BlockStore<V> {
     /// [`BlockError::Memory`] if the budget refuses the value's memory; [`BlockError::Corrupt`], [`BlockError::Io`],
     /// [`BlockError::Decode`]; [`BlockError::Removed`].
     pub fn load(&self, id: BlockId) -> Result<BlockRef<V>, BlockError> {
+        self.load_and(id, |slots, resident| slots.loaded(id, Arc::clone(resident)))
+    }
+
+    /// The value as [`load`](Self::load) gives it, of a block that is read once: if it is on disk it stays there only, and
+    /// its memory goes with the reference.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_once(&self, id: BlockId) -> Result<BlockRef<V>, BlockError> {
+        self.load_and(id, |slots, _| slots.get(id).is_some())
+    }
+
+    /// The value; if it had to be read, `keep` says whether the block is still there, and may put the value into it.
+    fn load_and(
+        &self,
+        id: BlockId,
+        keep: impl FnOnce(&mut Slots<V>, &Arc<Resident<V>>) -> bool,
+    ) -> Result<BlockRef<V>, BlockError> {
         let removed = BlockError::Removed { block: id };
         let mut slots = self.lock();
         let on_disk = loop {
@@ -212,9 +230,9 @@ impl<V> BlockStore<V> {
         drop(slots);
         let busy = Busy { store: self, id };
         let resident = Arc::new(self.read(id, &on_disk)?);
-        let is_kept = self.lock().loaded(id, Arc::clone(&resident));
+        let is_there = keep(&mut self.lock(), &resident);
         drop(busy);
-        if is_kept { Ok(BlockRef { id, resident }) } else { Err(removed) }
+        if is_there { Ok(BlockRef { id, resident }) } else { Err(removed) }
     }
 
     /// Writes the block to disk if it is not there, and leaves it in memory: the budget may drop it from now on.

@@ -30,6 +30,23 @@ fn a_block_goes_to_disk_and_back() {
 }
 
 #[test]
+fn a_block_that_is_read_once_stays_on_disk() {
+    let f = Fixture::new(1000);
+    let id = f.put(300, 1);
+    assert_eq!(*f.store.load_once(id).unwrap(), content(300, 1), "from memory while it is there");
+    f.store.spill(id).unwrap();
+
+    let value = f.store.load_once(id).unwrap();
+    assert_eq!((&*value, f.budget.used_bytes()), (&content(300, 1), 300));
+    assert!(!f.store.is_in_memory(id) && f.budget.clean_bytes() == 0);
+    drop(value);
+    assert_eq!((f.budget.used_bytes(), f.store.is_on_disk(id)), (0, true));
+    f.store.remove(id);
+    assert!(matches!(f.store.load_once(id), Err(BlockError::Removed { .. })));
+    f.finish([]);
+}
+
+#[test]
 fn the_reservation_is_made_to_fit() {
     let f = Fixture::new(1000);
     let mut estimate = f.consumer.reserve();
