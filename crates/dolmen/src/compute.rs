@@ -1,6 +1,7 @@
 //! Graphs of tasks in a session: delayed calls and futures, under its limits.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use dolmen_graph::{Computable, RunId, TaskContext, compute, compute_async};
 use dolmen_scheduler::{Client, LocalConfig, LocalExecutor, Profile, Progress};
@@ -60,7 +61,7 @@ impl Session {
     /// What runs the session's tasks: for events, for graphs built by hand, and for clients of one's own.
     ///
     /// Values and tasks count against the session's memory limit; values that are not needed soon go to its temporary
-    /// folder.
+    /// folder, if the session's [registry](crate::SessionBuilder::registry) knows their type.
     ///
     /// # Errors
     /// [`Error::Cancelled`] if the session is being closed.
@@ -71,6 +72,7 @@ impl Session {
             let session = Arc::new(SessionOfTasks(Arc::downgrade(&self.inner)));
             let config = LocalConfig::new(cpu, n_workers)
                 .memory(Arc::clone(&self.core().budget), Arc::clone(&self.inner.temp))
+                .registry(Arc::clone(&self.inner.registry))
                 .context(move |run| run.with_service(Arc::clone(&session)));
             Arc::new(LocalExecutor::new(config))
         });
@@ -102,6 +104,25 @@ impl Session {
     pub fn profile(&self, run: RunId) -> Result<Profile> {
         let profile = self.inner.executor.get().and_then(|executor| executor.profile(run));
         profile.ok_or_else(|| Error::invalid(format!("the session does not know a run {}", run.0)))
+    }
+
+    /// Ends what the session does, for good, and waits for what runs, at most `timeout`. Gives the keys of the tasks that
+    /// still run then: a closure that does not ask whether it should stop cannot be stopped.
+    ///
+    /// Whoever waits for a result is told; later queries and graphs are refused. Dropping the last clone of a session does
+    /// the same without waiting.
+    ///
+    /// ```
+    /// # fn main() -> dolmen::Result<()> {
+    /// let session = dolmen::Session::builder().threads(1).build()?;
+    /// let still_running = session.close(std::time::Duration::from_secs(1));
+    /// assert!(still_running.is_empty());
+    /// assert!(session.sql("SELECT 1").rows_blocking::<i64>().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close(&self, timeout: Duration) -> Vec<String> {
+        self.executor().map_or_else(|_| Vec::new(), |executor| executor.close(timeout))
     }
 
     /// Stops every graph of tasks that runs. Later ones are taken as before; queries go on.

@@ -85,3 +85,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;
+
+/// The programs of docs/delayed.md, run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/delayed.md")]
+struct DelayedValues;

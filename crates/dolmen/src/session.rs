@@ -11,7 +11,7 @@ use dolmen_frame::{
     ContextOptions, ExecutorSource, FileRequest, OptionValue, RuntimeOptions, SplitError, SqlContext, StoredTable,
     TableDefinition,
 };
-use dolmen_graph::Executor;
+use dolmen_graph::{Executor, OpRegistry};
 use dolmen_scheduler::LocalExecutor;
 use dolmen_storage::{ExternalAccess, MemoryBudget, TempFolder};
 use serde::Serialize;
@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     core: Arc<Core>,
     pub(crate) threads: NonZeroUsize,
     pub(crate) temp: Arc<TempFolder>,
+    /// Where tasks find types of values and functions by their names.
+    pub(crate) registry: Arc<OpRegistry>,
     /// Runs graphs of tasks. Its threads start when the first is submitted.
     pub(crate) executor: OnceLock<Arc<LocalExecutor>>,
     /// Runs the operators. Declared before the I/O runtime: it is shut down first.
@@ -92,6 +94,7 @@ pub struct SessionBuilder {
     external_access: ExternalAccess,
     read_only: bool,
     timeout: Option<Duration>,
+    registry: Option<Arc<OpRegistry>>,
 }
 
 impl SessionBuilder {
@@ -163,6 +166,38 @@ impl SessionBuilder {
         self
     }
 
+    /// The types of values and the functions that tasks know by name, in place of the usual ones: numbers, texts, and
+    /// vectors of them.
+    ///
+    /// Values that tasks pass on go to disk when memory is short if their type is registered, or if the function that made
+    /// them is registered or [spillable](dolmen_graph::DelayedFn::spillable); others stay in memory.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use dolmen::graph::OpRegistry;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Station {
+    ///     name: String,
+    ///     height: f64,
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut registry = OpRegistry::new();
+    /// registry.register_type::<Station>("station")?;
+    /// let square = registry.register_function("square", |x: u64| x * x)?;
+    /// let session = dolmen::Session::builder().threads(2).registry(Arc::new(registry)).build()?;
+    /// assert_eq!(*session.client()?.submit_registered(&square, 12).result()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn registry(mut self, registry: Arc<OpRegistry>) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
     /// Opens the session and starts its threads.
     ///
     /// # Errors
@@ -204,7 +239,8 @@ impl SessionBuilder {
         })?;
         let cpu = runtime("dolmen-cpu", threads.get())?;
         let core = Arc::new(Core { context, budget, timeout: self.timeout });
-        let inner = Inner { core, threads, temp, executor: OnceLock::new(), cpu: Some(cpu), io: Some(io) };
+        let registry = self.registry.unwrap_or_default();
+        let inner = Inner { core, threads, temp, registry, executor: OnceLock::new(), cpu: Some(cpu), io: Some(io) };
         let inner = Arc::new(inner);
         home.get_or_init(|| Arc::downgrade(&inner));
         Ok(Session { inner })

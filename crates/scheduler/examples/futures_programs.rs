@@ -1,5 +1,5 @@
-//! Programs over futures, as they are known from Dask: submit and wait, two hundred sleeps in order of completion, and a
-//! clean end with work in flight. Seconds are milliseconds here.
+//! Programs over futures, as they are known from Dask: submit and wait, the ends that a future may come to, two hundred
+//! sleeps in order of completion, and a clean end with work in flight. Seconds are milliseconds here.
 //!
 //! Run it with `cargo run -p dolmen-scheduler --example futures_programs`.
 
@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dolmen_graph::{TaskContext, TaskError, delayed_with_context};
-use dolmen_scheduler::{Client, FutureError, FutureStatus, LocalConfig, LocalExecutor, WaitFor, as_completed, wait};
+use dolmen_scheduler::{
+    Client, FutureError, FutureStatus, LocalConfig, LocalExecutor, TaskFuture, WaitFor, as_completed, wait,
+};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -25,6 +27,38 @@ fn submit_and_wait(client: &Client) -> (FutureStatus, FutureStatus) {
     let before = future.status();
     let waited = wait(&[future], WaitFor::All, Some(Duration::from_secs(12)));
     (before, waited.done[0].status())
+}
+
+/// Runs until it is told to stop.
+fn listen(context: &TaskContext) -> std::result::Result<u64, TaskError> {
+    while !context.is_cancelled() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(TaskError::Cancelled)
+}
+
+/// The ends that a future may come to, by what leads there.
+struct Ends {
+    failed: TaskFuture<u64>,
+    cancelled: TaskFuture<u64>,
+    /// Its time limit is over.
+    too_slow: TaskFuture<u64>,
+    /// Its caller has waited long enough; the future goes on.
+    waited_for: FutureError,
+    status_meanwhile: FutureStatus,
+}
+
+fn all_ends(client: &Client) -> Ends {
+    let for_ever = || delayed_with_context(listen).named("listen");
+    let failed = client.try_submit(|text: &'static str| text.parse::<u64>(), "no number");
+    let too_slow = client.compute(&for_ever().timeout(Duration::from_millis(20)).try_call(()));
+    let cancelled = client.compute(&for_ever().try_call(()));
+    let waited_for = cancelled.result_within(Duration::from_millis(20)).err();
+    let waited_for = waited_for.expect("it runs until it is told to stop");
+    let status_meanwhile = cancelled.status();
+    cancelled.cancel();
+    wait(&[failed.clone(), too_slow.clone(), cancelled.clone()], WaitFor::All, Some(Duration::from_secs(12)));
+    Ends { failed, cancelled, too_slow, waited_for, status_meanwhile }
 }
 
 /// Numbers from 5 to 30, the same in each run of the program.
@@ -46,12 +80,7 @@ fn in_order_of_completion(client: &Client, sleeps: &[u64]) -> std::result::Resul
 /// Closes with work in flight; gives how long that took.
 fn close_while_working(executor: &Arc<LocalExecutor>) -> (Duration, Vec<String>) {
     let client = Client::new(Arc::clone(executor) as _);
-    let work = delayed_with_context(|context: &TaskContext| {
-        while !context.is_cancelled() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Err::<(), _>(TaskError::Cancelled)
-    });
+    let work = delayed_with_context(listen);
     let futures: Vec<_> = (0..20).map(|_| client.compute(&work.try_call(()))).collect();
     std::thread::sleep(Duration::from_millis(10));
     let begun = Instant::now();
@@ -66,6 +95,11 @@ fn main() -> Result<()> {
     let client = Client::new(Arc::clone(&executor) as _);
     let (before, after) = submit_and_wait(&client);
     println!("{before}, then {after}");
+    let ends = all_ends(&client);
+    println!("{}, {}: {}", ends.status_meanwhile, ends.cancelled.status(), ends.waited_for);
+    for future in [&ends.failed, &ends.too_slow] {
+        println!("{}: {}", future.status(), future.error().map(|error| error.to_string()).unwrap_or_default());
+    }
     println!("{:?}", in_order_of_completion(&client, &sleeps(200))?);
     // Nothing is printed when the program ends with work in flight.
     close_while_working(&executor);
@@ -84,11 +118,29 @@ mod tests {
     }
 
     #[test]
-    fn shorter_sleeps_tend_to_end_first() {
-        with_threads(8, |_, client| {
+    fn a_future_ends_in_one_of_four_ways() {
+        with_threads(4, |_, client| {
+            let ends = all_ends(client);
+            let error = |future: &TaskFuture<u64>| future.error().unwrap().to_string();
+            assert_eq!(ends.failed.status(), FutureStatus::Failed);
+            assert!(error(&ends.failed).ends_with("failed: invalid digit found in string"), "{}", error(&ends.failed));
+            assert_eq!(ends.too_slow.status(), FutureStatus::Failed);
+            assert!(error(&ends.too_slow).ends_with("took longer than 20 ms"), "{}", error(&ends.too_slow));
+            assert!(matches!(ends.waited_for, FutureError::TimedOut { .. }), "{}", ends.waited_for);
+            assert_eq!(ends.status_meanwhile, FutureStatus::Pending);
+            assert_eq!(ends.cancelled.status(), FutureStatus::Cancelled);
+        });
+    }
+
+    #[test]
+    fn shorter_sleeps_end_first() {
+        // All at once: whoever sleeps longer ends later.
+        with_threads(200, |_, client| {
             let sleeps = sleeps(200);
             let mut done = in_order_of_completion(client, &sleeps).unwrap();
             assert_eq!(done.len(), 200);
+            let (first, last) = (done[..50].iter().sum::<u64>(), done[150..].iter().sum::<u64>());
+            assert!(first < last, "the first 50 slept {first} ms, the last 50 {last} ms: {done:?}");
             let mut expected = sleeps;
             expected.sort_unstable();
             done.sort_unstable();

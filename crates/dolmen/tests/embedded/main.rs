@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod cancel;
+mod closing;
 mod fake_store;
+mod registered;
 mod remote;
 mod sessions;
 mod spilling;

@@ -66,6 +66,23 @@ fn an_error_names_the_task() {
 }
 
 #[test]
+fn a_session_tells_how_far_its_tasks_are_and_what_they_cost() {
+    let session = Session::builder().threads(1).build().unwrap();
+    let square = delayed(|x: u64| x * x).named("square");
+    let sum = delayed(|squares: Vec<u64>| squares.iter().sum::<u64>()).named("sum");
+    let client = session.client().unwrap().named("squares");
+    let future = client.compute(&sum.call((0..9).map(|x| square.call(x)).collect::<Vec<_>>()));
+    assert_eq!(*future.result().unwrap(), 204);
+    let [progress] = &session.progress()[..] else { panic!("one graph") };
+    assert_eq!((progress.name.as_deref(), progress.n_done, progress.n_tasks), (Some("squares"), 10, 10));
+    let profile = session.profile(progress.run).unwrap();
+    assert_eq!(profile.stages.iter().map(|stage| stage.stats.n_finished).sum::<u64>(), 10);
+    assert!(profile.to_string().contains("10"), "{profile}");
+    let unknown = session.profile(dolmen::graph::RunId(u64::MAX)).unwrap_err();
+    assert!(matches!(unknown, Error::Invalid { .. }), "{unknown:?}");
+}
+
+#[test]
 fn a_session_that_is_dropped_ends_its_futures() {
     let session = Session::builder().threads(1).build().unwrap();
     let client = session.client().unwrap();

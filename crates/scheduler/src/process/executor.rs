@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dolmen_graph::{EventReader, Executor, GraphRun, SubmitError, SubmitOptions, TaskGraph, encode};
+use dolmen_storage::Reservation;
 use thiserror::Error;
 
 use super::config::ProcessConfig;
@@ -22,6 +23,8 @@ use crate::shared::engine_methods;
 /// Dropping it ends the workers.
 pub struct ProcessExecutor {
     pool: Arc<Pool>,
+    /// What graphs of tasks may hold in the workers.
+    _nested: Reservation,
 }
 
 /// Why workers could not be started.
@@ -48,6 +51,7 @@ impl ProcessExecutor {
         if std::env::var_os(VARIABLE).is_some() {
             return Err(StartError::InWorker);
         }
+        let nested = config.reserve_nested();
         let mut connections = Vec::new();
         for _ in 0..config.shared.n_workers {
             connections.push(Connection::start(&config).await.map_err(|source| StartError::Start { source })?);
@@ -61,7 +65,7 @@ impl ProcessExecutor {
         for (worker, connection) in (0..).zip(connections) {
             runtime.spawn(slot::run(Arc::clone(&pool), worker, connection));
         }
-        Ok(Self { pool })
+        Ok(Self { pool, _nested: nested })
     }
 
     fn engine(&self) -> &Arc<Engine> {

@@ -4,6 +4,7 @@
 
 mod cancel;
 mod close;
+mod fan_in;
 mod full_disk;
 mod killed;
 #[path = "../executors/programs.rs"]

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dolmen_graph::{Stage, TaskOptions};
+use dolmen_graph::testing::Mix;
+use dolmen_graph::{ByteEstimate, RunError, Stage, TaskGraph, TaskOptions};
 use dolmen_storage::{MemoryBudget, TempFolder};
 
 use super::Processes;
@@ -39,13 +40,44 @@ fn a_graph_of_a_task_spills_in_its_worker() {
     until("the end of all files", || fs::read_dir(folder.path()).unwrap().count() == 0);
 }
 
+/// The limit that a graph of a task meets in its worker.
+fn limit_of_nested(processes: &Processes) -> String {
+    let run = processes.submit(&single(Act::Wide(9 << 20).op()));
+    let error = run.wait_finished(LONG).unwrap().unwrap_err().to_string();
+    assert!(error.starts_with("`single[0]` failed: `source["), "{error}");
+    let limit = error.split("the limit is ").nth(1).unwrap();
+    limit.chars().take_while(char::is_ascii_digit).collect()
+}
+
 #[test]
 fn a_graph_of_a_task_has_the_part_of_its_worker() {
     let folder = tempfile::tempdir().unwrap();
-    let processes = limited(8 << 20, folder.path());
-    let run = processes.submit(&single(Act::Wide(5 << 20).op()));
-    let error = run.wait_finished(LONG).unwrap().unwrap_err().to_string();
-    assert!(error.starts_with("`single[0]` failed: `source[") && error.contains("the limit is 4194304"), "{error}");
+    assert_eq!(limit_of_nested(&limited(8 << 20, folder.path())), (1 << 20).to_string());
+    let temp = Arc::new(TempFolder::new(Some(folder.path().to_owned())));
+    let budget = MemoryBudget::new(8 << 20);
+    let more = Processes::with(2, |config| config.memory(budget, temp).nested_memory(6 << 20));
+    assert_eq!(limit_of_nested(&more), (3 << 20).to_string());
+}
+
+/// One task that makes so many bytes, and says so.
+fn large(room: usize) -> Arc<TaskGraph> {
+    graph(|b| {
+        let op = Arc::new(Mix { room, ..Mix::default() });
+        let id = b.add_stage(Stage::new("large", 1, op).bytes(ByteEstimate::Exact(32 + room as u64))).unwrap();
+        b.add_output_all(id).unwrap();
+    })
+}
+
+#[test]
+fn the_parts_of_the_workers_are_not_there_for_others() {
+    let budget = MemoryBudget::new(8 << 20);
+    let processes = Processes::with(2, |config| config.memory(Arc::clone(&budget), Arc::new(TempFolder::new(None))));
+    assert_eq!(budget.top_consumers(1), [("graphs of tasks in workers".to_owned(), 2 << 20)]);
+    let error = processes.submit(&large(7 << 20)).wait_finished(LONG).unwrap().unwrap_err();
+    assert!(matches!(error, RunError::MemoryLimit { .. }), "{error}");
+    processes.submit(&large(5 << 20)).wait_finished(LONG).unwrap().unwrap();
+    drop(processes);
+    until("the end of what was set aside", || budget.used_bytes() == 0);
 }
 
 #[test]
