@@ -10,6 +10,9 @@
 //!
 //! Ours has its own defaults, among them settings of joins; `--same-options` gives it stock's.
 //!
+//! `--setting execution_form=staged` and the like change a setting of ours. `--limited 500MB` measures nothing: it asks each
+//! query of a session with that memory limit and of one without, and fails unless the answers are equal.
+//!
 //! A third engine runs in each round: stock DataFusion with nothing of ours but the guards (integer overflow,
 //! decorrelation). Its CPU time over stock's is what the guards cost, printed apart.
 
@@ -18,11 +21,12 @@
 mod data;
 mod statistics;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
 use cpu_time::ProcessTime;
+use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
@@ -47,6 +51,12 @@ struct Options {
     /// Threads and partitions of both engines
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// A setting of ours, such as execution_form=staged; may be given several times
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// Compare the answers under this memory limit with those without one, instead of measuring
+    #[arg(long, value_name = "BYTES", value_parser = dolmen::parse_bytes)]
+    limited: Option<u64>,
     /// Only these queries, such as 1,6,18
     #[arg(long, value_delimiter = ',')]
     queries: Vec<usize>,
@@ -65,7 +75,18 @@ fn main() -> Result<(), AnyError> {
         .thread_stack_size(64 << 20)
         .enable_all()
         .build()?;
-    let mut ours = dolmen::Session::builder().threads(options.threads).memory_limit(16 << 30);
+    let queries: Vec<usize> = match options.queries.is_empty() {
+        true => (1..=22).collect(),
+        false => options.queries.clone(),
+    };
+    let builder = || {
+        let ours = dolmen::Session::builder().threads(options.threads).memory_limit(16 << 30);
+        options.settings.iter().fold(ours, |ours, (name, value)| ours.setting(name, value))
+    };
+    if let Some(limit) = options.limited {
+        return compare(&open(builder().memory_limit(limit), &folder)?, &open(builder(), &folder)?, &queries);
+    }
+    let mut ours = builder();
     if options.same_options {
         let stock = SessionConfig::new();
         let (optimizer, execution) = (&stock.options().optimizer, &stock.options().execution);
@@ -81,10 +102,7 @@ fn main() -> Result<(), AnyError> {
             )
             .setting("perfect_hash_join_min_key_density", execution.perfect_hash_join_min_key_density.to_string());
     }
-    let ours = ours.build()?;
-    for table in data::TABLES {
-        ours.register_files_blocking(table, &folder.join(format!("{table}.parquet")).display().to_string(), [])?;
-    }
+    let ours = open(ours, &folder)?;
     let config = || SessionConfig::new().with_target_partitions(options.threads);
     let stock = SessionStateBuilder::new().with_config(config()).with_default_features();
     let guarded = SessionStateBuilder::new().with_config(config()).with_default_features();
@@ -94,10 +112,6 @@ fn main() -> Result<(), AnyError> {
         Engine::DataFusion(runtime.block_on(context(stock, &folder))?),
         Engine::DataFusion(runtime.block_on(context(guarded, &folder))?),
     ];
-    let queries: Vec<usize> = match options.queries.is_empty() {
-        true => (1..=22).collect(),
-        false => options.queries.clone(),
-    };
     println!("         --------- wall, ours/stock ---------   --------- CPU, ours/stock ----------");
     println!("query            median   95 % interval              median   95 % interval    guards, CPU    stock ms");
     let (mut walls, mut cpus, mut guards, mut slower) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -121,6 +135,56 @@ fn main() -> Result<(), AnyError> {
     println!("total   {wall}    {cpu}    {:11.3}", guard.median);
     println!("slower queries: {slower:?}; slower in total: {}", wall.low > 1.0 || cpu.low > 1.0);
     Ok(())
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting has the form NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A session with the tables of `folder`.
+fn open(builder: dolmen::SessionBuilder, folder: &Path) -> Result<dolmen::Session, AnyError> {
+    let session = builder.build()?;
+    for table in data::TABLES {
+        session.register_files_blocking(table, &folder.join(format!("{table}.parquet")).display().to_string(), [])?;
+    }
+    Ok(session)
+}
+
+/// The rows of the statements of `sql` as text, in no order: the queries leave it open where keys are equal.
+fn rows(session: &dolmen::Session, sql: &str) -> Result<Vec<String>, AnyError> {
+    let mut rows = Vec::new();
+    for statement in session.script(sql)? {
+        let table = pretty_format_batches(&statement.collect_blocking()?)?.to_string();
+        rows.extend(table.lines().map(str::to_owned));
+    }
+    rows.sort_unstable();
+    Ok(rows)
+}
+
+/// Asks the queries of both sessions; an error unless all answers are equal.
+fn compare(limited: &dolmen::Session, whole: &dolmen::Session, queries: &[usize]) -> Result<(), AnyError> {
+    println!("query    seconds, limited    without    answers");
+    let mut unequal = Vec::new();
+    for &query in queries {
+        let sql = data::query(query)?;
+        let answer = |session: &dolmen::Session| {
+            let start = Instant::now();
+            let answer = rows(session, &sql);
+            (answer, start.elapsed().as_secs_f64())
+        };
+        let ((limited, limited_s), (whole, whole_s)) = (answer(limited), answer(whole));
+        let verdict = match (limited, whole) {
+            (Ok(limited), Ok(whole)) if limited == whole => "equal".to_owned(),
+            (Ok(_), Ok(_)) => "DIFFERENT".to_owned(),
+            (Err(error), _) | (_, Err(error)) => format!("FAILED: {error}"),
+        };
+        println!("Q{query:<5} {limited_s:18.1} {whole_s:10.1}    {verdict}");
+        if verdict != "equal" {
+            unequal.push(query);
+        }
+    }
+    if unequal.is_empty() { Ok(()) } else { Err(format!("not equal: {unequal:?}").into()) }
 }
 
 /// Something that runs TPC-H.
@@ -168,7 +232,7 @@ fn measure<const N: usize>(
 }
 
 /// DataFusion with the tables of `folder`.
-async fn context(builder: SessionStateBuilder, folder: &std::path::Path) -> Result<SessionContext, AnyError> {
+async fn context(builder: SessionStateBuilder, folder: &Path) -> Result<SessionContext, AnyError> {
     let context = SessionContext::new_with_state(builder.build());
     for table in data::TABLES {
         let path = folder.join(format!("{table}.parquet")).display().to_string();

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use dolmen::graph::{EventKind, Executor, OpRegistry, Shared};
 use dolmen::prelude::*;
@@ -69,8 +71,16 @@ fn values_of_a_registered_type_go_to_disk_and_come_back() {
     assert!(found.iter().any(|event| matches!(event.kind, EventKind::Spilled { .. })));
     assert!(N_READ.load(Ordering::SeqCst) > 0, "no value was read back");
     assert!(session.memory_peak_bytes() < 2 * LIMIT_BYTES as usize, "{} bytes were held", session.memory_peak_bytes());
+    assert!(session.close(Duration::from_secs(60)).is_empty());
     drop((events, session));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let is_empty = || fs::read_dir(folder.path()).unwrap().count() == 0;
+    assert!(
+        (0..500).any(|_| is_empty() || {
+            thread::sleep(Duration::from_millis(20));
+            false
+        }),
+        "files are left"
+    );
 }
 
 #[test]

@@ -150,3 +150,111 @@ fn a_query_without_memory_runs_again_in_stages() {
     };
     assert_eq!(run("auto").unwrap(), [(400_000, 800_000)]);
 }
+
+/// A session with little memory that runs everything in stages.
+fn tight(threads: usize, memory_limit: u64, folder: &std::path::Path) -> Session {
+    let builder = Session::builder().threads(threads).memory_limit(memory_limit).temp_dir(folder);
+    builder.setting("execution_form", "staged").build().unwrap()
+}
+
+/// 60,000 rows whose texts of a kilobyte no statistics tell of: eight partitions of 7 MB each.
+const LONG: &str = "(SELECT x AS k, repeat('0123456789abcdef', 64) || x AS s FROM range(60000) AS r(x))";
+
+#[test]
+fn joins_of_any_kind_finish_when_neither_side_fits() {
+    let joins = [
+        ("JOIN", "count(*), sum(length(a.s)), max(b.s)", 60_000 - 100),
+        ("LEFT JOIN", "count(*), sum(length(a.s)), max(b.s)", 60_000),
+        ("RIGHT JOIN", "count(*), sum(length(b.s)), max(a.s)", 60_000),
+        ("FULL JOIN", "count(*), sum(length(a.s)), max(b.s)", 60_000 + 100),
+        ("LEFT SEMI JOIN", "count(*), sum(length(a.s)), max(a.s)", 60_000 - 100),
+        ("LEFT ANTI JOIN", "count(*), sum(length(a.s)), max(a.s)", 100),
+        ("RIGHT SEMI JOIN", "count(*), sum(length(b.s)), max(b.s)", 60_000 - 100),
+        ("RIGHT ANTI JOIN", "count(*), sum(length(b.s)), max(b.s)", 100),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for threads in [1, 2] {
+        let (small, large) = (tight(threads, 20 << 20, folder.path()), Session::builder().threads(2).build().unwrap());
+        for (join, aggregates, n_rows) in joins {
+            let sql = format!("SELECT {aggregates} FROM {LONG} a {join} {LONG} b ON a.k = b.k + 100 AND a.s <> b.s");
+            let [rows, expected] = [&small, &large].map(|session| {
+                let rows: Vec<(i64, Option<i64>, Option<String>)> = session.sql(&sql).rows_blocking().unwrap();
+                rows
+            });
+            assert_eq!(rows[0].0, n_rows, "{join}");
+            assert_eq!(rows, expected, "{join}, {threads} threads");
+        }
+        assert_eq!(small.memory_used_bytes(), 0);
+    }
+}
+
+#[test]
+fn one_key_may_have_more_rows_than_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    // 40 MB of the left side have one key; of the right side three rows have it, and one has none.
+    let skewed = format!("(SELECT CASE WHEN k < 40000 THEN 7 ELSE k END AS k, s FROM {LONG})");
+    let few = "(VALUES (7, 'x'), (7, 'y'), (7, NULL), (NULL, 'z')) AS f(k, t)";
+    let queries = [
+        format!("SELECT count(*), max(t) FROM {skewed} a JOIN {few} ON a.k = f.k"),
+        format!("SELECT count(*), max(t) FROM {skewed} a LEFT JOIN {few} ON a.k = f.k"),
+        format!("SELECT count(*), max(s) FROM {skewed} a FULL JOIN {few} ON a.k = f.k AND t <> s"),
+        format!("SELECT count(*), max(s) FROM (SELECT k, max(s) AS s FROM {skewed} GROUP BY k)"),
+        format!("SELECT count(*), max(s) FROM (SELECT DISTINCT k, s FROM {skewed})"),
+        format!("SELECT count(*), max(s) FROM (SELECT k, s FROM {skewed} ORDER BY k, s DESC OFFSET 50000)"),
+        format!("SELECT count(*), max(l) FROM (SELECT lag(s) OVER (PARTITION BY k ORDER BY s) AS l FROM {skewed})"),
+        format!("SELECT count(*), max(s) FROM (SELECT s FROM {skewed} INTERSECT SELECT s FROM {LONG})"),
+        format!("SELECT count(*), max(s) FROM (SELECT s FROM {skewed} WHERE k < 0 EXCEPT SELECT s FROM {LONG})"),
+    ];
+    for threads in [1, 2] {
+        let (small, large) = (tight(threads, 20 << 20, folder.path()), Session::builder().threads(2).build().unwrap());
+        for sql in &queries {
+            let rows = |session: &Session| session.sql(sql).rows_blocking::<(i64, Option<String>)>();
+            assert_eq!(rows(&small).unwrap(), rows(&large).unwrap(), "{sql}");
+        }
+    }
+}
+
+#[test]
+fn a_window_that_needs_all_of_its_rows_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = tight(2, 64 << 20, folder.path());
+    let sql =
+        format!("SELECT count(*) FROM (SELECT ntile(3) OVER (ORDER BY s) AS n, s FROM {LONG}) WHERE n > 0 AND s <> ''");
+    let error = session.sql(&sql).rows_blocking::<i64>().unwrap_err().to_string();
+    assert!(error.contains("WindowAggExec"), "{error}");
+    // The session goes on, and the same by partitions finishes.
+    let by = sql.replace("ORDER BY s", "PARTITION BY k % 1000 ORDER BY s");
+    assert_eq!(session.sql(by).rows_blocking::<i64>().unwrap(), [60_000]);
+    assert_eq!(session.memory_used_bytes(), 0);
+}
+
+#[test]
+fn a_cancel_in_the_middle_of_spilling_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = tight(2, 20 << 20, folder.path());
+    let sql = format!("SELECT a.s, b.s FROM {LONG} a JOIN {LONG} b ON a.k = b.k ORDER BY a.s DESC");
+    for millis in [30, 200, 500, 900] {
+        let error = session.sql(&sql).timeout(Duration::from_millis(millis)).collect_blocking().unwrap_err();
+        assert!(error.to_string().contains("time"), "{error}");
+    }
+    for _ in 0..500 {
+        if session.memory_used_bytes() > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert_eq!(session.memory_used_bytes(), 0);
+    assert_eq!(session.sql("SELECT 1").rows_blocking::<i64>().unwrap(), [1]);
+}
+
+#[test]
+fn sessions_with_different_limits_run_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = format!("SELECT count(*), sum(length(a.s)) FROM {LONG} a JOIN {LONG} b ON a.k = b.k");
+    let sessions = [20 << 20, 64 << 20, 1 << 30].map(|limit| tight(1, limit, folder.path()));
+    let run = &|session: &Session| session.sql(sql.as_str()).rows_blocking::<(i64, i64)>().unwrap();
+    let answers = std::thread::scope(|scope| {
+        let threads = sessions.each_ref().map(|session| scope.spawn(move || run(session)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert!(answers.iter().all(|rows| *rows == answers[0] && rows[0].0 == 60_000), "{answers:?}");
+}

@@ -90,6 +90,11 @@ impl Needs {
     }
 }
 
+/// Bytes of rows of one partition of which a join makes a table: with one for each thread, half of the limit is left.
+pub(super) fn table_bytes_max(pool: &dyn MemoryPool, threads: usize) -> usize {
+    limit_bytes(pool) / (2 * GROWTH * threads.max(1))
+}
+
 /// The bytes of the rows of a scan, by its files.
 fn file_bytes(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let source = plan.downcast_ref::<DataSourceExec>()?;

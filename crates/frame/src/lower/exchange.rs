@@ -161,12 +161,24 @@ fn viewed_bytes(data: &ArrayData) -> usize {
 #[derive(Debug)]
 pub(super) struct Output {
     store: Arc<ExchangeStore>,
-    pieces: Vec<Vec<BlockId>>,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Default)]
+struct Piece {
+    blocks: Vec<BlockId>,
+    /// Of its rows in memory.
+    bytes: usize,
 }
 
 impl Output {
     pub(super) fn piece(&self, piece: usize) -> &[BlockId] {
-        self.pieces.get(piece).map_or(&[], Vec::as_slice)
+        self.pieces.get(piece).map_or(&[], |piece| &piece.blocks)
+    }
+
+    /// The bytes of the rows of a piece.
+    pub(super) fn piece_bytes(&self, piece: usize) -> usize {
+        self.pieces.get(piece).map_or(0, |piece| piece.bytes)
     }
 
     pub(super) fn store(&self) -> &Arc<ExchangeStore> {
@@ -176,7 +188,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        for block in self.pieces.iter().flatten() {
+        for block in self.pieces.iter().flat_map(|piece| &piece.blocks) {
             self.store.blocks.remove(*block);
         }
     }
@@ -214,7 +226,9 @@ struct Pending {
     /// Batches as large as they are to be.
     whole: Vec<RecordBatch>,
     parts: Vec<RecordBatch>,
-    n_rows: usize,
+    part_rows: usize,
+    part_bytes: usize,
+    /// Of everything.
     bytes: usize,
 }
 
@@ -231,7 +245,7 @@ impl Writer {
         let partitioner =
             partitioning.map(|by| BatchPartitioner::try_new(by, Time::new(), partition, n_partitions)).transpose()?;
         Ok(Self {
-            output: Output { store: Arc::clone(store), pieces: vec![Vec::new(); n_pieces] },
+            output: Output { store: Arc::clone(store), pieces: (0..n_pieces).map(|_| Piece::default()).collect() },
             partitioner,
             schema,
             batch_rows,
@@ -244,12 +258,13 @@ impl Writer {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        let whole = (self.batch_rows, self.output.store.block_max);
         match &mut self.partitioner {
-            None => self.pending[0].push(compact(&batch)?, self.batch_rows)?,
+            None => self.pending[0].push(compact(&batch)?, whole)?,
             Some(partitioner) => {
                 for piece in partitioner.partition_iter(batch)? {
                     let (piece, batch) = piece?;
-                    self.pending[piece].push(compact(&batch)?, self.batch_rows)?;
+                    self.pending[piece].push(compact(&batch)?, whole)?;
                 }
             }
         }
@@ -266,7 +281,7 @@ impl Writer {
 
     /// Makes blocks of everything that is pending.
     fn flush(&mut self) -> Result<()> {
-        for (pending, blocks) in self.pending.iter_mut().zip(&mut self.output.pieces) {
+        for (pending, piece) in self.pending.iter_mut().zip(&mut self.output.pieces) {
             let mut pending = std::mem::take(pending);
             pending.gather(&self.schema)?;
             if pending.whole.is_empty() {
@@ -277,13 +292,14 @@ impl Writer {
             for batch in pending.whole {
                 let bytes = batch_bytes(&batch);
                 if block_bytes > 0 && block_bytes + bytes > store.block_max {
-                    blocks.push(store.put(std::mem::take(&mut block), part(&mut self.reservation, block_bytes))?);
+                    piece.blocks.push(store.put(std::mem::take(&mut block), part(&mut self.reservation, block_bytes))?);
                     block_bytes = 0;
                 }
                 block.push(batch);
                 block_bytes += bytes;
+                piece.bytes += bytes;
             }
-            blocks.push(store.put(block, part(&mut self.reservation, block_bytes))?);
+            piece.blocks.push(store.put(block, part(&mut self.reservation, block_bytes))?);
         }
         self.reservation.free();
         Ok(())
@@ -303,22 +319,20 @@ fn part(reservation: &mut Reservation, bytes: usize) -> Reservation {
 }
 
 impl Pending {
-    fn push(&mut self, batch: RecordBatch, batch_rows: usize) -> Result<()> {
-        self.n_rows += batch.num_rows();
-        self.bytes += batch_bytes(&batch);
-        if self.n_rows >= batch_rows && self.parts.is_empty() {
-            self.n_rows = 0;
-            self.whole.push(batch);
-            return Ok(());
-        }
+    /// Adds rows; so many rows or bytes make a whole batch.
+    fn push(&mut self, batch: RecordBatch, (rows_min, bytes_min): (usize, usize)) -> Result<()> {
+        let (rows, bytes) = (batch.num_rows(), batch_bytes(&batch));
+        self.part_rows += rows;
+        self.part_bytes += bytes;
+        self.bytes += bytes;
         let schema = batch.schema();
         self.parts.push(batch);
-        if self.n_rows >= batch_rows { self.gather(&schema) } else { Ok(()) }
+        if self.part_rows >= rows_min || self.part_bytes >= bytes_min { self.gather(&schema) } else { Ok(()) }
     }
 
     /// Makes one batch of the small ones.
     fn gather(&mut self, schema: &SchemaRef) -> Result<()> {
-        self.n_rows = 0;
+        (self.part_rows, self.part_bytes) = (0, 0);
         let parts = std::mem::take(&mut self.parts);
         match parts.len() {
             0 => {}

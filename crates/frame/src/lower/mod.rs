@@ -12,9 +12,11 @@
 //! In the *staged* form it is cut where rows change their partition, and what one stage makes waits for the next in memory
 //! or on disk: slower, and possible where the pipelined form would need more memory than there is.
 
+mod adaptive_join;
 mod choose;
 mod exchange;
 mod explain;
+mod held;
 mod options;
 mod pipeline;
 mod read;
@@ -27,11 +29,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dolmen_graph::{Executor, GraphBuilder, SubmitOptions};
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -39,9 +43,11 @@ pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
 
-use choose::Needs;
+use choose::{Needs, table_bytes_max};
 use explain::Described;
 use rows::{RowStream, Rows};
+
+use crate::memory::limit_bytes;
 
 /// Finds what runs the tasks of a session, `None` if that is being closed. It is asked for each plan.
 #[derive(Clone)]
@@ -118,11 +124,27 @@ async fn or_staged(
         let mut builder = GraphBuilder::new();
         // The estimate was too low, or there was none.
         let n_partitions = PARTITIONS_AGAIN * state.config().target_partitions();
+        let state = without_collecting(state);
         let lowered = staged(&state, &plan, n_partitions, None, &mut builder).await?;
         return start(&source, builder, lowered);
     }
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
 }
+
+/// The state that plans joins by partitions, however small a side may seem: the whole of it in one table may be what found
+/// no memory.
+fn without_collecting(mut state: SessionState) -> SessionState {
+    let options = &mut state.config_mut().options_mut().optimizer;
+    options.hash_join_single_partition_threshold = 0;
+    options.hash_join_single_partition_threshold_rows = 0;
+    state
+}
+
+/// What the memory of one thread must have room for in stages: batches, and the least that sorts set aside.
+const BATCHES_IN_SHARE: usize = 32;
+const SORTS_IN_SHARE: usize = 16;
+const LONG_ROW_BYTES: usize = 1 << 10;
+const BATCH_ROWS_MIN: usize = 256;
 
 /// The share of keys from which on a table indexed by key is smaller than a hash table.
 const KEY_DENSITY_MIN: f64 = 0.3;
@@ -145,7 +167,7 @@ async fn lower(
     hold: Option<Hold>,
     builder: &mut GraphBuilder,
 ) -> Result<(Form, Lowered)> {
-    let physical = state.create_physical_plan(plan).await?;
+    let physical = held::count_held(state.create_physical_plan(plan).await?)?;
     // What shows a plan, or what its operators counted, shows it in one piece.
     let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     let form = if is_showing { Form::Pipelined } else { form_of(state) };
@@ -170,15 +192,23 @@ async fn staged(
 ) -> Result<Lowered> {
     let store = state.config().get_extension::<ExchangeStore>();
     let store = store.ok_or_else(|| DataFusionError::Internal("a session without a place for rows".to_owned()))?;
-    let state = staged_state(state, n_partitions);
-    let plan = state.create_physical_plan(plan).await?;
-    staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, hold, builder)
+    let table_bytes_max = table_bytes_max(state.runtime_env().memory_pool.as_ref(), state.config().target_partitions());
+    let state = staged_state(state, n_partitions)?;
+    let plan = held::count_held(state.create_physical_plan(plan).await?)?;
+    staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, table_bytes_max, hold, builder)
 }
 
 /// The state that plans a statement for stages: more partitions than threads, each of which runs without the others.
-fn staged_state(state: &SessionState, n_partitions: usize) -> SessionState {
+fn staged_state(state: &SessionState, n_partitions: usize) -> Result<SessionState> {
+    let share = limit_bytes(state.runtime_env().memory_pool.as_ref()) / state.config().target_partitions().max(1);
+    // A few batches of long rows in every operator are to be little beside the limit.
+    let batch_rows = (share / (BATCHES_IN_SHARE * LONG_ROW_BYTES)).max(BATCH_ROWS_MIN).min(state.config().batch_size());
     let mut state = state.clone();
     let options = state.config_mut().options_mut();
+    options.execution.batch_size = ConfigNonZeroUsize::try_new(batch_rows)?;
+    // A merge of sorted sides has two sorts, and there may be one above it.
+    let reservation = &mut options.execution.sort_spill_reservation_bytes;
+    *reservation = (*reservation).min(share / SORTS_IN_SHARE);
     options.execution.target_partitions = n_partitions;
     // Scans that share files, and filters that one partition finds for another.
     options.execution.enable_file_stream_work_stealing = false;
@@ -191,7 +221,7 @@ fn staged_state(state: &SessionState, n_partitions: usize) -> SessionState {
     *density = density.max(KEY_DENSITY_MIN);
     // Rows that only go to another task to spread them would be written for that.
     options.optimizer.enable_round_robin_repartition = false;
-    state
+    Ok(state)
 }
 
 fn start(source: &ExecutorSource, builder: GraphBuilder, lowered: Lowered) -> Result<SendableRecordBatchStream> {
@@ -203,6 +233,13 @@ fn start(source: &ExecutorSource, builder: GraphBuilder, lowered: Lowered) -> Re
     let options = SubmitOptions { name: Some("sql".to_owned()), ..SubmitOptions::default() };
     let run = executor.submit(Arc::new(graph), options).map_err(external)?;
     Ok(Box::pin(RowStream::new(schema, rows, run)))
+}
+
+fn with_children(
+    plan: &Arc<dyn ExecutionPlan>,
+    children: Vec<Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    Arc::clone(plan).replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep))
 }
 
 fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {

@@ -9,7 +9,6 @@ use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::analyze::AnalyzeExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use dolmen_graph::{
@@ -23,7 +22,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::explain::Described;
 use super::receive::ReceiveExec;
 use super::rows::{Failure, Rows};
-use super::{Hold, Lowered, external};
+use super::{Hold, Lowered, external, with_children};
 
 /// Adds `plan` to a graph as one gang. The rows come while its tasks run, in the plan's order.
 pub(super) fn lower(
@@ -114,8 +113,7 @@ fn replace_last_merge(plan: &Arc<dyn ExecutionPlan>, parts: &mut Vec<Part>) -> R
             None => return Ok(None),
         }
     };
-    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
-    Arc::clone(plan).replace_children(vec![new_child], options).map(Some)
+    with_children(plan, vec![new_child]).map(Some)
 }
 
 /// What the tasks of a gang run.

@@ -7,7 +7,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::coop::cooperative;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::stream;
@@ -40,20 +41,38 @@ impl ReadExec {
     /// In the place of a node with these properties.
     pub(super) fn new(from: Arc<str>, reads: Reads, properties: &PlanProperties) -> Self {
         let properties = match reads {
-            Reads::All => Arc::new(PlanProperties::new(
+            Reads::All => PlanProperties::new(
                 EquivalenceProperties::new(Arc::clone(properties.eq_properties.schema())),
                 Partitioning::UnknownPartitioning(1),
                 EmissionType::Incremental,
                 Boundedness::Bounded,
-            )),
-            Reads::Piece | Reads::Output => Arc::new(properties.clone()),
+            ),
+            Reads::Piece | Reads::Output => properties.clone(),
         };
+        let properties = Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative));
         Self { from, reads, properties, outputs: OnceLock::new() }
     }
 
     /// Makes the outputs known.
     pub(super) fn provide(&self, outputs: impl FnOnce() -> Vec<Weak<Output>>) {
         self.outputs.get_or_init(outputs);
+    }
+
+    /// The bytes of the rows of a partition, if they are known and there.
+    pub(super) fn bytes(&self, partition: usize) -> Option<usize> {
+        let (outputs, piece) = self.partition(partition)?;
+        Some(outputs.iter().map(|output| output.piece_bytes(piece)).sum())
+    }
+
+    /// The outputs that a partition has rows of, and the piece of each; `None` if they are not there.
+    fn partition(&self, partition: usize) -> Option<(Vec<Arc<Output>>, usize)> {
+        let outputs = self.outputs.get()?;
+        let wanted = match self.reads {
+            Reads::Output => outputs.get(partition..=partition)?,
+            Reads::Piece | Reads::All => outputs,
+        };
+        let piece = if self.reads == Reads::Piece { partition } else { 0 };
+        Some((wanted.iter().map(Weak::upgrade).collect::<Option<_>>()?, piece))
     }
 }
 
@@ -92,14 +111,8 @@ impl ExecutionPlan for ReadExec {
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let missing = || DataFusionError::Internal(format!("the output of {} is not there to be read", self.from));
-        let outputs = self.outputs.get().ok_or_else(missing)?;
-        let wanted = match self.reads {
-            Reads::Output => outputs.get(partition..=partition).ok_or_else(missing)?,
-            Reads::Piece | Reads::All => outputs,
-        };
-        let piece = if self.reads == Reads::Piece { partition } else { 0 };
-        let outputs: Option<Vec<Arc<Output>>> = wanted.iter().map(Weak::upgrade).collect();
-        let blocks = outputs.ok_or_else(missing)?.into_iter().flat_map(move |output| {
+        let (outputs, piece) = self.partition(partition).ok_or_else(missing)?;
+        let blocks = outputs.into_iter().flat_map(move |output| {
             let ids = output.piece(piece).to_vec();
             ids.into_iter().map(move |id| (Arc::clone(&output), id))
         });
@@ -110,6 +123,7 @@ impl ExecutionPlan for ReadExec {
                 Err(error) => Box::new(iter::once(Err(error))),
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::iter(batches))))
+        // There is always a next batch: whoever wants all of them pauses now and then, so that he can be stopped.
+        Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(self.schema(), stream::iter(batches)))))
     }
 }

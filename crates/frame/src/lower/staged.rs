@@ -18,7 +18,6 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
@@ -32,25 +31,35 @@ use dolmen_graph::{
 use futures::StreamExt;
 use tokio::sync::mpsc::{self, Sender};
 
+use super::adaptive_join::AdaptiveJoinExec;
 use super::exchange::{ExchangeStore, OutputValue, Writer};
 use super::explain::{Described, stage_name};
 use super::pipeline::{Done, hand_over};
 use super::read::{ReadExec, Reads};
 use super::rows::{Failure, Rows};
-use super::{Hold, Lowered, external};
+use super::{Hold, Lowered, external, with_children};
 
-/// Adds `plan` to a graph as stages. The rows come when the last of them runs, in the plan's order.
+/// Adds `plan` to a graph as stages. The rows come when the last of them runs, in the plan's order. Joins make tables of at
+/// most `table_bytes_max` bytes of rows, and sort what is more.
 pub(super) fn lower(
     plan: &Arc<dyn ExecutionPlan>,
     context: &Arc<TaskContext>,
     store: &Arc<ExchangeStore>,
+    table_bytes_max: usize,
     hold: Option<Hold>,
     builder: &mut GraphBuilder,
 ) -> Result<Lowered> {
     let failure = Failure::default();
     let (sender, batches) = mpsc::channel(2);
-    let mut cutter =
-        Cutter { builder, context, store, failure: failure.clone(), before: Vec::new(), stages: Vec::new() };
+    let mut cutter = Cutter {
+        builder,
+        context,
+        store,
+        table_bytes_max,
+        failure: failure.clone(),
+        before: Vec::new(),
+        stages: Vec::new(),
+    };
     let mut inputs = Vec::new();
     let top = match plan.output_partitioning().partition_count() {
         1 => cutter.fragment(plan, &mut inputs)?,
@@ -67,6 +76,8 @@ struct Cutter<'a> {
     builder: &'a mut GraphBuilder,
     context: &'a Arc<TaskContext>,
     store: &'a Arc<ExchangeStore>,
+    /// Rows of one partition of a join of which a table is made.
+    table_bytes_max: usize,
     failure: Failure,
     /// Stages that must have run before any that is added: they find the values of scalar subqueries.
     before: Vec<StageId>,
@@ -116,7 +127,11 @@ impl Cutter<'_> {
             return self.after_subqueries(plan, inputs);
         }
         let children = children.into_iter().map(|child| self.fragment(child, inputs)).collect::<Result<Vec<_>>>()?;
-        if children.is_empty() { Ok(Arc::clone(plan)) } else { with_children(plan, children) }
+        let plan = if children.is_empty() { Arc::clone(plan) } else { with_children(plan, children)? };
+        Ok(match AdaptiveJoinExec::of(&plan, self.table_bytes_max)? {
+            Some(join) => Arc::new(join),
+            None => plan,
+        })
     }
 
     /// All rows of `plan`, in no order.
@@ -225,13 +240,6 @@ impl Cutter<'_> {
         self.stages.push(Described { stage, plans, whole });
         Ok(stage)
     }
-}
-
-fn with_children(
-    plan: &Arc<dyn ExecutionPlan>,
-    children: Vec<Arc<dyn ExecutionPlan>>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    Arc::clone(plan).replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep))
 }
 
 /// What the tasks of a stage run: each a partition of one plan.

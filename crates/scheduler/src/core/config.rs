@@ -19,6 +19,8 @@ pub struct CoreConfig {
     pub losses_max: u32,
     /// How long nothing is spilled after the disk refused.
     pub spill_pause_ns: u64,
+    /// How long a task that fits nowhere waits for others to give memory back, when nothing else runs, before its run fails.
+    pub patience_ns: u64,
 }
 
 impl Default for CoreConfig {
@@ -32,6 +34,7 @@ impl Default for CoreConfig {
             unknown_bytes: 1 << 20,
             losses_max: 3,
             spill_pause_ns: 1_000_000_000,
+            patience_ns: 200_000_000,
         }
     }
 }

@@ -337,6 +337,7 @@ impl Core {
         }
         found.n_active += 1;
         self.n_active += 1;
+        self.patient_until_ns = None;
         if found.n_active == 1 {
             let idx = self.idle.iter().rposition(|idle| *idle == worker);
             idx.map(|idx| self.idle.remove(idx));
@@ -386,13 +387,19 @@ impl Core {
         };
         let need = self.need(id, &members);
         let least_bytes = need.least_bytes;
-        // What cannot leave memory: everything else could not be spilled, or would have been.
-        let fixed_bytes = self.ledger.used_bytes().saturating_sub(need.input_bytes);
+        // What cannot leave memory: everything else could not be spilled, or would have been. Tasks that wait have made
+        // nothing yet of what was set aside for them.
+        let fixed_bytes =
+            self.ledger.used_bytes().saturating_sub(need.input_bytes).saturating_sub(self.waiting_bytes());
         if fixed_bytes.saturating_add(least_bytes) > self.ledger.limit_bytes {
+            if self.is_patient(now_ns) {
+                return false;
+            }
             let error = match self.spill_error.clone() {
                 Some(error) => RunError::Spill { key: error.key, source: error.source },
                 None => self.memory_error(id, members[0], least_bytes),
             };
+            self.patient_until_ns = None;
             self.end(id, Outcome::Failed(error), out);
             return true;
         }
@@ -415,6 +422,27 @@ impl Core {
         }
         self.list(id);
         true
+    }
+
+    /// Whether others may still give memory back. What a task has dropped is sometimes freed a little later, by a thread
+    /// that was told to stop.
+    fn is_patient(&mut self, now_ns: u64) -> bool {
+        if self.ledger.external_bytes == 0 {
+            return false;
+        }
+        let until_ns = *self.patient_until_ns.get_or_insert_with(|| {
+            let until_ns = now_ns.saturating_add(self.config.patience_ns);
+            self.timers.add(until_ns, Timer::Patience);
+            until_ns
+        });
+        now_ns < until_ns
+    }
+
+    /// What is set aside for tasks that wait for runs.
+    fn waiting_bytes(&self) -> u64 {
+        let frames = self.workers.iter().flatten().flat_map(|worker| &worker.frames);
+        let waiting = frames.filter(|frame| frame.waits_for.is_some());
+        waiting.map(|frame| frame.reserved_bytes * u64::from(frame.end - frame.start)).sum()
     }
 
     /// What tasks of one stage need that run at the same time.

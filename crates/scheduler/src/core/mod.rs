@@ -101,6 +101,8 @@ pub struct Core {
     /// A task waits for memory, so that no source is started.
     is_short: bool,
     spill_error: Option<spill::SpillError>,
+    /// When others have had their time to give memory back; `None` if nobody waits for that alone.
+    patient_until_ns: Option<u64>,
     timers: Timers,
     next_ticket: u64,
     next_io: u64,
@@ -129,6 +131,7 @@ impl Core {
             is_victim_new: true,
             is_short: false,
             spill_error: None,
+            patient_until_ns: None,
             timers: Timers::default(),
             next_ticket: 0,
             next_io: 0,

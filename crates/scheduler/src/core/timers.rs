@@ -20,6 +20,8 @@ pub(super) enum Timer {
     GangBackoff { run: RunId, stage: StageId },
     /// The disk may be tried again.
     SpillPause,
+    /// Others have had their time to give memory back.
+    Patience,
 }
 
 /// Times in order.
@@ -76,6 +78,8 @@ impl Core {
                     self.spill_error = None;
                     self.is_victim_new = true;
                 }
+                // Whoever waits for memory looks again after every event.
+                Timer::Patience => {}
             }
         }
     }

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use dolmen_graph::{ByteEstimate, RunError, Stage, TaskError};
-
 use dolmen_graph::testing::{Lambda, Number};
+use dolmen_graph::{ByteEstimate, RunError, Shared, Stage, TaskError, delayed};
+use dolmen_scheduler::{Client, CoreConfig, LocalConfig, LocalExecutor, gather};
+use dolmen_storage::{MemoryBudget, TempFolder};
 
 use crate::programs::{graph, single};
 use crate::world::{LONG, Living, World, until, wide};
@@ -72,4 +73,24 @@ fn a_task_that_is_refused_memory_runs_again_by_itself_and_then_fails_with_the_re
     drop(run);
     world.until_idle();
     world.end();
+}
+
+#[test]
+fn what_is_expected_of_tasks_that_wait_takes_no_room_from_others() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let temp = Arc::new(TempFolder::new(Some(folder.path().to_owned())));
+    // As much as one task whose result is not known is expected to make.
+    let limit = CoreConfig::default().unknown_bytes as usize;
+    let config = LocalConfig::new(runtime.handle().clone(), 2).memory(MemoryBudget::new(limit), temp);
+    let client = Client::new(Arc::new(LocalExecutor::new(config)));
+    // 100 KiB each.
+    let make = delayed(|n: u64| vec![n as f64; 12_800]);
+    let first = delayed(|values: Shared<Vec<f64>>| values[0]);
+    for _ in 0..5 {
+        let values: Vec<_> = (0..50).map(|n| client.persist(&make.call(n))).collect();
+        let firsts: Vec<_> = values.iter().map(|value| client.compute(&first.call(value))).collect();
+        let sum: f64 = gather(&firsts).unwrap().iter().map(|first| **first).sum();
+        assert_eq!(sum, f64::from(49 * 50 / 2));
+    }
 }

@@ -79,6 +79,7 @@ impl History {
             unknown_bytes: 60,
             losses_max: 3,
             spill_pause_ns: 5_000,
+            patience_ns: 5,
         };
         let is_strict = faults.external + faults.load + faults.nest + faults.refuse == 0 && rng.chance(50);
         let world = World::new(config, is_strict);
