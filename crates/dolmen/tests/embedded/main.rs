@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod cancel;
+mod explain_analyze;
 mod fake_store;
+mod progress;
 mod remote;
 mod sessions;
 mod spilling;

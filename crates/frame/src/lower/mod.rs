@@ -12,6 +12,7 @@
 //! In the *staged* form it is cut where rows change their partition, and what one stage makes waits for the next in memory
 //! or on disk: slower, and possible where the pipelined form would need more memory than there is.
 
+mod analyze;
 mod choose;
 mod exchange;
 mod explain;
@@ -32,13 +33,14 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use dolmen_graph::{Executor, GraphBuilder, SubmitOptions};
+use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskGraph};
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
 
+use crate::progress::{Watch, Watched};
 use choose::Needs;
 use explain::Described;
 use rows::{RowStream, Rows};
@@ -78,13 +80,17 @@ pub(crate) async fn run_holding(
 ) -> Result<SendableRecordBatchStream> {
     let Some(source) = state.config().get_extension::<ExecutorSource>() else {
         let plan = state.create_physical_plan(plan).await?;
+        watch_of(state).add(Watched::of([&plan]));
         return execute_stream(plan, Arc::new(TaskContext::from(state)));
     };
+    if let LogicalPlan::Analyze(analyze) = plan {
+        return analyze::run(state, analyze, source).await;
+    }
     let mut builder = GraphBuilder::new();
     let (form, lowered) = lower(state, plan, hold, &mut builder).await?;
-    let rows = start(&source, builder, lowered)?;
+    let rows = start(state, &source, builder, lowered)?;
     // What writes somewhere does not run twice.
-    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Analyze(_));
+    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_));
     if form == Form::Staged || form_of(state) == Form::Pipelined || !is_query {
         return Ok(rows);
     }
@@ -115,11 +121,12 @@ async fn or_staged(
         && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
     {
         drop(rows);
+        watch_of(&state).restart();
         let mut builder = GraphBuilder::new();
         // The estimate was too low, or there was none.
         let n_partitions = PARTITIONS_AGAIN * state.config().target_partitions();
         let lowered = staged(&state, &plan, n_partitions, None, &mut builder).await?;
-        return start(&source, builder, lowered);
+        return start(&state, &source, builder, lowered);
     }
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
 }
@@ -146,7 +153,7 @@ async fn lower(
     builder: &mut GraphBuilder,
 ) -> Result<(Form, Lowered)> {
     let physical = state.create_physical_plan(plan).await?;
-    // What shows a plan, or what its operators counted, shows it in one piece.
+    // What shows a plan shows it in one piece.
     let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     let form = if is_showing { Form::Pipelined } else { form_of(state) };
     if form != Form::Pipelined {
@@ -170,6 +177,7 @@ async fn staged(
 ) -> Result<Lowered> {
     let store = state.config().get_extension::<ExchangeStore>();
     let store = store.ok_or_else(|| DataFusionError::Internal("a session without a place for rows".to_owned()))?;
+    let store = Arc::new(store.counting(watch_of(state).between_stages()));
     let state = staged_state(state, n_partitions);
     let plan = state.create_physical_plan(plan).await?;
     staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, hold, builder)
@@ -194,15 +202,35 @@ fn staged_state(state: &SessionState, n_partitions: usize) -> SessionState {
     state
 }
 
-fn start(source: &ExecutorSource, builder: GraphBuilder, lowered: Lowered) -> Result<SendableRecordBatchStream> {
+fn start(
+    state: &SessionState,
+    source: &ExecutorSource,
+    builder: GraphBuilder,
+    lowered: Lowered,
+) -> Result<SendableRecordBatchStream> {
+    start_graph(state, source, Arc::new(builder.build().map_err(external)?), lowered)
+}
+
+fn start_graph(
+    state: &SessionState,
+    source: &ExecutorSource,
+    graph: Arc<TaskGraph>,
+    lowered: Lowered,
+) -> Result<SendableRecordBatchStream> {
     let Lowered { schema, rows, stages } = lowered;
+    let watched = Watched::of(stages.iter().flat_map(|stage| &stage.plans)).staged(stages.len() > 1);
     // They hold plans, which are to go when their tasks are done.
     drop(stages);
     let executor = (source.0)().ok_or_else(|| DataFusionError::Execution("the session is closed".to_owned()))?;
-    let graph = builder.build().map_err(external)?;
     let options = SubmitOptions { name: Some("sql".to_owned()), ..SubmitOptions::default() };
-    let run = executor.submit(Arc::new(graph), options).map_err(external)?;
+    let run = executor.submit(graph, options).map_err(external)?;
+    watch_of(state).add(watched.with_run(&run));
     Ok(Box::pin(RowStream::new(schema, rows, run)))
+}
+
+/// Who looks at the statement.
+fn watch_of(state: &SessionState) -> Arc<Watch> {
+    state.config().get_extension::<Watch>().unwrap_or_default()
 }
 
 fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
