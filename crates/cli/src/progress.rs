@@ -173,6 +173,7 @@ mod tests {
         progress.memory_limit_bytes = Some(1 << 30);
         progress.spilled_bytes = 7 << 20;
         progress.elapsed = Duration::from_secs(40);
+        progress.fraction_at = progress.elapsed;
         progress
     }
 

@@ -131,8 +131,7 @@ fn a_plan_in_stages_is_shown_in_stages() {
         heads.map(|line| line.split(", makes").next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert!(heads(&tasks[0].1).len() > 2, "{tasks:?}");
-    let query = session.sql(sql);
-    let plan = query.clone().explain_analyze_blocking().unwrap();
+    let plan = session.sql(sql).explain_analyze_blocking().unwrap();
     assert_eq!(heads(&plan), heads(&tasks[0].1));
     let scan = &operators(&plan, "AggregateExec: mode=Partial")[0];
     assert!(number(scan, "output_rows") > 0.0 && plan.contains("Rows between stages: "), "{plan}");

@@ -47,6 +47,8 @@ pub struct Progress {
     /// The share of the work that is done, from 0 to 1: of what the scans are to read, or, when the plan was cut into stages,
     /// of the tasks. `None` if nobody knows how much there is. Sorts and joins may go on when everything has been read.
     pub fraction: Option<f64>,
+    /// Time since the statement began when `fraction` last grew.
+    pub fraction_at: Duration,
     /// Tasks that are done. A plan that runs in one piece has a few, which end together.
     pub tasks_done: u64,
     /// All tasks.
@@ -71,10 +73,10 @@ pub struct Progress {
 
 impl Progress {
     /// The time that the rest may take, if it goes on as before; `None` where no share is known, or it says nothing of what is
-    /// left: at the very beginning, and when everything has been read.
+    /// left: at the very beginning, when everything has been read, and when it should have been done by now.
     pub fn remaining(&self) -> Option<Duration> {
         let fraction = self.fraction.filter(|fraction| (0.02..1.0).contains(fraction) && !self.is_finished)?;
-        Some(self.elapsed.mul_f64((1.0 - fraction) / fraction))
+        self.fraction_at.div_f64(fraction).checked_sub(self.elapsed)
     }
 
     /// None of its numbers smaller than `before`.
@@ -83,6 +85,7 @@ impl Progress {
         self.bytes_read = self.bytes_read.max(before.bytes_read);
         self.bytes_total = self.bytes_total.max(before.bytes_total);
         self.fraction = self.fraction.map(|fraction| fraction.max(before.fraction.unwrap_or(0.0)));
+        self.fraction_at = if self.fraction > before.fraction { self.elapsed } else { before.fraction_at };
         self.tasks_done = self.tasks_done.max(before.tasks_done);
         self.stages_done = self.stages_done.max(before.stages_done);
         self.spilled_bytes = self.spilled_bytes.max(before.spilled_bytes);
@@ -288,8 +291,12 @@ mod tests {
 
     #[test]
     fn what_remains_is_told_only_where_it_is_known() {
-        let at = |fraction| Progress { fraction, elapsed: Duration::from_secs(10), ..Progress::default() };
+        let time = Duration::from_secs(10);
+        let at = |fraction| Progress { fraction, fraction_at: time, elapsed: time, ..Progress::default() };
         assert_eq!(at(Some(0.25)).remaining(), Some(Duration::from_secs(30)));
+        // A task that takes long does not make the rest longer.
+        assert_eq!(Progress { elapsed: 2 * time, ..at(Some(0.25)) }.remaining(), Some(Duration::from_secs(20)));
+        assert_eq!(Progress { elapsed: 5 * time, ..at(Some(0.25)) }.remaining(), None);
         for unknown in [None, Some(0.001), Some(1.0)] {
             assert_eq!(at(unknown).remaining(), None, "{unknown:?}");
         }
