@@ -84,8 +84,9 @@ impl FilesRead {
 
     fn follow(&self, file: &File, range: Range<u64>) {
         let bytes = range.end.saturating_sub(range.start);
-        match file.try_clone() {
-            Ok(file) if bytes > SMALL_BYTES => {
+        let second = (bytes > SMALL_BYTES).then(|| file.try_clone());
+        match second {
+            Some(Ok(file)) => {
                 let mut open = self.open();
                 open.push_back(Open { file, range });
                 if open.len() > OPEN_MAX
