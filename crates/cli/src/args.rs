@@ -60,6 +60,10 @@ struct Options {
     /// Write nothing but results and errors
     #[arg(long, short = 'q')]
     quiet: bool,
+
+    /// Show no progress of statements that take longer than half a second
+    #[arg(long)]
+    no_progress: bool,
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {
@@ -122,6 +126,11 @@ impl Args {
 
     pub(crate) fn quiet(&self) -> bool {
         self.options.quiet
+    }
+
+    /// Whether the progress of long statements is shown, if standard error is a terminal.
+    pub(crate) fn progress(&self) -> bool {
+        !self.options.no_progress && !self.options.quiet
     }
 
     /// Opens the session that the options describe.

@@ -1,6 +1,7 @@
 //! The `dolmen` binary: SQL from the command line, a file, standard input or a terminal.
 
 mod args;
+mod progress;
 mod run;
 mod terminal;
 

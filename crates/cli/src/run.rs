@@ -1,6 +1,6 @@
 //! Running statements and writing their results.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use futures::StreamExt;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Args;
+use crate::progress::{AfterLine, Line, can_be_shown};
 
 /// How a script ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub(crate) struct Runner {
     session: Session,
     format: Format,
     quiet: bool,
+    shows_progress: bool,
     /// Waits for results and for Ctrl-C; the work is done by the session's own threads.
     waiting: Runtime,
 }
@@ -38,7 +40,9 @@ pub(crate) struct Runner {
 impl Runner {
     pub(crate) fn new(session: Session, args: &Args) -> anyhow::Result<Self> {
         let waiting = Builder::new_current_thread().enable_all().build().context("the terminal's thread")?;
-        Ok(Self { session, format: args.format(), quiet: args.quiet(), waiting })
+        let term = std::env::var_os("TERM");
+        let shows_progress = args.progress() && can_be_shown(io::stderr().is_terminal(), term.as_deref());
+        Ok(Self { session, format: args.format(), quiet: args.quiet(), shows_progress, waiting })
     }
 
     /// Runs the statements of `script` up to the first that fails.
@@ -83,12 +87,15 @@ impl Runner {
     fn statement(&mut self, query: Query, interactive: bool) -> anyhow::Result<Ending> {
         let started = Instant::now();
         let (format, width) = (self.format, terminal_width());
+        let line = Line::new(self.shows_progress.then(|| query.statement()));
         let written = self.waiting.block_on(async {
             tokio::select! {
-                written = write_result(query, format, width) => written,
+                written = write_result(query, format, width, &line) => written,
                 _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+                never = line.keep_drawn() => match never {},
             }
         });
+        line.end();
         match written {
             Ok(tag) => {
                 if interactive && !self.quiet {
@@ -128,7 +135,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-async fn write_result(query: Query, format: Format, width: Option<usize>) -> Result<String, Failure> {
+async fn write_result(query: Query, format: Format, width: Option<usize>, line: &Line) -> Result<String, Failure> {
     let mut stream = query.stream().await?;
     let tag = stream.tag();
     let schema = stream.schema();
@@ -150,7 +157,13 @@ async fn write_result(query: Query, format: Format, width: Option<usize>) -> Res
     if width.is_none() && format == Format::Table {
         options.max_rows = Some(TABLE_ROWS_MAX);
     }
-    let mut writer = ResultWriter::new(BufWriter::new(io::stdout().lock()), &schema, options);
+    let stdout = io::stdout().lock();
+    let is_same_terminal = stdout.is_terminal();
+    let after_line: Box<dyn Write> = match is_same_terminal {
+        true => Box::new(AfterLine { out: stdout, line }),
+        false => Box::new(stdout),
+    };
+    let mut writer = ResultWriter::new(BufWriter::new(after_line), &schema, options);
     while let Some(batch) = stream.next().await {
         writer.write(&batch?)?;
     }

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 fn dolmen() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dolmen"));
@@ -66,7 +67,24 @@ fn wrong_usage_exits_with_2() {
     }
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    assert!(out(&help).contains("--memory-limit"));
+    assert!(out(&help).contains("--memory-limit") && out(&help).contains("--no-progress"));
+}
+
+#[test]
+fn no_progress_is_drawn_where_no_terminal_is() {
+    // Long enough for a terminal to be shown something.
+    let mut n_rows = 200_000;
+    loop {
+        let sql = format!("SELECT count(DISTINCT md5(x::text)) AS n FROM range({n_rows}) AS r(x)");
+        let begun = Instant::now();
+        let output = dolmen().args(["-c", &sql]).env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
+        assert_eq!(err(&output), "");
+        assert!(out(&output).contains(&n_rows.to_string()));
+        if begun.elapsed() > Duration::from_secs(1) {
+            break;
+        }
+        n_rows *= 2;
+    }
 }
 
 #[test]

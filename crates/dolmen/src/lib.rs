@@ -56,10 +56,11 @@ pub mod output;
 mod query;
 mod running;
 mod session;
+mod statement;
 
 pub use datafusion::scalar::ScalarValue;
 pub use dolmen_frame::{
-    Completeness, CsvConflict, EngineError, Error, OptionValue, Position, Result, TableError, changed_rows,
+    Completeness, CsvConflict, EngineError, Error, OptionValue, Position, Progress, Result, TableError, changed_rows,
     completeness,
 };
 pub use dolmen_graph as graph;
@@ -67,6 +68,7 @@ pub use dolmen_scheduler as scheduler;
 pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
 pub use query::{BatchStream, BlockingBatches, Query};
 pub use session::{Prepared, Session, SessionBuilder};
+pub use statement::Statement;
 
 /// What most programs need.
 pub mod prelude {

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use dolmen_frame::{Caller, Cancellation, OptionValue, Outcome, Parameters, WriteRequest};
-use futures::{Stream, StreamExt, TryStreamExt};
+use dolmen_frame::{Caller, Cancellation, OptionValue, Outcome, Parameters, Watch, WriteRequest};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::output::{Format, OutputOptions, ResultWriter, terminal_width};
 use crate::running::Running;
 use crate::session::{Core, Session};
-use crate::{Error, Result, ScalarValue};
+use crate::statement::Listed;
+use crate::{Error, Result, ScalarValue, Statement};
 
 /// Batches that wait between the session's threads and a slow reader.
 const BATCHES_AHEAD: usize = 2;
@@ -24,12 +25,22 @@ const BATCHES_AHEAD: usize = 2;
 ///
 /// Every way to run it has a twin that waits on the calling thread, with the suffix `_blocking`. Dropping the future or the
 /// stream cancels the statement.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[must_use = "a query does nothing until it is run"]
 pub struct Query {
     session: Session,
     work: Work,
     timeout: Option<Duration>,
+    watch: Watch,
+}
+
+/// The clone is a statement of its own.
+impl Clone for Query {
+    fn clone(&self) -> Self {
+        let (session, work) = (self.session.clone(), self.work.clone());
+        let watch = Watch::new(Arc::clone(&session.core().budget));
+        Self { session, work, timeout: self.timeout, watch }
+    }
 }
 
 /// What there is to run.
@@ -46,7 +57,13 @@ struct Work {
 impl Query {
     pub(crate) fn new(session: Session, text: String) -> Self {
         let timeout = session.core().timeout;
-        Self { session, work: Work { text, parameters: Parameters::None, target: None, origin: (1, 1) }, timeout }
+        let watch = Watch::new(Arc::clone(&session.core().budget));
+        Self {
+            session,
+            work: Work { text, parameters: Parameters::None, target: None, origin: (1, 1) },
+            timeout,
+            watch,
+        }
     }
 
     pub(crate) fn at(mut self, line: u64, column: u64) -> Self {
@@ -57,6 +74,11 @@ impl Query {
     /// The text of the statement.
     pub fn text(&self) -> &str {
         &self.work.text
+    }
+
+    /// The statement, to look at while it runs: [`Statement::progress`] tells how far it is.
+    pub fn statement(&self) -> Statement {
+        Statement::new(self.work.text.as_str().into(), self.watch.clone())
     }
 
     /// Gives the next positional parameter (`$1`, then `$2`, ...) its value.
@@ -93,14 +115,18 @@ impl Query {
     pub async fn stream(self) -> Result<BatchStream> {
         let (head, mut head_receiver) = oneshot::channel();
         let (batches, batch_receiver) = mpsc::channel(BATCHES_AHEAD);
-        let Self { session, work, timeout } = self;
+        let statement = self.statement();
+        let Self { session, work, timeout, watch } = self;
         let core = Arc::clone(session.core());
         let cancellation = Cancellation::new();
-        let caller = Caller { cancellation: cancellation.clone(), holds_worker: session.is_in_task() };
-        let work = work.run(core, caller, head, batches);
+        let caller = Caller { cancellation: cancellation.clone(), watch, holds_worker: session.is_in_task() };
+        let listed = Listed::begin(&core, statement.clone());
+        let work = work.run(core, caller, head, batches).map(move |()| drop(listed));
         let mut running = Running::start(&session, timeout, cancellation, work)?;
         match running.until(&mut head_receiver).await? {
-            Ok(Ok((tag, schema))) => Ok(BatchStream { tag, schema, batches: Some(batch_receiver), running, session }),
+            Ok(Ok((tag, schema))) => {
+                Ok(BatchStream { tag, schema, batches: Some(batch_receiver), running, statement, session })
+            }
             Ok(Err(error)) => Err(running.explain(error)),
             // The driver ended without a word: it panicked, or the session's threads are gone.
             Err(_) => Err(running.end().await.err().unwrap_or(Error::Cancelled)),
@@ -220,7 +246,7 @@ impl Query {
     /// # Errors
     /// As planning the statement.
     pub async fn schema(self) -> Result<SchemaRef> {
-        let Self { session, work, timeout } = self;
+        let Self { session, work, timeout, .. } = self;
         let core = Arc::clone(session.core());
         let planning = async move {
             let result = core.context.schema_of(&work.text, &work.parameters).await;
@@ -378,6 +404,7 @@ pub struct BatchStream {
     /// `None` when the last batch, or an error, has been given.
     batches: Option<mpsc::Receiver<Result<RecordBatch>>>,
     running: Running<()>,
+    statement: Statement,
     session: Session,
 }
 
@@ -390,6 +417,11 @@ impl BatchStream {
     /// The kind of statement, as PostgreSQL's command tag spells it: `SELECT`, `INSERT`, `CREATE TABLE`.
     pub fn tag(&self) -> &'static str {
         self.tag
+    }
+
+    /// The statement, to look at while its rows are read.
+    pub fn statement(&self) -> &Statement {
+        &self.statement
     }
 }
 
@@ -429,6 +461,11 @@ impl BlockingBatches {
     /// The kind of statement, as [`BatchStream::tag`].
     pub fn tag(&self) -> &'static str {
         self.stream.tag()
+    }
+
+    /// The statement, to look at while its rows are read.
+    pub fn statement(&self) -> &Statement {
+        self.stream.statement()
     }
 }
 

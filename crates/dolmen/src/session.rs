@@ -20,7 +20,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::block_on::block_on;
 use crate::query::Query;
-use crate::{Error, Result};
+use crate::statement::Statements;
+use crate::{Error, Result, Statement};
 
 /// A connection to the engine: a catalog of tables, functions and settings, a memory budget and threads of its own.
 ///
@@ -61,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) context: SqlContext,
     pub(crate) budget: Arc<MemoryBudget>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) statements: Statements,
 }
 
 impl Drop for Inner {
@@ -238,7 +240,8 @@ impl SessionBuilder {
             read_only: self.read_only,
         })?;
         let cpu = runtime("dolmen-cpu", threads.get())?;
-        let core = Arc::new(Core { context, budget, timeout: self.timeout });
+        let core = Core { context, budget, timeout: self.timeout, statements: Statements::default() };
+        let core = Arc::new(core);
         let registry = self.registry.unwrap_or_default();
         let inner = Inner { core, threads, temp, registry, executor: OnceLock::new(), cpu: Some(cpu), io: Some(io) };
         let inner = Arc::new(inner);
@@ -425,6 +428,13 @@ impl Session {
     /// [`Error::UnknownSetting`]; a value that does not fit.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         self.core().context.set(name, value)
+    }
+
+    /// The statements that run now, in the order in which they began.
+    ///
+    /// A statement whose rows are read as a stream runs until the last has been read, or the stream is dropped.
+    pub fn statements(&self) -> Vec<Statement> {
+        self.core().statements.list()
     }
 
     /// The tasks that the session's threads have to do now: the partitions of running statements, mostly. 0 when idle.

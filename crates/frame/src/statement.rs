@@ -24,6 +24,7 @@ use crate::catalog::{IfTaken, Name, Relation, View};
 use crate::context::{PreparedText, SqlContext, refresh_functions};
 use crate::error::{Error, Result};
 use crate::files::WriteRequest;
+use crate::progress::Watch;
 use crate::sql::defaults::fill_defaults;
 use crate::sql::parse::{Parsed, normalized, parse};
 use crate::sql::plan::{Planned, guarded, named_plan, plan_statement, translation};
@@ -49,6 +50,8 @@ pub enum Parameters {
 pub struct Caller {
     /// Stops it.
     pub cancellation: Cancellation,
+    /// Is told how far it is.
+    pub watch: Watch,
     /// Whether the caller is a task that holds a worker of the session while it waits. Its statements must do without one.
     pub holds_worker: bool,
 }

@@ -4,7 +4,9 @@
 mod bad_input;
 mod cancel;
 mod closing;
+mod explain_analyze;
 mod fake_store;
+mod progress;
 mod registered;
 mod remote;
 mod sessions;

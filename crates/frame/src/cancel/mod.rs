@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::error::{DataFusionError, Result};
 
-pub(crate) use plan::install;
+pub(crate) use plan::{install, meter_of, watch};
 
 /// Tells every part of one statement to stop. Clones are the same sign.
 #[derive(Debug, Clone, Default)]

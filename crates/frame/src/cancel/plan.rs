@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use datafusion::physical_plan::execution_plan::{
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::{
     ChildStats, DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties,
     StatisticsArgs,
@@ -32,6 +33,7 @@ use futures::{Stream, StreamExt};
 
 use super::Cancellation;
 use super::checkpoint::Checkpoint;
+use crate::progress::{Analyzed, Meter};
 
 /// Lets every plan of the session be stopped by the [`Cancellation`] among the extensions of its state's configuration.
 pub(crate) fn install(state: SessionStateBuilder) -> SessionStateBuilder {
@@ -45,15 +47,20 @@ struct StoppablePlanner;
 impl QueryPlanner for StoppablePlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = DefaultPhysicalPlanner::default().create_physical_plan(plan, session).await?;
+        let is_analyzed = session.config().get_extension::<Analyzed>().is_some();
         match session.config().get_extension::<Cancellation>() {
-            Some(cancellation) => stoppable(&plan, &cancellation),
+            Some(cancellation) => stoppable(&plan, &cancellation, is_analyzed),
             None => Ok(plan),
         }
     }
 }
 
-fn stoppable(plan: &Arc<dyn ExecutionPlan>, cancellation: &Cancellation) -> Result<Arc<dyn ExecutionPlan>> {
-    let children = plan.children().into_iter().map(|child| stoppable(child, cancellation));
+fn stoppable(
+    plan: &Arc<dyn ExecutionPlan>,
+    cancellation: &Cancellation,
+    is_analyzed: bool,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let children = plan.children().into_iter().map(|child| stoppable(child, cancellation, is_analyzed));
     let children = children.collect::<Result<Vec<_>>>()?;
     let mut inner = Arc::clone(plan);
     if !children.is_empty() {
@@ -62,7 +69,34 @@ fn stoppable(plan: &Arc<dyn ExecutionPlan>, cancellation: &Cancellation) -> Resu
     if let Some(join) = with_checkpoint(&inner, cancellation)? {
         inner = join;
     }
-    Ok(Arc::new(StoppableExec { inner, cancellation: cancellation.clone() }))
+    let meter = Arc::new(Meter::new(inner.as_ref(), is_analyzed));
+    Ok(Arc::new(StoppableExec { inner, cancellation: cancellation.clone(), meter, metered: OnceLock::new() }))
+}
+
+/// Has the meters of a plan look at its operators, and gives them. Nobody knows how often what recurs is run.
+pub(crate) fn watch(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<Meter>> {
+    fn add(plan: &Arc<dyn ExecutionPlan>, recurs: bool, meters: &mut Vec<Arc<Meter>>) {
+        if let Some(operator) = stoppable_of(plan.as_ref()) {
+            operator.meter.watch(&operator.inner, recurs);
+            meters.push(Arc::clone(&operator.meter));
+        }
+        let recurs = recurs || plan.is::<RecursiveQueryExec>();
+        for child in plan.children() {
+            add(child, recurs, meters);
+        }
+    }
+    let mut meters = Vec::new();
+    add(plan, false, &mut meters);
+    meters
+}
+
+/// The meter of one operator; `None` for what was put into a plan later.
+pub(crate) fn meter_of(plan: &dyn ExecutionPlan) -> Option<Arc<Meter>> {
+    stoppable_of(plan).map(|operator| Arc::clone(&operator.meter))
+}
+
+fn stoppable_of(plan: &dyn ExecutionPlan) -> Option<&StoppableExec> {
+    (plan as &dyn Any).downcast_ref()
 }
 
 /// A join that compares rows for as long as none match, with a checkpoint in its filter.
@@ -88,16 +122,27 @@ fn with_checkpoint(
     Ok(None)
 }
 
-/// An operator whose stream ends when its statement is cancelled. In every other way it is the operator itself.
+/// An operator whose stream ends when its statement is cancelled, and whose work is counted. In every other way it is the
+/// operator itself.
 #[derive(Debug)]
 struct StoppableExec {
     inner: Arc<dyn ExecutionPlan>,
     cancellation: Cancellation,
+    meter: Arc<Meter>,
+    /// The context in which its partitions run, if that is another than the plan's.
+    metered: OnceLock<Arc<TaskContext>>,
 }
 
 impl StoppableExec {
     fn of(&self, inner: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self { inner, cancellation: self.cancellation.clone() })
+        let (cancellation, meter) = (self.cancellation.clone(), Arc::clone(&self.meter));
+        Arc::new(Self { inner, cancellation, meter, metered: OnceLock::new() })
+    }
+}
+
+impl Drop for StoppableExec {
+    fn drop(&mut self) {
+        self.meter.settle(&self.inner);
     }
 }
 
@@ -177,12 +222,17 @@ impl ExecutionPlan for StoppableExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         self.cancellation.check()?;
+        let context = match self.meter.changes_context() {
+            true => Arc::clone(self.metered.get_or_init(|| Arc::new(self.meter.context(&context)))),
+            false => context,
+        };
         let inner = self.inner.execute(partition, context)?;
-        Ok(Box::pin(StoppableStream { inner, cancellation: self.cancellation.clone(), slice_begun: None }))
+        let rows_of = self.meter.is_of_scan().then(|| Arc::clone(&self.meter));
+        Ok(Box::pin(StoppableStream { inner, cancellation: self.cancellation.clone(), rows_of, slice_begun: None }))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
-        self.inner.metrics()
+        self.meter.with_peak(self.inner.metrics())
     }
 
     fn statistics_from_inputs(
@@ -212,6 +262,8 @@ const SLICE: Duration = Duration::from_millis(10);
 struct StoppableStream {
     inner: SendableRecordBatchStream,
     cancellation: Cancellation,
+    /// Counts the rows, if these are read here.
+    rows_of: Option<Arc<Meter>>,
     /// When the task was first asked for a batch since it last waited.
     slice_begun: Option<Instant>,
 }
@@ -232,11 +284,22 @@ impl Stream for StoppableStream {
         if next.is_pending() {
             self.slice_begun = None;
         }
+        if let (Some(meter), Poll::Ready(Some(Ok(batch)))) = (&self.rows_of, &next) {
+            meter.add_rows(batch.num_rows());
+        }
         next
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.inner.size_hint()
+    }
+}
+
+impl Drop for StoppableStream {
+    fn drop(&mut self) {
+        if let Some(meter) = &self.rows_of {
+            meter.end_partition();
+        }
     }
 }
 

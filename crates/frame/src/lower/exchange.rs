@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayData, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -21,8 +21,8 @@ use dolmen_storage::{
 
 use super::external;
 
-/// Keeps the rows between stages, for all plans of a session.
-#[derive(Debug)]
+/// Keeps the rows between stages, for all plans of a session. Clones are the same store.
+#[derive(Debug, Clone)]
 pub(crate) struct ExchangeStore {
     blocks: Arc<BlockStore<Block>>,
     consumer: Consumer,
@@ -33,6 +33,8 @@ pub(crate) struct ExchangeStore {
     /// Bytes of a block, unless a single batch has more: who reads many outputs at once holds a block of each.
     block_max: usize,
     memory_bytes: Arc<AtomicUsize>,
+    /// Counts the bytes that are written to disk.
+    written_bytes: Arc<AtomicU64>,
 }
 
 /// Consecutive rows of one piece, from one task.
@@ -41,6 +43,8 @@ pub(super) struct Block {
     pub(super) batches: Vec<RecordBatch>,
     /// Counts its bytes while it is in memory for want of having been written.
     _kept: Option<Kept>,
+    /// Counts its bytes when it is written.
+    written_bytes: Option<Arc<AtomicU64>>,
 }
 
 #[derive(Debug)]
@@ -78,7 +82,13 @@ impl ExchangeStore {
             buffer_max: (limit / (8 * threads.max(1))).clamp(1 << 20, BUFFER_MAX),
             block_max: (limit / BLOCKS_IN_LIMIT).clamp(BLOCK_MIN, BLOCK_MAX),
             memory_bytes: Arc::default(),
+            written_bytes: Arc::default(),
         }
+    }
+
+    /// The store, for a plan whose bytes on disk are counted in `written_bytes`.
+    pub(crate) fn counting(&self, written_bytes: &Arc<AtomicU64>) -> Self {
+        Self { written_bytes: Arc::clone(written_bytes), ..self.clone() }
     }
 
     /// Keeps a block, in memory if there is room.
@@ -87,7 +97,7 @@ impl ExchangeStore {
         let before = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
         let kept = Kept { bytes, of: Arc::clone(&self.memory_bytes) };
         let is_room = before.saturating_add(bytes) <= self.memory_max;
-        let block = Block { batches, _kept: Some(kept) };
+        let block = Block { batches, _kept: Some(kept), written_bytes: Some(Arc::clone(&self.written_bytes)) };
         let id = self.blocks.put(block, reservation, 0);
         if !is_room {
             self.blocks
@@ -124,6 +134,9 @@ impl BlockCodec<Block> for Codec {
             writer.write(batch)?;
         }
         writer.finish()?;
+        if let Some(written_bytes) = &block.written_bytes {
+            written_bytes.fetch_add(self.size_bytes(block) as u64, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -134,7 +147,7 @@ impl BlockCodec<Block> for Codec {
         while !buffer.is_empty() {
             batches.extend(decoder.decode(&mut buffer)?);
         }
-        Ok(Block { batches, _kept: None })
+        Ok(Block { batches, _kept: None, written_bytes: None })
     }
 }
 

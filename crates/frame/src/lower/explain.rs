@@ -40,23 +40,7 @@ pub(crate) async fn explain_tasks(state: &SessionState, plan: &LogicalPlan) -> R
 }
 
 fn describe(text: &mut String, graph: &TaskGraph, described: &Described) {
-    let stage = graph.stage(described.stage);
-    let n = stage.n_tasks;
-    let noun = if n == 1 { "task" } else { "tasks" };
-    let together = if n > 1 && stage.options.is_gang { " together" } else { "" };
-    let _ = write!(text, "{}: {n} {noun}{together}", stage.key);
-    let inputs = stage.inputs.iter().map(|input| {
-        let wiring = match &input.wiring {
-            Wiring::Exchange(kind) => format!("{kind:?} exchange").to_lowercase(),
-            Wiring::All => "all".to_owned(),
-            wiring => format!("{wiring:?}").to_lowercase(),
-        };
-        format!("{} ({wiring})", graph.stage(input.stage).key)
-    });
-    let inputs: Vec<String> = inputs.collect();
-    if !inputs.is_empty() {
-        let _ = write!(text, ", reads {}", inputs.join(", "));
-    }
+    text.push_str(&head(graph, described.stage));
     let whole = described.whole.as_ref();
     if let Some(bytes) = whole.and_then(|whole| estimated_bytes(whole.as_ref(), &StatisticsContext::new())) {
         let _ = write!(text, ", makes about {}", format_bytes(bytes as u64));
@@ -67,6 +51,25 @@ fn describe(text: &mut String, graph: &TaskGraph, described: &Described) {
             let _ = writeln!(text, "  {line}");
         }
     }
+}
+
+/// A stage in one line: its key, its tasks, and the stages that it reads.
+pub(super) fn head(graph: &TaskGraph, stage: StageId) -> String {
+    let stage = graph.stage(stage);
+    let n = stage.n_tasks;
+    let noun = if n == 1 { "task" } else { "tasks" };
+    let together = if n > 1 && stage.options.is_gang { " together" } else { "" };
+    let inputs = stage.inputs.iter().map(|input| {
+        let wiring = match &input.wiring {
+            Wiring::Exchange(kind) => format!("{kind:?} exchange").to_lowercase(),
+            Wiring::All => "all".to_owned(),
+            wiring => format!("{wiring:?}").to_lowercase(),
+        };
+        format!("{} ({wiring})", graph.stage(input.stage).key)
+    });
+    let inputs: Vec<String> = inputs.collect();
+    let reads = if inputs.is_empty() { String::new() } else { format!(", reads {}", inputs.join(", ")) };
+    format!("{}: {n} {noun}{together}{reads}", stage.key)
 }
 
 /// The bytes of a plan's rows in memory by its statistics. Sizes in files say little: what repeats takes little room there.

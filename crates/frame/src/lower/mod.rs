@@ -13,6 +13,7 @@
 //! or on disk: slower, and possible where the pipelined form would need more memory than there is.
 
 mod adaptive_join;
+mod analyze;
 mod choose;
 mod exchange;
 mod explain;
@@ -36,13 +37,14 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use dolmen_graph::{Executor, GraphBuilder, SubmitOptions};
+use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskGraph};
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
 
+use crate::progress::{Watch, Watched};
 use choose::{Needs, table_bytes_max};
 use explain::Described;
 use rows::{RowStream, Rows};
@@ -84,13 +86,17 @@ pub(crate) async fn run_holding(
 ) -> Result<SendableRecordBatchStream> {
     let Some(source) = state.config().get_extension::<ExecutorSource>() else {
         let plan = state.create_physical_plan(plan).await?;
+        watch_of(state).add(Watched::of([&plan]));
         return execute_stream(plan, Arc::new(TaskContext::from(state)));
     };
+    if let LogicalPlan::Analyze(analyze) = plan {
+        return analyze::run(state, analyze, source).await;
+    }
     let mut builder = GraphBuilder::new();
     let (form, lowered) = lower(state, plan, hold, &mut builder).await?;
-    let rows = start(&source, builder, lowered)?;
+    let rows = start(state, &source, builder, lowered)?;
     // What writes somewhere does not run twice.
-    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Analyze(_));
+    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_));
     if form == Form::Staged || form_of(state) == Form::Pipelined || !is_query {
         return Ok(rows);
     }
@@ -121,23 +127,23 @@ async fn or_staged(
         && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
     {
         drop(rows);
+        watch_of(&state).restart();
         let mut builder = GraphBuilder::new();
-        // The estimate was too low, or there was none.
-        let n_partitions = PARTITIONS_AGAIN * state.config().target_partitions();
-        let state = without_collecting(state);
-        let lowered = staged(&state, &plan, n_partitions, None, &mut builder).await?;
-        return start(&source, builder, lowered);
+        let lowered = staged_again(&state, &plan, &mut builder).await?;
+        return start(&state, &source, builder, lowered);
     }
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
 }
 
-/// The state that plans joins by partitions, however small a side may seem: the whole of it in one table may be what found
-/// no memory.
-fn without_collecting(mut state: SessionState) -> SessionState {
-    let options = &mut state.config_mut().options_mut().optimizer;
-    options.hash_join_single_partition_threshold = 0;
-    options.hash_join_single_partition_threshold_rows = 0;
-    state
+/// The stages of a plan that found no memory in one piece: the estimate was too low, or there was none.
+async fn staged_again(state: &SessionState, plan: &LogicalPlan, builder: &mut GraphBuilder) -> Result<Lowered> {
+    let mut state = state.clone();
+    let n_partitions = PARTITIONS_AGAIN * state.config().target_partitions();
+    // However small a side of a join may seem: the whole of it in one table may be what found no memory.
+    let optimizer = &mut state.config_mut().options_mut().optimizer;
+    optimizer.hash_join_single_partition_threshold = 0;
+    optimizer.hash_join_single_partition_threshold_rows = 0;
+    staged(&state, plan, n_partitions, None, builder).await
 }
 
 /// What the memory of one thread must have room for in stages: batches, and the least that sorts set aside.
@@ -168,7 +174,7 @@ async fn lower(
     builder: &mut GraphBuilder,
 ) -> Result<(Form, Lowered)> {
     let physical = held::count_held(state.create_physical_plan(plan).await?)?;
-    // What shows a plan, or what its operators counted, shows it in one piece.
+    // What shows a plan shows it in one piece.
     let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     let form = if is_showing { Form::Pipelined } else { form_of(state) };
     if form != Form::Pipelined {
@@ -192,6 +198,7 @@ async fn staged(
 ) -> Result<Lowered> {
     let store = state.config().get_extension::<ExchangeStore>();
     let store = store.ok_or_else(|| DataFusionError::Internal("a session without a place for rows".to_owned()))?;
+    let store = Arc::new(store.counting(watch_of(state).between_stages()));
     let table_bytes_max = table_bytes_max(state.runtime_env().memory_pool.as_ref(), state.config().target_partitions());
     let state = staged_state(state, n_partitions)?;
     let plan = held::count_held(state.create_physical_plan(plan).await?)?;
@@ -224,14 +231,29 @@ fn staged_state(state: &SessionState, n_partitions: usize) -> Result<SessionStat
     Ok(state)
 }
 
-fn start(source: &ExecutorSource, builder: GraphBuilder, lowered: Lowered) -> Result<SendableRecordBatchStream> {
+fn start(
+    state: &SessionState,
+    source: &ExecutorSource,
+    builder: GraphBuilder,
+    lowered: Lowered,
+) -> Result<SendableRecordBatchStream> {
+    start_graph(state, source, Arc::new(builder.build().map_err(external)?), lowered)
+}
+
+fn start_graph(
+    state: &SessionState,
+    source: &ExecutorSource,
+    graph: Arc<TaskGraph>,
+    lowered: Lowered,
+) -> Result<SendableRecordBatchStream> {
     let Lowered { schema, rows, stages } = lowered;
+    let watched = Watched::of(stages.iter().flat_map(|stage| &stage.plans)).staged(stages.len() > 1);
     // They hold plans, which are to go when their tasks are done.
     drop(stages);
     let executor = (source.0)().ok_or_else(|| DataFusionError::Execution("the session is closed".to_owned()))?;
-    let graph = builder.build().map_err(external)?;
     let options = SubmitOptions { name: Some("sql".to_owned()), ..SubmitOptions::default() };
-    let run = executor.submit(Arc::new(graph), options).map_err(external)?;
+    let run = executor.submit(graph, options).map_err(external)?;
+    watch_of(state).add(watched.with_run(&run));
     Ok(Box::pin(RowStream::new(schema, rows, run)))
 }
 
@@ -240,6 +262,11 @@ fn with_children(
     children: Vec<Arc<dyn ExecutionPlan>>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     Arc::clone(plan).replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep))
+}
+
+/// Who looks at the statement.
+fn watch_of(state: &SessionState) -> Arc<Watch> {
+    state.config().get_extension::<Watch>().unwrap_or_default()
 }
 
 fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {

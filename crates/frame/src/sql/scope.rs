@@ -53,6 +53,7 @@ impl Scope {
         let mut state = self.base.as_ref().clone();
         state.register_catalog_list(Arc::new(Catalogs(self.clone())));
         state.config_mut().set_extension(Arc::new(self.caller.cancellation.clone()));
+        state.config_mut().set_extension(Arc::new(self.caller.watch.clone()));
         if self.caller.holds_worker {
             lower::take_no_worker(&mut state);
         }
