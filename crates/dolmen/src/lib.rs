@@ -59,8 +59,8 @@ mod session;
 
 pub use datafusion::scalar::ScalarValue;
 pub use dolmen_frame::{
-    Completeness, CsvConflict, EngineError, Error, OptionValue, Position, Result, TableError, changed_rows,
-    completeness,
+    Completeness, CsvConflict, EngineError, Error, NotPortable, OptionValue, Position, Result, TableError,
+    changed_rows, completeness,
 };
 pub use dolmen_graph as graph;
 pub use dolmen_scheduler as scheduler;

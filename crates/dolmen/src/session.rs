@@ -8,8 +8,8 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use dolmen_frame::{
-    ContextOptions, ExecutorSource, FileRequest, OptionValue, RuntimeOptions, SplitError, SqlContext, StoredTable,
-    TableDefinition,
+    ContextOptions, ExecutorSource, FileRequest, NotPortable, OptionValue, RuntimeOptions, SplitError, SqlContext,
+    StoredTable, TableDefinition,
 };
 use dolmen_graph::Executor;
 use dolmen_scheduler::LocalExecutor;
@@ -389,6 +389,11 @@ impl Session {
     /// [`Error::UnknownSetting`]; a value that does not fit.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         self.core().context.set(name, value)
+    }
+
+    /// Why plans that were to run elsewhere ran in this process, with their numbers.
+    pub fn kept_plans(&self) -> Vec<(NotPortable, u64)> {
+        self.core().context.kept_plans()
     }
 
     /// The tasks that the session's threads have to do now: the partitions of running statements, mostly. 0 when idle.

@@ -37,7 +37,7 @@ pub use cancel::Cancellation;
 pub use context::{ContextOptions, SqlContext};
 pub use error::{EngineError, Error, Position, Result};
 pub use files::{CsvConflict, FileRequest, OptionValue, WriteRequest};
-pub use lower::ExecutorSource;
+pub use lower::{ExecutorSource, NotPortable};
 pub use memory::memory_pool;
 pub use runtime::{Runtime, RuntimeOptions, build_runtime};
 pub use sql::plan::shift_position;

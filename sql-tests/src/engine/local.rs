@@ -49,6 +49,10 @@ impl Engine for Local {
         let batches = stream.try_collect().await.map_err(|error| engine_error(&error))?;
         Ok(Answer { schema, batches })
     }
+
+    fn kept_plans(&self) -> Vec<(String, u64)> {
+        self.session.kept_plans().into_iter().map(|(reason, n)| (reason.to_string(), n)).collect()
+    }
 }
 
 /// Keeps the messages of the whole chain, and takes the kind from DataFusion's error where there is one beneath ours.

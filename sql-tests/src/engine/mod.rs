@@ -23,6 +23,11 @@ pub trait Engine: Send + Sync {
 
     /// Runs one statement and waits for all of its rows.
     async fn run(&self, sql: &str) -> Result<Answer, EngineError>;
+
+    /// Why plans ran otherwise than this engine is meant to run them, with their numbers.
+    fn kept_plans(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
 }
 
 /// What a statement answered.
@@ -116,6 +121,8 @@ pub enum EngineKind {
     Staged,
     /// Dolmen with 64 MB.
     Small,
+    /// Dolmen with every plan written as bytes and read again.
+    Encoded,
     /// DataFusion as it comes, the yardstick.
     Stock,
 }
@@ -134,6 +141,7 @@ impl EngineKind {
             Self::Local => Ok(Arc::new(local::Local::new(&[], None)?)),
             Self::Staged => Ok(Arc::new(local::Local::new(&[("execution_form", "staged")], None)?)),
             Self::Small => Ok(Arc::new(local::Local::new(&[], Some(64 << 20))?)),
+            Self::Encoded => Ok(Arc::new(local::Local::new(&[("plans_as_bytes", "true")], None)?)),
             Self::Stock => Ok(Arc::new(stock::Stock::new())),
         }
     }
@@ -141,7 +149,7 @@ impl EngineKind {
     /// Whether the deviations of this project apply to it.
     pub fn is_ours(self) -> bool {
         match self {
-            Self::Local | Self::Staged | Self::Small => true,
+            Self::Local | Self::Staged | Self::Small | Self::Encoded => true,
             Self::Stock => false,
         }
     }
@@ -152,6 +160,7 @@ impl EngineKind {
             Self::Local => "local",
             Self::Staged => "staged",
             Self::Small => "small",
+            Self::Encoded => "encoded",
             Self::Stock => "stock",
         }
     }

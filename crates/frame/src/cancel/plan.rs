@@ -52,6 +52,14 @@ impl QueryPlanner for StoppablePlanner {
     }
 }
 
+/// `plan`, stopped by the [`Cancellation`] of `context`, if that has one.
+pub(crate) fn stoppable_in(plan: Arc<dyn ExecutionPlan>, context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>> {
+    match context.session_config().get_extension::<Cancellation>() {
+        Some(cancellation) => stoppable(&plan, &cancellation),
+        None => Ok(plan),
+    }
+}
+
 fn stoppable(plan: &Arc<dyn ExecutionPlan>, cancellation: &Cancellation) -> Result<Arc<dyn ExecutionPlan>> {
     let children = plan.children().into_iter().map(|child| stoppable(child, cancellation));
     let children = children.collect::<Result<Vec<_>>>()?;

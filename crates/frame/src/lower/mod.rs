@@ -13,6 +13,7 @@
 //! or on disk: slower, and possible where the pipelined form would need more memory than there is.
 
 mod choose;
+mod encode;
 mod exchange;
 mod explain;
 mod options;
@@ -30,16 +31,19 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dolmen_graph::{Executor, GraphBuilder, SubmitOptions};
 use futures::{StreamExt, TryStreamExt, stream};
 
+pub(crate) use encode::Kept;
+pub use encode::NotPortable;
 pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
 
 use choose::Needs;
+use encode::Outside;
 use explain::Described;
 use rows::{RowStream, Rows};
 
@@ -77,7 +81,7 @@ pub(crate) async fn run_holding(
     hold: Option<Hold>,
 ) -> Result<SendableRecordBatchStream> {
     let Some(source) = state.config().get_extension::<ExecutorSource>() else {
-        let plan = state.create_physical_plan(plan).await?;
+        let plan = physical_plan(state, plan).await?;
         return execute_stream(plan, Arc::new(TaskContext::from(state)));
     };
     let mut builder = GraphBuilder::new();
@@ -96,12 +100,39 @@ pub(crate) async fn run_holding(
 
 /// Has the plans of a statement run without workers of the scheduler: in one piece.
 pub(crate) fn take_no_worker(state: &mut SessionState) {
-    let options = LoweringOptions { execution_form: Form::Pipelined };
+    let options = LoweringOptions { execution_form: Form::Pipelined, ..options_of(state) };
     state.config_mut().options_mut().extensions.insert(options);
 }
 
+fn options_of(state: &SessionState) -> LoweringOptions {
+    state.config_options().extensions.get::<LoweringOptions>().cloned().unwrap_or_default()
+}
+
 fn form_of(state: &SessionState) -> Form {
-    state.config_options().extensions.get::<LoweringOptions>().map_or(Form::Auto, |options| options.execution_form)
+    options_of(state).execution_form
+}
+
+/// The physical plan of a statement.
+async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let physical = state.create_physical_plan(plan).await?;
+    if !options_of(state).plans_as_bytes {
+        return Ok(physical);
+    }
+    let context = Arc::new(TaskContext::from(state));
+    match encode::encode(&physical, &Outside::default(), &context) {
+        Ok(bytes) => Ok(encode::decode(&bytes, &context)?.0),
+        Err(reason) => {
+            keep(state, reason);
+            Ok(physical)
+        }
+    }
+}
+
+/// Notes that a plan runs here because it cannot be sent elsewhere.
+fn keep(state: &SessionState, reason: NotPortable) {
+    if let Some(kept) = state.config().get_extension::<Kept>() {
+        kept.add(reason);
+    }
 }
 
 /// The rows of a plan, or of its staged form if they come to nothing for want of memory.
@@ -145,7 +176,7 @@ async fn lower(
     hold: Option<Hold>,
     builder: &mut GraphBuilder,
 ) -> Result<(Form, Lowered)> {
-    let physical = state.create_physical_plan(plan).await?;
+    let physical = physical_plan(state, plan).await?;
     // What shows a plan, or what its operators counted, shows it in one piece.
     let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     let form = if is_showing { Form::Pipelined } else { form_of(state) };
@@ -171,7 +202,7 @@ async fn staged(
     let store = state.config().get_extension::<ExchangeStore>();
     let store = store.ok_or_else(|| DataFusionError::Internal("a session without a place for rows".to_owned()))?;
     let state = staged_state(state, n_partitions);
-    let plan = state.create_physical_plan(plan).await?;
+    let plan = physical_plan(&state, plan).await?;
     staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, hold, builder)
 }
 

@@ -9,11 +9,12 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::stream;
+use serde::{Deserialize, Serialize};
 
 use super::exchange::Output;
 
 /// Which rows of the outputs of a stage a partition has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Reads {
     /// Partition `p` has piece `p` of every output.
     Piece,
@@ -47,6 +48,15 @@ impl ReadExec {
             Reads::Piece | Reads::Output => Arc::new(properties.clone()),
         };
         Self { from, reads, properties, outputs: OnceLock::new() }
+    }
+
+    /// The key of the stage that is read.
+    pub(super) fn from(&self) -> &str {
+        &self.from
+    }
+
+    pub(super) fn reads(&self) -> Reads {
+        self.reads
     }
 
     /// Makes the outputs known.
