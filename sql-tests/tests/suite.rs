@@ -8,8 +8,9 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 /// Failures shown of each cause.
 const N_SHOWN: usize = 10;
 
-/// The ways in which each file is run: as it comes, in stages, with little memory, from bytes.
-const ENGINES: [EngineKind; 4] = [EngineKind::Local, EngineKind::Staged, EngineKind::Small, EngineKind::Encoded];
+/// The ways in which each file is run: as it comes, in stages, with little memory, from bytes, in other processes.
+const ENGINES: [EngineKind; 5] =
+    [EngineKind::Local, EngineKind::Staged, EngineKind::Small, EngineKind::Encoded, EngineKind::Processes];
 
 /// How the only reasons begin for which a plan may run without having been bytes: it changes something in its session, shows
 /// what its operators count in it or what its catalog holds, or DataFusion does not tell what it does.

@@ -66,7 +66,7 @@ pub use dolmen_graph as graph;
 pub use dolmen_scheduler as scheduler;
 pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
 pub use query::{BatchStream, BlockingBatches, Query};
-pub use session::{Prepared, Session, SessionBuilder};
+pub use session::{Prepared, Session, SessionBuilder, serve_if_worker};
 
 /// What most programs need.
 pub mod prelude {

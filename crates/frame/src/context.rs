@@ -14,7 +14,7 @@ use dolmen_storage::{Secrets, Stores};
 use crate::catalog::{Catalog, IfTaken, Name, Relation};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
-use crate::lower::{ExecutorSource, Kept, NotPortable};
+use crate::lower::{ExecutorSource, Kept, NotPortable, RemoteExecutor};
 use crate::runtime::Runtime;
 use crate::sql::scope::Scope;
 use crate::state::build_state;
@@ -37,6 +37,8 @@ pub struct ContextOptions {
     pub read_only: bool,
     /// What runs the tasks that plans become; without it they run in the task of whoever reads their rows.
     pub executor: Option<ExecutorSource>,
+    /// What runs the stages of queries, if that is to be other processes.
+    pub remote: Option<RemoteExecutor>,
 }
 
 /// Catalog, functions, settings and prepared statements of one session.
@@ -74,6 +76,9 @@ impl SqlContext {
             let config = state.config_mut();
             config.set_extension(Arc::new(executor));
             config.set_extension(exchange);
+            if let Some(remote) = options.remote {
+                config.set_extension(Arc::new(remote));
+            }
         }
         Ok(Self {
             state: RwLock::new(Arc::new(state)),

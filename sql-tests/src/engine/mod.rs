@@ -123,6 +123,8 @@ pub enum EngineKind {
     Small,
     /// Dolmen with every plan written as bytes and read again.
     Encoded,
+    /// Dolmen with the stages of queries in two other processes.
+    Processes,
     /// DataFusion as it comes, the yardstick.
     Stock,
 }
@@ -138,10 +140,11 @@ impl EngineKind {
     /// What the engine says when it cannot start.
     pub fn open(self) -> Result<Arc<dyn Engine>, EngineError> {
         match self {
-            Self::Local => Ok(Arc::new(local::Local::new(&[], None)?)),
-            Self::Staged => Ok(Arc::new(local::Local::new(&[("execution_form", "staged")], None)?)),
-            Self::Small => Ok(Arc::new(local::Local::new(&[], Some(64 << 20))?)),
-            Self::Encoded => Ok(Arc::new(local::Local::new(&[("plans_as_bytes", "true")], None)?)),
+            Self::Local => Ok(Arc::new(local::Local::new(&[], None, None)?)),
+            Self::Staged => Ok(Arc::new(local::Local::new(&[("execution_form", "staged")], None, None)?)),
+            Self::Small => Ok(Arc::new(local::Local::new(&[], Some(64 << 20), None)?)),
+            Self::Encoded => Ok(Arc::new(local::Local::new(&[("plans_as_bytes", "true")], None, None)?)),
+            Self::Processes => Ok(Arc::new(local::Local::new(&[], None, Some(2))?)),
             Self::Stock => Ok(Arc::new(stock::Stock::new())),
         }
     }
@@ -149,7 +152,7 @@ impl EngineKind {
     /// Whether the deviations of this project apply to it.
     pub fn is_ours(self) -> bool {
         match self {
-            Self::Local | Self::Staged | Self::Small | Self::Encoded => true,
+            Self::Local | Self::Staged | Self::Small | Self::Encoded | Self::Processes => true,
             Self::Stock => false,
         }
     }
@@ -161,6 +164,7 @@ impl EngineKind {
             Self::Staged => "staged",
             Self::Small => "small",
             Self::Encoded => "encoded",
+            Self::Processes => "processes",
             Self::Stock => "stock",
         }
     }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use datafusion::error::{DataFusionError, Result};
 
 pub(crate) use checkpoint::without_checkpoint;
-pub(crate) use plan::{install, stoppable_in};
+pub(crate) use plan::{install, stoppable, stoppable_in};
 
 /// Tells every part of one statement to stop. Clones are the same sign.
 #[derive(Debug, Clone, Default)]

@@ -60,7 +60,8 @@ pub(crate) fn stoppable_in(plan: Arc<dyn ExecutionPlan>, context: &TaskContext) 
     }
 }
 
-fn stoppable(plan: &Arc<dyn ExecutionPlan>, cancellation: &Cancellation) -> Result<Arc<dyn ExecutionPlan>> {
+/// `plan` with every operator stopped by `cancellation`.
+pub(crate) fn stoppable(plan: &Arc<dyn ExecutionPlan>, cancellation: &Cancellation) -> Result<Arc<dyn ExecutionPlan>> {
     let children = plan.children().into_iter().map(|child| stoppable(child, cancellation));
     let children = children.collect::<Result<Vec<_>>>()?;
     let mut inner = Arc::clone(plan);

@@ -20,6 +20,7 @@ mod options;
 mod pipeline;
 mod read;
 mod receive;
+mod remote;
 mod rows;
 mod staged;
 
@@ -41,6 +42,7 @@ pub use encode::NotPortable;
 pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
+pub use remote::{RemoteExecutor, register};
 
 use choose::Needs;
 use encode::Outside;
@@ -84,11 +86,22 @@ pub(crate) async fn run_holding(
         let plan = physical_plan(state, plan).await?;
         return execute_stream(plan, Arc::new(TaskContext::from(state)));
     };
+    // What writes somewhere does not run twice.
+    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Analyze(_));
+    if let Some(remote) = state.config().get_extension::<RemoteExecutor>()
+        && form_of(state) != Form::Pipelined
+        && is_query
+        && !matches!(plan, LogicalPlan::Explain(_))
+        && let Some(top) = remote::start(state, plan, &remote).await?
+    {
+        let mut builder = GraphBuilder::new();
+        let hold: Hold = Arc::new((hold, top.run));
+        let lowered = pipeline::lower(&top.plan, &top.context, Some(hold), &mut builder)?;
+        return start(&source, builder, lowered);
+    }
     let mut builder = GraphBuilder::new();
     let (form, lowered) = lower(state, plan, hold, &mut builder).await?;
     let rows = start(&source, builder, lowered)?;
-    // What writes somewhere does not run twice.
-    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Analyze(_));
     if form == Form::Staged || form_of(state) == Form::Pipelined || !is_query {
         return Ok(rows);
     }

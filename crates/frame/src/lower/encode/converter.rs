@@ -24,7 +24,7 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 
 use super::functions::Functions;
-use super::{NotPortable, Outside, exprs, nodes, wire};
+use super::{NotPortable, Outside, Places, exprs, nodes, wire};
 use crate::lower::read::ReadExec;
 
 /// One plan on its way to bytes or back.
@@ -33,8 +33,8 @@ pub(super) struct Converter {
     pub(super) context: Arc<TaskContext>,
     /// The nodes that read other parts of the plan; on the way back `None` until they are met.
     reads: RefCell<Vec<Option<Arc<ReadExec>>>>,
-    /// Where values of scalar subqueries are kept, those from outside first, each with its number of values.
-    values: RefCell<Vec<(ScalarSubqueryResults, usize)>>,
+    /// Where values of scalar subqueries are kept, those from outside first.
+    values: RefCell<Vec<Places>>,
     /// What the recursive queries around a node give, the innermost last.
     pub(super) recursive: RefCell<Vec<(String, SchemaRef)>>,
     /// Decoded expressions that are one although they stand in several places.
@@ -51,9 +51,6 @@ struct Header {
     n_values: Vec<usize>,
 }
 
-/// Bytes before the header, which say how long it is.
-const LENGTH_BYTES: usize = size_of::<u32>();
-
 impl Converter {
     fn new(context: &Arc<TaskContext>) -> Self {
         Self {
@@ -69,7 +66,7 @@ impl Converter {
     pub(super) fn of_plan(outside: &Outside, context: &Arc<TaskContext>) -> Self {
         let converter = Self::new(context);
         converter.reads.borrow_mut().extend(outside.reads.iter().cloned().map(Some));
-        converter.values.borrow_mut().extend(outside.values.iter().map(|values| (values.clone(), 0)));
+        converter.values.borrow_mut().extend(outside.values.iter().cloned());
         converter
     }
 
@@ -77,18 +74,12 @@ impl Converter {
         let n_values_outside = self.values.borrow().len();
         let node = self.plan_to_proto(plan)?;
         let n_values = self.values.borrow().iter().map(|(_, n)| *n).collect();
-        let header = wire::to_bytes(&Header { n_reads: self.reads.borrow().len(), n_values_outside, n_values })?;
-        let mut bytes = u32::try_from(header.len()).map_err(super::super::external)?.to_le_bytes().to_vec();
-        bytes.extend(header);
-        node.encode(&mut bytes).map_err(super::super::external)?;
-        Ok(bytes)
+        let header = Header { n_reads: self.reads.borrow().len(), n_values_outside, n_values };
+        wire::framed(&header, &node.encode_to_vec())
     }
 
     pub(super) fn decode(bytes: &[u8], context: &Arc<TaskContext>) -> Result<(Arc<dyn ExecutionPlan>, Outside)> {
-        let short = || wire::missing("their end");
-        let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>().ok_or_else(short)?;
-        let (header, node) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
-        let header: Header = wire::from_bytes(header)?;
+        let (header, node) = wire::unframed::<Header>(bytes)?;
         let converter = Self::new(context);
         let values = header.n_values.iter().map(|n| (ScalarSubqueryResults::new(*n), *n));
         converter.values.borrow_mut().extend(values);
@@ -96,7 +87,7 @@ impl Converter {
         let plan = converter.plan_from_proto(&wire::message(node)?)?;
         let reads: Option<Vec<_>> = std::mem::take(&mut *converter.reads.borrow_mut()).into_iter().collect();
         let reads = reads.ok_or_else(|| wire::missing("a part that is read"))?;
-        let values = converter.values.borrow().iter().take(header.n_values_outside).map(|(v, _)| v.clone()).collect();
+        let values = converter.values.borrow().iter().take(header.n_values_outside).cloned().collect();
         Ok((plan, Outside { reads, values }))
     }
 

@@ -24,7 +24,7 @@ mod nodes;
 mod rows;
 mod series;
 mod windows;
-mod wire;
+pub(super) mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,6 +59,12 @@ pub enum NotPortable {
     Store {
         /// The store.
         url: String,
+    },
+    /// An operator of which several tasks must be in one process.
+    #[error("the partitions of {operator} share what they find")]
+    Shared {
+        /// The operator.
+        operator: String,
     },
     /// A plan that writes.
     #[error("a statement that writes runs in the process of its session")]
@@ -117,8 +123,11 @@ pub(super) struct Outside {
     /// The nodes that read other parts.
     pub(super) reads: Vec<Arc<ReadExec>>,
     /// Values of scalar subqueries that other parts find.
-    pub(super) values: Vec<ScalarSubqueryResults>,
+    pub(super) values: Vec<Places>,
 }
+
+/// Where values of scalar subqueries are kept, and how many.
+pub(super) type Places = (ScalarSubqueryResults, usize);
 
 /// A plan as bytes. `context` has the functions and settings of whoever decodes it.
 pub(super) fn encode(
@@ -143,7 +152,8 @@ pub(super) fn decode(bytes: &[u8], context: &Arc<TaskContext>) -> Result<(Arc<dy
     Ok((cancel::stoppable_in(plan, context)?, outside))
 }
 
-fn decode_bare(bytes: &[u8], context: &Arc<TaskContext>) -> Result<(Arc<dyn ExecutionPlan>, Outside)> {
+/// [`decode`], of a plan that nothing stops.
+pub(super) fn decode_bare(bytes: &[u8], context: &Arc<TaskContext>) -> Result<(Arc<dyn ExecutionPlan>, Outside)> {
     Converter::decode(bytes, context)
 }
 

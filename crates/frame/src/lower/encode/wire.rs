@@ -11,12 +11,29 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Bytes of one of our own parts.
-pub(super) fn to_bytes<T: Serialize>(part: &T) -> Result<Vec<u8>> {
+pub(in crate::lower) fn to_bytes<T: Serialize>(part: &T) -> Result<Vec<u8>> {
     rmp_serde::to_vec(part).map_err(super::super::external)
 }
 
-pub(super) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub(in crate::lower) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     rmp_serde::from_slice(bytes).map_err(super::super::external)
+}
+
+/// Bytes before a header, which say how long it is.
+const LENGTH_BYTES: usize = size_of::<u32>();
+
+/// A header, and bytes behind it.
+pub(in crate::lower) fn framed<H: Serialize>(header: &H, body: &[u8]) -> Result<Vec<u8>> {
+    let header = to_bytes(header)?;
+    let length = u32::try_from(header.len()).map_err(super::super::external)?;
+    Ok([length.to_le_bytes().as_slice(), &header, body].concat())
+}
+
+pub(in crate::lower) fn unframed<H: DeserializeOwned>(bytes: &[u8]) -> Result<(H, &[u8])> {
+    let short = || missing("their end");
+    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>().ok_or_else(short)?;
+    let (header, body) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
+    Ok((from_bytes(header)?, body))
 }
 
 pub(super) fn message<M: Message + Default>(bytes: &[u8]) -> Result<M> {
@@ -39,14 +56,14 @@ pub(super) fn field(bytes: &[u8]) -> Result<FieldRef> {
     schema(bytes)?.fields().first().cloned().ok_or_else(|| missing("a field"))
 }
 
-pub(super) fn value_bytes(value: &ScalarValue) -> Result<Vec<u8>> {
+pub(in crate::lower) fn value_bytes(value: &ScalarValue) -> Result<Vec<u8>> {
     Ok(protobuf::ScalarValue::try_from(value)?.encode_to_vec())
 }
 
-pub(super) fn value(bytes: &[u8]) -> Result<ScalarValue> {
+pub(in crate::lower) fn value(bytes: &[u8]) -> Result<ScalarValue> {
     Ok(ScalarValue::try_from(&message::<protobuf::ScalarValue>(bytes)?)?)
 }
 
-pub(super) fn missing(what: &str) -> DataFusionError {
+pub(in crate::lower) fn missing(what: &str) -> DataFusionError {
     DataFusionError::Internal(format!("the bytes of a plan lack {what}"))
 }
