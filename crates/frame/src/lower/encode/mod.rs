@@ -97,12 +97,13 @@ impl From<NotPortable> for DataFusionError {
 impl NotPortable {
     /// What `error`, of the encoding of a plan, says about it.
     fn of(error: &DataFusionError) -> Self {
-        match error.find_root() {
-            DataFusionError::External(external) if external.is::<Self>() => {
-                external.downcast_ref::<Self>().cloned().unwrap_or(Self::Write)
-            }
-            other => Self::NoEncoding { what: shortened(&other.strip_backtrace()) },
+        let root = error.find_root();
+        if let DataFusionError::External(external) = root
+            && let Some(own) = external.downcast_ref::<Self>()
+        {
+            return own.clone();
         }
+        Self::NoEncoding { what: shortened(&root.strip_backtrace()) }
     }
 }
 

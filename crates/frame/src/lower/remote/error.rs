@@ -141,21 +141,23 @@ pub(super) fn of_run(error: RunError) -> DataFusionError {
 mod tests {
     use super::*;
 
-    fn through_text(error: DataFusionError) -> DataFusionError {
-        let source = StageError::of(&error);
+    fn through_text(error: &DataFusionError) -> DataFusionError {
+        let source = StageError::of(error);
         of_run(RunError::Task { key: "scan[0]".to_owned(), error: TaskError::failed(source) })
     }
 
     #[test]
     fn an_error_is_what_it_was() {
         let overflow = OverflowError::Arithmetic { operation: "1 + 2".to_owned(), type_name: "BIGINT" };
-        let DataFusionError::External(same) = through_text(overflow.clone().into()) else { panic!("no error of ours") };
+        let DataFusionError::External(same) = through_text(&overflow.clone().into()) else {
+            panic!("no error of ours")
+        };
         assert_eq!(same.downcast_ref(), Some(&overflow));
-        let memory = through_text(DataFusionError::ResourcesExhausted("too much".to_owned()));
+        let memory = through_text(&DataFusionError::ResourcesExhausted("too much".to_owned()));
         assert!(matches!(memory, DataFusionError::ResourcesExhausted(message) if message == "too much"));
-        let zero = through_text(DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None));
+        let zero = through_text(&DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None));
         assert!(matches!(zero, DataFusionError::ArrowError(error, _) if matches!(*error, ArrowError::DivideByZero)));
-        let other = through_text(DataFusionError::Execution("no such file".to_owned()));
+        let other = through_text(&DataFusionError::Execution("no such file".to_owned()));
         assert_eq!(other.strip_backtrace(), "Execution error: no such file");
     }
 }
