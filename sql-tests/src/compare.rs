@@ -60,7 +60,7 @@ mod tests {
             sql: String::new(),
             outcome: outcome(letter),
         });
-        FileReport { path: "a.slt".into(), records: records.collect() }
+        FileReport { path: "a.slt".into(), records: records.collect(), kept_plans: Default::default() }
     }
 
     #[test]

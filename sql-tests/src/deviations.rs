@@ -190,7 +190,7 @@ mod tests {
 
     fn report(path: &str, sql: &str, outcome: Outcome) -> FileReport {
         let record = RecordReport { ordinal: 0, at: format!("{path}:7"), sql: sql.into(), outcome };
-        FileReport { path: path.into(), records: vec![record] }
+        FileReport { path: path.into(), records: vec![record], kept_plans: Default::default() }
     }
 
     fn failure() -> Outcome {

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // The processes of the engine `processes` are this program too.
+    if dolmen::serve_if_worker().is_err() {
+        return ExitCode::FAILURE;
+    }
     dolmen_sql_tests::cli::main()
 }

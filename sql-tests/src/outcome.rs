@@ -89,6 +89,8 @@ pub struct FileReport {
     pub path: PathBuf,
     /// Its records.
     pub records: Vec<RecordReport>,
+    /// Why plans ran otherwise than the engine is meant to run them, with their numbers.
+    pub kept_plans: BTreeMap<String, u64>,
 }
 
 impl FileReport {
@@ -96,12 +98,13 @@ impl FileReport {
     pub fn failed(path: PathBuf, cause: Cause, detail: String) -> Self {
         let at = format!("{}:0", path.display());
         let outcome = Outcome::Failed { cause, detail };
-        Self { path, records: vec![RecordReport { ordinal: 0, at, sql: String::new(), outcome }] }
+        let record = RecordReport { ordinal: 0, at, sql: String::new(), outcome };
+        Self { path, records: vec![record], kept_plans: BTreeMap::new() }
     }
 
     /// Counts the records.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
+        let mut tally = Tally { kept_plans: self.kept_plans.clone(), ..Tally::default() };
         for record in &self.records {
             tally.add(&record.outcome);
         }
@@ -118,6 +121,8 @@ pub struct Tally {
     pub n_skipped: u64,
     /// Records that failed, by cause.
     pub failed: BTreeMap<Cause, u64>,
+    /// Why plans ran otherwise than the engine is meant to run them, with their numbers.
+    pub kept_plans: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -136,6 +141,9 @@ impl Tally {
         self.n_skipped += other.n_skipped;
         for (cause, n) in &other.failed {
             *self.failed.entry(*cause).or_default() += n;
+        }
+        for (reason, n) in &other.kept_plans {
+            *self.kept_plans.entry(reason.clone()).or_default() += n;
         }
     }
 

@@ -74,6 +74,9 @@ pub(crate) fn print_summary(
     for (cause, n) in &tally.failed {
         writeln!(out, "  {n} {cause}")?;
     }
+    for (reason, n) in &tally.kept_plans {
+        writeln!(out, "{n} plans ran as they were: {reason}")?;
+    }
     print_deviations(out, deviations)?;
     writeln!(out, "{tally}")
 }
@@ -179,7 +182,7 @@ mod tests {
         let passed = RecordReport { outcome: Outcome::Passed, ..record(9, Cause::Panic) };
         let records =
             vec![record(1, Cause::Timeout), record(2, Cause::MissingError), record(3, Cause::MissingError), passed];
-        let report = FileReport { path: "a.slt".into(), records };
+        let report = FileReport { path: "a.slt".into(), records, kept_plans: Default::default() };
         assert_eq!(
             describe(&report, 1),
             "FAILED a.slt: 1 passed, 3 failed, 0 skipped\n  2 missing error\n    a.slt:2: missing error\n      SELECT 1\n      why\n    and 1 more\n  1 timeout\n    a.slt:1: timeout\n      SELECT 1\n      why\n"

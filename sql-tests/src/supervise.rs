@@ -1,5 +1,6 @@
 //! Runs each file in a worker process and outlives whatever happens there.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -110,6 +111,7 @@ struct Watched {
     absolute: String,
     n_records: usize,
     records: Vec<RecordReport>,
+    kept_plans: BTreeMap<String, u64>,
     /// `path:line` and statement of the record that is running.
     current: Option<(String, String)>,
     stderr: String,
@@ -135,6 +137,7 @@ impl Watched {
                 Ok(Message::Planned { n_records }) => self.n_records = n_records,
                 Ok(Message::Started { at, sql }) => self.current = Some((at, sql)),
                 Ok(Message::Ended(outcome)) => self.end_record(outcome),
+                Ok(Message::Kept { reason, n }) => *self.kept_plans.entry(reason).or_default() += n,
                 Ok(Message::Failed { cause, detail }) => return End::Failed { cause, detail },
                 Ok(Message::Finished) => return End::Finished,
                 Err(RecvTimeoutError::Timeout) => return End::Silent,
@@ -170,7 +173,7 @@ impl Watched {
             self.current = Some((format!("{}:0", file.display()), String::new()));
             self.end_record(failed(Cause::NotReached, "an earlier record ended the worker".into()));
         }
-        FileReport { path: file.to_owned(), records: self.records }
+        FileReport { path: file.to_owned(), records: self.records, kept_plans: self.kept_plans }
     }
 }
 

@@ -45,6 +45,13 @@ pub(crate) enum Message {
         /// What the reader or the engine says.
         detail: String,
     },
+    /// Plans ran otherwise than the engine is meant to run them.
+    Kept {
+        /// Why.
+        reason: String,
+        /// How many.
+        n: u64,
+    },
     /// All records were run.
     Finished,
 }
@@ -103,9 +110,12 @@ fn run_here(file: &Path, kind: EngineKind, options: &RunOptions) -> io::Result<(
             sent = message.send();
         }
     };
-    runtime.block_on(run_script(script, engine, options, send));
-    runtime.shutdown_background();
+    runtime.block_on(run_script(script, Arc::clone(&engine), options, send));
     sent?;
+    for (reason, n) in engine.kept_plans() {
+        Message::Kept { reason, n }.send()?;
+    }
+    runtime.shutdown_background();
     Message::Finished.send()
 }
 

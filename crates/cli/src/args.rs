@@ -41,6 +41,10 @@ struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     threads: Option<u32>,
 
+    /// Run the stages of queries in so many other processes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    processes: Option<u32>,
+
     /// The folder for temporary files
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
@@ -142,6 +146,9 @@ impl Args {
         }
         if let Some(threads) = options.threads {
             builder = builder.threads(threads as usize);
+        }
+        if let Some(processes) = options.processes {
+            builder = builder.processes(processes as usize);
         }
         if let Some(folder) = &options.temp_dir {
             builder = builder.temp_dir(folder);

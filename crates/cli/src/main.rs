@@ -15,6 +15,11 @@ use crate::run::{Ending, Runner};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The processes of a session are this program too.
+    if let Err(error) = dolmen::serve_if_worker() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let args = Args::parse();
     match start(&args) {
         Ok(Ending::Good | Ending::ReaderGone) => ExitCode::SUCCESS,

@@ -232,3 +232,22 @@ fn bad_input_is_an_error_and_the_session_goes_on() {
     assert_eq!(piped(&[], b" ; -- nothing\n;").status.code(), Some(0));
     assert_eq!(piped(&[], b"SELECT \xff").status.code(), Some(1));
 }
+
+#[test]
+fn processes_answer_as_threads_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("n.csv");
+    let rows: Vec<String> = (0..5000).map(|n| format!("{n},{}", n % 7)).collect();
+    std::fs::write(&file, format!("n,g\n{}\n", rows.join("\n"))).unwrap();
+    let sql = format!("SELECT g, count(*) AS n, sum(n) AS s FROM '{}' GROUP BY g ORDER BY g", file.display());
+    let [threads, processes] = [&[][..], &["--processes", "2"]].map(|more| {
+        let output = run(&[&["--format", "csv", "-c", &sql], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    });
+    assert_eq!(threads.lines().count(), 8);
+    assert_eq!(threads, processes);
+    let failed = run(&["--processes", "2", "-c", &sql.replace("sum(n)", "sum(n + 9223372036854775807)")]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(err(&failed).contains("integer overflow"), "{}", err(&failed));
+}

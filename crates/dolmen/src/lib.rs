@@ -60,14 +60,14 @@ mod statement;
 
 pub use datafusion::scalar::ScalarValue;
 pub use dolmen_frame::{
-    Completeness, CsvConflict, EngineError, Error, OptionValue, Position, Progress, Result, TableError, changed_rows,
-    completeness,
+    Completeness, CsvConflict, EngineError, Error, NotPortable, OptionValue, Position, Progress, Result, TableError,
+    changed_rows, completeness,
 };
 pub use dolmen_graph as graph;
 pub use dolmen_scheduler as scheduler;
 pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
 pub use query::{BatchStream, BlockingBatches, Query};
-pub use session::{Prepared, Session, SessionBuilder};
+pub use session::{Prepared, Session, SessionBuilder, serve_if_worker};
 pub use statement::Statement;
 
 /// What most programs need.

@@ -1,5 +1,7 @@
 //! A session: its limits, its threads, its catalog.
 
+use std::error::Error as _;
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
@@ -8,11 +10,12 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use dolmen_frame::{
-    ContextOptions, ExecutorSource, FileRequest, OptionValue, RuntimeOptions, SplitError, SqlContext, StoredTable,
-    TableDefinition,
+    ContextOptions, ExecutorSource, FileRequest, NotPortable, OptionValue, RemoteExecutor, RuntimeOptions, SplitError,
+    SqlContext, StoredTable, TableDefinition,
 };
 use dolmen_graph::{Executor, OpRegistry};
 use dolmen_scheduler::LocalExecutor;
+use dolmen_scheduler::process::{ProcessConfig, ProcessExecutor};
 use dolmen_storage::{ExternalAccess, MemoryBudget, TempFolder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<OpRegistry>,
     /// Runs graphs of tasks. Its threads start when the first is submitted.
     pub(crate) executor: OnceLock<Arc<LocalExecutor>>,
+    /// Runs the stages of queries, if other processes do.
+    processes: Option<Arc<ProcessExecutor>>,
     /// Runs the operators. Declared before the I/O runtime: it is shut down first.
     cpu: Option<Runtime>,
     io: Option<Runtime>,
@@ -70,6 +75,9 @@ impl Drop for Inner {
         // Clients of it may live longer; whoever waits is told.
         if let Some(executor) = self.executor.get() {
             executor.close(Duration::ZERO);
+        }
+        if let Some(processes) = &self.processes {
+            processes.close(Duration::ZERO);
         }
         // Waiting for the threads could block a caller's async runtime; tasks still running are cancelled instead.
         for runtime in [self.cpu.take(), self.io.take()].into_iter().flatten() {
@@ -97,6 +105,8 @@ pub struct SessionBuilder {
     read_only: bool,
     timeout: Option<Duration>,
     registry: Option<Arc<OpRegistry>>,
+    processes: Option<usize>,
+    process_program: Option<(PathBuf, Vec<OsString>)>,
 }
 
 impl SessionBuilder {
@@ -200,11 +210,29 @@ impl SessionBuilder {
         self
     }
 
-    /// Opens the session and starts its threads.
+    /// Runs the stages of queries in so many other processes of this program, which calls
+    /// [`serve_if_worker`](crate::serve_if_worker) first thing in `main`; at least 1.
+    ///
+    /// Each gets an equal part of the memory limit. A process that is lost is replaced, and what it ran runs again. Plans that
+    /// cannot be sent to other processes run in this one; [`Session::kept_plans`] says why.
+    #[must_use]
+    pub fn processes(mut self, n: usize) -> Self {
+        self.processes = Some(n);
+        self
+    }
+
+    /// The program of the other processes with its arguments, in place of this one without arguments.
+    #[must_use]
+    pub fn process_program(mut self, program: impl Into<PathBuf>, args: Vec<OsString>) -> Self {
+        self.process_program = Some((program.into(), args));
+        self
+    }
+
+    /// Opens the session and starts its threads, and its processes if it has some.
     ///
     /// # Errors
     /// An unknown setting or storage option, a value that does not fit, a temporary folder that cannot be used, or threads
-    /// that cannot be started.
+    /// or processes that cannot be started.
     pub fn build(self) -> Result<Session> {
         let threads = match self.threads {
             Some(threads) => positive("threads", threads)?,
@@ -224,6 +252,16 @@ impl SessionBuilder {
             threads,
             io: io.handle().clone(),
         })?;
+        let cpu = runtime("dolmen-cpu", threads.get())?;
+        let processes = self.processes.map(|n| positive("processes", n)).transpose()?;
+        let processes = processes.map(|n| start_processes(n, self.process_program, cpu.handle(), &budget, &temp));
+        let processes = processes.transpose()?;
+        let remote = processes.as_ref().map(|executor| {
+            let n_workers = executor.worker_pids().len();
+            let executor = Arc::downgrade(executor);
+            let source = ExecutorSource::new(move || executor.upgrade().map(|executor| executor as Arc<dyn Executor>));
+            RemoteExecutor { source, n_workers }
+        });
         // Known when the session is there.
         let home: Arc<OnceLock<Weak<Inner>>> = Arc::default();
         let of_home = Arc::clone(&home);
@@ -233,21 +271,70 @@ impl SessionBuilder {
                 let executor: Arc<dyn Executor> = Session { inner }.executor().ok()?;
                 Some(executor)
             })),
+            remote,
             runtime: environment,
             threads,
             batch_size,
             settings: self.settings,
             read_only: self.read_only,
         })?;
-        let cpu = runtime("dolmen-cpu", threads.get())?;
         let core = Core { context, budget, timeout: self.timeout, statements: Statements::default() };
         let core = Arc::new(core);
-        let registry = self.registry.unwrap_or_default();
-        let inner = Inner { core, threads, temp, registry, executor: OnceLock::new(), cpu: Some(cpu), io: Some(io) };
+        let (registry, executor) = (self.registry.unwrap_or_default(), OnceLock::new());
+        let inner = Inner { core, threads, temp, registry, executor, processes, cpu: Some(cpu), io: Some(io) };
         let inner = Arc::new(inner);
         home.get_or_init(|| Arc::downgrade(&inner));
         Ok(Session { inner })
     }
+}
+
+fn start_processes(
+    n: NonZeroUsize,
+    program: Option<(PathBuf, Vec<OsString>)>,
+    runtime: &Handle,
+    budget: &Arc<MemoryBudget>,
+    temp: &Arc<TempFolder>,
+) -> Result<Arc<ProcessExecutor>> {
+    let n_workers = u32::try_from(n.get()).map_err(|_| Error::invalid("processes is too large"))?;
+    let config = ProcessConfig::new(runtime.clone(), n_workers, stage_registry()?);
+    let mut config = config.memory(Arc::clone(budget), Arc::clone(temp));
+    if let Some((program, args)) = program {
+        config = config.program(program, args);
+    }
+    let started = block_on(runtime.spawn(ProcessExecutor::start(config))).map_err(|_| Error::Cancelled)?;
+    let executor = started.map_err(|error| {
+        let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        Error::invalid(format!("{error}{why}"))
+    })?;
+    Ok(Arc::new(executor))
+}
+
+/// What the processes of a session know by name.
+fn stage_registry() -> Result<Arc<OpRegistry>> {
+    let mut registry = OpRegistry::new();
+    dolmen_frame::register_stages(&mut registry).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Arc::new(registry))
+}
+
+/// In a process that a session with [`processes`](SessionBuilder::processes) started, runs what it is given until that session
+/// is gone, and ends the process. In any other process it returns at once.
+///
+/// A program whose sessions have processes calls it first thing in `main`:
+///
+/// ```no_run
+/// fn main() -> dolmen::Result<()> {
+///     dolmen::serve_if_worker()?;
+///     let session = dolmen::Session::builder().processes(2).build()?;
+///     println!("{}", session.sql("SELECT count(*) FROM 'flights.parquet'").table_blocking()?);
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+/// None at present.
+pub fn serve_if_worker() -> Result<()> {
+    dolmen_scheduler::process::serve_if_worker(&stage_registry()?);
+    Ok(())
 }
 
 fn positive(what: &str, value: usize) -> Result<NonZeroUsize> {
@@ -435,6 +522,16 @@ impl Session {
     /// A statement whose rows are read as a stream runs until the last has been read, or the stream is dropped.
     pub fn statements(&self) -> Vec<Statement> {
         self.core().statements.list()
+    }
+
+    /// Why plans that were to run elsewhere ran in this process, with their numbers.
+    pub fn kept_plans(&self) -> Vec<(NotPortable, u64)> {
+        self.core().context.kept_plans()
+    }
+
+    /// What runs the stages of queries in other processes: their ids, events, progress, profiles. `None` if this one does.
+    pub fn processes(&self) -> Option<&Arc<ProcessExecutor>> {
+        self.inner.processes.as_ref()
     }
 
     /// The tasks that the session's threads have to do now: the partitions of running statements, mostly. 0 when idle.

@@ -14,7 +14,7 @@ use dolmen_storage::{Secrets, Stores};
 use crate::catalog::{Catalog, IfTaken, Name, Relation};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
-use crate::lower::ExecutorSource;
+use crate::lower::{ExecutorSource, Kept, NotPortable, RemoteExecutor};
 use crate::runtime::Runtime;
 use crate::sql::scope::Scope;
 use crate::state::build_state;
@@ -37,6 +37,8 @@ pub struct ContextOptions {
     pub read_only: bool,
     /// What runs the tasks that plans become; without it they run in the task of whoever reads their rows.
     pub executor: Option<ExecutorSource>,
+    /// What runs the stages of queries, if that is to be other processes.
+    pub remote: Option<RemoteExecutor>,
 }
 
 /// Catalog, functions, settings and prepared statements of one session.
@@ -49,6 +51,7 @@ pub struct SqlContext {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) prepared: RwLock<HashMap<String, PreparedText>>,
     pub(crate) read_only: bool,
+    kept: Arc<Kept>,
 }
 
 /// A statement kept by `PREPARE`: it is planned anew by every `EXECUTE`, so that it sees the tables of then.
@@ -67,10 +70,15 @@ impl SqlContext {
     pub fn try_new(options: ContextOptions) -> Result<Self> {
         let Runtime { environment, stores, exchange } = options.runtime;
         let mut state = build_state(environment, options.threads.get(), options.batch_size, &options.settings)?;
+        let kept: Arc<Kept> = Arc::default();
+        state.config_mut().set_extension(Arc::clone(&kept));
         if let Some(executor) = options.executor {
             let config = state.config_mut();
             config.set_extension(Arc::new(executor));
             config.set_extension(exchange);
+            if let Some(remote) = options.remote {
+                config.set_extension(Arc::new(remote));
+            }
         }
         Ok(Self {
             state: RwLock::new(Arc::new(state)),
@@ -78,6 +86,7 @@ impl SqlContext {
             catalog: Arc::default(),
             prepared: RwLock::default(),
             read_only: options.read_only,
+            kept,
         })
     }
 
@@ -117,6 +126,11 @@ impl SqlContext {
     /// The pool that tables of this session count against.
     pub fn memory_pool(&self) -> Arc<dyn MemoryPool> {
         Arc::clone(&self.state().runtime_env().memory_pool)
+    }
+
+    /// Why plans that were to run elsewhere ran in this process, with their numbers, in the order in which they came.
+    pub fn kept_plans(&self) -> Vec<(NotPortable, u64)> {
+        self.kept.reasons()
     }
 
     /// Sets one setting by its full or short name.

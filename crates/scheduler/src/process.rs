@@ -18,6 +18,9 @@
 //! can connect to it; tasks find an empty standard input, and what they print goes to standard error. A worker ends
 //! when the process that started it does. A task that does not stop when it is told to is ended with its worker.
 //!
+//! A task finds two services in its context: the worker's [`MemoryBudget`](dolmen_storage::MemoryBudget), an equal part of the
+//! executor's, and its [`TempFolder`](dolmen_storage::TempFolder).
+//!
 //! A graph that a task submits runs within its worker, where its values have an equal part of the memory limit. They are
 //! spilled to a folder of the worker within that of the executor.
 

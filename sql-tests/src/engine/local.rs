@@ -15,14 +15,21 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// With settings and, if it is to have one, a memory limit in bytes.
-    pub(super) fn new(settings: &[(&str, &str)], memory_limit: Option<u64>) -> Result<Self, EngineError> {
+    /// With settings and, if it is to have them, a memory limit in bytes, and other processes.
+    pub(super) fn new(
+        settings: &[(&str, &str)],
+        memory_limit: Option<u64>,
+        processes: Option<usize>,
+    ) -> Result<Self, EngineError> {
         let mut builder = dolmen::Session::builder().threads(N_PARTITIONS);
         for (name, value) in settings {
             builder = builder.setting(*name, *value);
         }
         if let Some(bytes) = memory_limit {
             builder = builder.memory_limit(bytes);
+        }
+        if let Some(processes) = processes {
+            builder = builder.processes(processes);
         }
         let session = builder
             // Files written for DataFusion expect its names and its way to print a plan.
@@ -48,6 +55,10 @@ impl Engine for Local {
         let schema = stream.schema();
         let batches = stream.try_collect().await.map_err(|error| engine_error(&error))?;
         Ok(Answer { schema, batches })
+    }
+
+    fn kept_plans(&self) -> Vec<(String, u64)> {
+        self.session.kept_plans().into_iter().map(|(reason, n)| (reason.to_string(), n)).collect()
     }
 }
 

@@ -23,6 +23,11 @@ pub trait Engine: Send + Sync {
 
     /// Runs one statement and waits for all of its rows.
     async fn run(&self, sql: &str) -> Result<Answer, EngineError>;
+
+    /// Why plans ran otherwise than this engine is meant to run them, with their numbers.
+    fn kept_plans(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
 }
 
 /// What a statement answered.
@@ -116,6 +121,10 @@ pub enum EngineKind {
     Staged,
     /// Dolmen with 64 MB.
     Small,
+    /// Dolmen with every plan written as bytes and read again.
+    Encoded,
+    /// Dolmen with the stages of queries in two other processes.
+    Processes,
     /// DataFusion as it comes, the yardstick.
     Stock,
 }
@@ -131,9 +140,11 @@ impl EngineKind {
     /// What the engine says when it cannot start.
     pub fn open(self) -> Result<Arc<dyn Engine>, EngineError> {
         match self {
-            Self::Local => Ok(Arc::new(local::Local::new(&[], None)?)),
-            Self::Staged => Ok(Arc::new(local::Local::new(&[("execution_form", "staged")], None)?)),
-            Self::Small => Ok(Arc::new(local::Local::new(&[], Some(64 << 20))?)),
+            Self::Local => Ok(Arc::new(local::Local::new(&[], None, None)?)),
+            Self::Staged => Ok(Arc::new(local::Local::new(&[("execution_form", "staged")], None, None)?)),
+            Self::Small => Ok(Arc::new(local::Local::new(&[], Some(64 << 20), None)?)),
+            Self::Encoded => Ok(Arc::new(local::Local::new(&[("plans_as_bytes", "true")], None, None)?)),
+            Self::Processes => Ok(Arc::new(local::Local::new(&[], None, Some(2))?)),
             Self::Stock => Ok(Arc::new(stock::Stock::new())),
         }
     }
@@ -141,7 +152,7 @@ impl EngineKind {
     /// Whether the deviations of this project apply to it.
     pub fn is_ours(self) -> bool {
         match self {
-            Self::Local | Self::Staged | Self::Small => true,
+            Self::Local | Self::Staged | Self::Small | Self::Encoded | Self::Processes => true,
             Self::Stock => false,
         }
     }
@@ -152,6 +163,8 @@ impl EngineKind {
             Self::Local => "local",
             Self::Staged => "staged",
             Self::Small => "small",
+            Self::Encoded => "encoded",
+            Self::Processes => "processes",
             Self::Stock => "stock",
         }
     }

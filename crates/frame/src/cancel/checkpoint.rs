@@ -17,6 +17,11 @@ pub(super) struct Checkpoint {
     pub(super) cancellation: Cancellation,
 }
 
+/// The expression behind a checkpoint; `None` if `expr` is none.
+pub(crate) fn without_checkpoint(expr: &Arc<dyn PhysicalExpr>) -> Option<&Arc<dyn PhysicalExpr>> {
+    expr.downcast_ref::<Checkpoint>().map(|checkpoint| &checkpoint.inner)
+}
+
 // Derived, this would move the expression out.
 impl PartialEq for Checkpoint {
     fn eq(&self, other: &Self) -> bool {

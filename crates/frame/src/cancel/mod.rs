@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::error::{DataFusionError, Result};
 
-pub(crate) use plan::{install, meter_of, watch};
+pub(crate) use checkpoint::without_checkpoint;
+pub(crate) use plan::{install, meter_of, stoppable, stoppable_in, watch};
 
 /// Tells every part of one statement to stop. Clones are the same sign.
 #[derive(Debug, Clone, Default)]

@@ -55,7 +55,16 @@ impl QueryPlanner for StoppablePlanner {
     }
 }
 
-fn stoppable(
+/// `plan`, stopped by the [`Cancellation`] of `context`, if that has one.
+pub(crate) fn stoppable_in(plan: Arc<dyn ExecutionPlan>, context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>> {
+    match context.session_config().get_extension::<Cancellation>() {
+        Some(cancellation) => stoppable(&plan, &cancellation, false),
+        None => Ok(plan),
+    }
+}
+
+/// `plan` with every operator stopped by `cancellation`.
+pub(crate) fn stoppable(
     plan: &Arc<dyn ExecutionPlan>,
     cancellation: &Cancellation,
     is_analyzed: bool,

@@ -17,6 +17,7 @@ mod per_file;
 mod request;
 mod required;
 mod text;
+mod text_scan;
 mod write;
 
 pub use conflict::CsvConflict;
@@ -24,6 +25,9 @@ pub(crate) use conflict::diagnose;
 pub(crate) use copy::CopyTarget;
 pub(crate) use external::external_table;
 pub(crate) use open::open;
+pub(crate) use per_file::FileColumns;
 pub use request::{FileRequest, OptionValue};
 pub(crate) use request::{is_reading_function, looks_like_location};
+pub(crate) use text::TextTable;
+pub(crate) use text_scan::TextScan;
 pub use write::WriteRequest;

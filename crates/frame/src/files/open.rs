@@ -206,7 +206,8 @@ impl Files<'_> {
         let mut files = Vec::new();
         for (listing, file) in self.all() {
             let columns = self.columns_of(listing, file, partitions)?;
-            files.push((self.store(listing)?, file.location.clone(), columns));
+            let url = ObjectStoreUrl::parse(listing.store_url.as_str()).map_err(of_execution)?;
+            files.push((url, self.store(listing)?, file.location.clone(), columns));
         }
         Ok(Arc::new(TextTable::new(files, FileCompressionType::from(compression))))
     }

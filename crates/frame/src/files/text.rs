@@ -9,18 +9,20 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::files::decompress::decompressed;
 use crate::files::per_file::FileColumns;
+use crate::files::text_scan::TextScan;
 
 /// The longest line that is read, in bytes: a file without line ends must not fill the memory.
 const LINE_BYTES_MAX: usize = 64 << 20;
@@ -32,22 +34,31 @@ const BATCH_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct TextTable {
     schema: SchemaRef,
-    files: Vec<Arc<dyn PartitionStream>>,
+    files: Vec<Arc<TextFile>>,
 }
 
 impl TextTable {
-    pub(crate) fn new(files: Vec<(Arc<dyn ObjectStore>, Path, FileColumns)>, compression: FileCompressionType) -> Self {
+    pub(crate) fn new(
+        files: Vec<(ObjectStoreUrl, Arc<dyn ObjectStore>, Path, FileColumns)>,
+        compression: FileCompressionType,
+    ) -> Self {
         let mut fields = vec![Field::new("line", DataType::Utf8, false)];
-        fields.extend(files.first().map(|(_, _, columns)| columns.fields.clone()).unwrap_or_default());
+        fields.extend(files.first().map(|(_, _, _, columns)| columns.fields.clone()).unwrap_or_default());
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let files = files
             .into_iter()
-            .map(|(store, path, columns)| {
+            .map(|(store_url, store, path, columns)| {
                 let schema = Arc::clone(&schema);
-                Arc::new(TextFile { schema, store, path, columns, compression }) as Arc<dyn PartitionStream>
+                Arc::new(TextFile { schema, store_url, store, path, columns, compression })
             })
             .collect();
         Self { schema, files }
+    }
+
+    /// Reads the columns of `projection`, or all, of at most `limit` lines in each file.
+    pub(crate) fn scan_lines(&self, projection: Option<&Vec<usize>>, limit: Option<usize>) -> Result<TextScan> {
+        let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        TextScan::try_new(self.files.clone(), &self.schema, columns, limit)
     }
 }
 
@@ -68,27 +79,25 @@ impl TableProvider for TextTable {
         _: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = Arc::clone(&self.schema);
-        let exec = StreamingTableExec::try_new(schema, self.files.clone(), projection, None, false, limit)?;
-        Ok(Arc::new(exec))
+        Ok(DataSourceExec::from_data_source(self.scan_lines(projection, limit)?))
     }
 }
 
+/// One file, which is one partition of a scan.
 #[derive(Debug)]
-struct TextFile {
+pub(crate) struct TextFile {
     schema: SchemaRef,
+    /// Where a session finds the store.
+    pub(crate) store_url: ObjectStoreUrl,
     store: Arc<dyn ObjectStore>,
-    path: Path,
-    columns: FileColumns,
-    compression: FileCompressionType,
+    pub(crate) path: Path,
+    pub(crate) columns: FileColumns,
+    pub(crate) compression: FileCompressionType,
 }
 
-impl PartitionStream for TextFile {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+impl TextFile {
+    /// The lines, with all columns.
+    pub(crate) fn read(&self, context: &TaskContext) -> SendableRecordBatchStream {
         let store = Arc::clone(&self.store);
         let (path, compression) = (self.path.clone(), self.compression);
         let (schema, columns) = (Arc::clone(&self.schema), self.columns.clone());

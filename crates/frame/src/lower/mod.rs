@@ -15,6 +15,7 @@
 mod adaptive_join;
 mod analyze;
 mod choose;
+mod encode;
 mod exchange;
 mod explain;
 mod held;
@@ -22,6 +23,7 @@ mod options;
 mod pipeline;
 mod read;
 mod receive;
+mod remote;
 mod rows;
 mod staged;
 
@@ -40,12 +42,16 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskGraph};
 use futures::{StreamExt, TryStreamExt, stream};
 
+pub(crate) use encode::Kept;
+pub use encode::NotPortable;
 pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
+pub use remote::{RemoteExecutor, register};
 
 use crate::progress::{Watch, Watched};
 use choose::{Needs, table_bytes_max};
+use encode::Outside;
 use explain::Described;
 use rows::{RowStream, Rows};
 
@@ -85,18 +91,29 @@ pub(crate) async fn run_holding(
     hold: Option<Hold>,
 ) -> Result<SendableRecordBatchStream> {
     let Some(source) = state.config().get_extension::<ExecutorSource>() else {
-        let plan = state.create_physical_plan(plan).await?;
+        let plan = physical_plan(state, plan).await?;
         watch_of(state).add(Watched::of([&plan]));
         return execute_stream(plan, Arc::new(TaskContext::from(state)));
     };
     if let LogicalPlan::Analyze(analyze) = plan {
         return analyze::run(state, analyze, source).await;
     }
+    // What writes somewhere does not run twice.
+    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_));
+    if let Some(remote) = state.config().get_extension::<RemoteExecutor>()
+        && form_of(state) != Form::Pipelined
+        && is_query
+        && !matches!(plan, LogicalPlan::Explain(_))
+        && let Some(top) = remote::start(state, plan, &remote).await?
+    {
+        let mut builder = GraphBuilder::new();
+        let hold: Hold = Arc::new((hold, top.run));
+        let lowered = pipeline::lower(&top.plan, &top.context, Some(hold), &mut builder)?;
+        return start(state, &source, builder, lowered);
+    }
     let mut builder = GraphBuilder::new();
     let (form, lowered) = lower(state, plan, hold, &mut builder).await?;
     let rows = start(state, &source, builder, lowered)?;
-    // What writes somewhere does not run twice.
-    let is_query = !matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_));
     if form == Form::Staged || form_of(state) == Form::Pipelined || !is_query {
         return Ok(rows);
     }
@@ -108,12 +125,39 @@ pub(crate) async fn run_holding(
 
 /// Has the plans of a statement run without workers of the scheduler: in one piece.
 pub(crate) fn take_no_worker(state: &mut SessionState) {
-    let options = LoweringOptions { execution_form: Form::Pipelined };
+    let options = LoweringOptions { execution_form: Form::Pipelined, ..options_of(state) };
     state.config_mut().options_mut().extensions.insert(options);
 }
 
+fn options_of(state: &SessionState) -> LoweringOptions {
+    state.config_options().extensions.get::<LoweringOptions>().cloned().unwrap_or_default()
+}
+
 fn form_of(state: &SessionState) -> Form {
-    state.config_options().extensions.get::<LoweringOptions>().map_or(Form::Auto, |options| options.execution_form)
+    options_of(state).execution_form
+}
+
+/// The physical plan of a statement.
+async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let physical = state.create_physical_plan(plan).await?;
+    if !options_of(state).plans_as_bytes {
+        return Ok(physical);
+    }
+    let context = Arc::new(TaskContext::from(state));
+    match encode::encode(&physical, &Outside::default(), &context) {
+        Ok(bytes) => Ok(encode::decode(&bytes, &context)?.0),
+        Err(reason) => {
+            keep(state, reason);
+            Ok(physical)
+        }
+    }
+}
+
+/// Notes that a plan runs here because it cannot be sent elsewhere.
+fn keep(state: &SessionState, reason: NotPortable) {
+    if let Some(kept) = state.config().get_extension::<Kept>() {
+        kept.add(reason);
+    }
 }
 
 /// The rows of a plan, or of its staged form if they come to nothing for want of memory.
@@ -173,7 +217,7 @@ async fn lower(
     hold: Option<Hold>,
     builder: &mut GraphBuilder,
 ) -> Result<(Form, Lowered)> {
-    let physical = held::count_held(state.create_physical_plan(plan).await?)?;
+    let physical = held::count_held(physical_plan(state, plan).await?)?;
     // What shows a plan shows it in one piece.
     let is_showing = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
     let form = if is_showing { Form::Pipelined } else { form_of(state) };
@@ -201,7 +245,7 @@ async fn staged(
     let store = Arc::new(store.counting(watch_of(state).between_stages()));
     let table_bytes_max = table_bytes_max(state.runtime_env().memory_pool.as_ref(), state.config().target_partitions());
     let state = staged_state(state, n_partitions)?;
-    let plan = held::count_held(state.create_physical_plan(plan).await?)?;
+    let plan = held::count_held(physical_plan(&state, plan).await?)?;
     staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, table_bytes_max, hold, builder)
 }
 

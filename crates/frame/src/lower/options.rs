@@ -10,9 +10,12 @@ use datafusion::error::{DataFusionError, Result};
 pub(crate) struct LoweringOptions {
     /// How plans run.
     pub(crate) execution_form: Form,
+    /// Whether what runs is not the plan, but what its bytes become.
+    pub(crate) plans_as_bytes: bool,
 }
 
 const FORM: &str = "execution_form";
+const AS_BYTES: &str = "plans_as_bytes";
 
 impl ExtensionOptions for LoweringOptions {
     fn as_any(&self) -> &dyn Any {
@@ -30,18 +33,29 @@ impl ExtensionOptions for LoweringOptions {
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         match key {
             FORM => self.execution_form = value.parse()?,
+            AS_BYTES => {
+                let wrong = |_| DataFusionError::Configuration("it is true or false".to_owned());
+                self.plans_as_bytes = value.to_lowercase().parse().map_err(wrong)?;
+            }
             _ => return Err(DataFusionError::Configuration(format!("dolmen has no setting {key}"))),
         }
         Ok(())
     }
 
     fn entries(&self) -> Vec<ConfigEntry> {
-        vec![ConfigEntry {
+        let form = ConfigEntry {
             key: format!("{}.{FORM}", Self::PREFIX),
             value: Some(self.execution_form.to_string()),
             description: "How plans run: \"pipelined\", all partitions at the same time; \"staged\", cut into stages whose \
                           rows wait in memory or on disk; \"auto\", staged where the memory limit asks for it.",
-        }]
+        };
+        let as_bytes = ConfigEntry {
+            key: format!("{}.{AS_BYTES}", Self::PREFIX),
+            value: Some(self.plans_as_bytes.to_string()),
+            description: "Whether plans are written as bytes and read again before they run, as if they came from another \
+                          process: a check of their encoding. Plans that have none run as they are.",
+        };
+        vec![form, as_bytes]
     }
 }
 

@@ -2,6 +2,7 @@ use std::fmt;
 use std::iter;
 use std::sync::{Arc, OnceLock, Weak};
 
+use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -11,12 +12,15 @@ use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-use futures::stream;
+use dolmen_graph::BoxFuture;
+use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
 
 use super::exchange::Output;
+use super::remote::batches;
 
 /// Which rows of the outputs of a stage a partition has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Reads {
     /// Partition `p` has piece `p` of every output.
     Piece,
@@ -33,8 +37,27 @@ pub(super) struct ReadExec {
     from: Arc<str>,
     reads: Reads,
     properties: Arc<PlanProperties>,
-    /// The outputs, known when the first task of the reading stage runs. Tasks hold them, and so do streams.
-    outputs: OnceLock<Vec<Weak<Output>>>,
+    source: OnceLock<Source>,
+}
+
+/// Gives the rows that task `i` of a stage has written, as bytes.
+pub(super) type Fetch = Arc<dyn Fn(usize) -> BoxFuture<Result<Bytes>> + Send + Sync>;
+
+/// Where the rows are.
+enum Source {
+    /// In this process, known when the first task of the reading stage runs. Tasks hold the outputs, and so do streams.
+    Outputs(Vec<Weak<Output>>),
+    /// With whoever keeps the values of so many tasks; of each only what the reading task reads.
+    Fetched(usize, Fetch),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outputs(outputs) => write!(f, "{} outputs", outputs.len()),
+            Self::Fetched(n, _) => write!(f, "{n} values"),
+        }
+    }
 }
 
 impl ReadExec {
@@ -50,12 +73,37 @@ impl ReadExec {
             Reads::Piece | Reads::Output => properties.clone(),
         };
         let properties = Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative));
-        Self { from, reads, properties, outputs: OnceLock::new() }
+        Self { from, reads, properties, source: OnceLock::new() }
+    }
+
+    /// The key of the stage that is read.
+    pub(super) fn from(&self) -> &str {
+        &self.from
+    }
+
+    pub(super) fn reads(&self) -> Reads {
+        self.reads
     }
 
     /// Makes the outputs known.
     pub(super) fn provide(&self, outputs: impl FnOnce() -> Vec<Weak<Output>>) {
-        self.outputs.get_or_init(outputs);
+        self.source.get_or_init(|| Source::Outputs(outputs()));
+    }
+
+    /// Makes known how the rows of `n` tasks are found.
+    pub(super) fn provide_fetched(&self, n: usize, fetch: Fetch) {
+        self.source.get_or_init(|| Source::Fetched(n, fetch));
+    }
+
+    fn fetched(&self, partition: usize, n: usize, fetch: &Fetch) -> SendableRecordBatchStream {
+        let wanted = if self.reads == Reads::Output { partition..(partition + 1).min(n) } else { 0..n };
+        let fetch = Arc::clone(fetch);
+        let rows = stream::iter(wanted).then(move |i| fetch(i));
+        let batches = rows.flat_map(|bytes| match bytes {
+            Ok(bytes) => stream::iter(batches(bytes)).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        });
+        Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches))
     }
 
     /// The bytes of the rows of a partition, if they are known and there.
@@ -66,7 +114,7 @@ impl ReadExec {
 
     /// The outputs that a partition has rows of, and the piece of each; `None` if they are not there.
     fn partition(&self, partition: usize) -> Option<(Vec<Arc<Output>>, usize)> {
-        let outputs = self.outputs.get()?;
+        let Source::Outputs(outputs) = self.source.get()? else { return None };
         let wanted = match self.reads {
             Reads::Output => outputs.get(partition..=partition)?,
             Reads::Piece | Reads::All => outputs,
@@ -109,8 +157,17 @@ impl ExecutionPlan for ReadExec {
         Ok(self)
     }
 
+    /// The rows of one run are not those of another.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        let (from, properties) = (Arc::clone(&self.from), Arc::clone(&self.properties));
+        Ok(Arc::new(Self { from, reads: self.reads, properties, source: OnceLock::new() }))
+    }
+
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let missing = || DataFusionError::Internal(format!("the output of {} is not there to be read", self.from));
+        if let Some(Source::Fetched(n, fetch)) = self.source.get() {
+            return Ok(self.fetched(partition, *n, fetch));
+        }
         let (outputs, piece) = self.partition(partition).ok_or_else(missing)?;
         let blocks = outputs.into_iter().flat_map(move |output| {
             let ids = output.piece(piece).to_vec();

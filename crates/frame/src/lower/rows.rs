@@ -88,7 +88,7 @@ impl RecordBatchStream for RowStream {
 }
 
 /// The failure of a run that is not the plan's own.
-fn of_run(error: RunError) -> DataFusionError {
+pub(super) fn of_run(error: RunError) -> DataFusionError {
     match error {
         RunError::Task { error: TaskError::Panicked { message }, .. } => {
             DataFusionError::External(Box::new(Error::internal(message)))

@@ -23,6 +23,7 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use dolmen_graph::{
     ByteEstimate, EncodeError, ExchangeKind, GraphBuilder, Op, OpRegistry, Stage, StageId, TaskBody,
@@ -32,10 +33,12 @@ use futures::StreamExt;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::adaptive_join::AdaptiveJoinExec;
+use super::encode::{Outside, Places};
 use super::exchange::{ExchangeStore, OutputValue, Writer};
 use super::explain::{Described, stage_name};
 use super::pipeline::{Done, hand_over};
 use super::read::{ReadExec, Reads};
+use super::remote::{Part, Parts};
 use super::rows::{Failure, Rows};
 use super::{Hold, Lowered, external, with_children};
 
@@ -51,18 +54,11 @@ pub(super) fn lower(
 ) -> Result<Lowered> {
     let failure = Failure::default();
     let (sender, batches) = mpsc::channel(2);
-    let mut cutter = Cutter {
-        builder,
-        context,
-        store,
-        table_bytes_max,
-        failure: failure.clone(),
-        before: Vec::new(),
-        stages: Vec::new(),
-    };
+    let here = Here { context, store, table_bytes_max, failure: failure.clone() };
+    let mut cutter = Cutter { builder, runs: Runs::Here(here), before: Vec::new(), stages: Vec::new() };
     let mut inputs = Vec::new();
     let top = match plan.output_partitioning().partition_count() {
-        1 => cutter.fragment(plan, &mut inputs)?,
+        1 => cutter.fragment(plan, Place::of(plan), &mut inputs)?,
         _ => cutter.read_all(plan, &mut inputs)?,
     };
     let whole = Some(Arc::clone(plan));
@@ -72,16 +68,63 @@ pub(super) fn lower(
     Ok(Lowered { schema: plan.schema(), rows: Rows { batches, failure }, stages })
 }
 
+/// A plan whose stages are in a graph, but for its top.
+pub(super) struct Cut {
+    pub(super) top: Arc<dyn ExecutionPlan>,
+    /// The stages that the top reads, with the nodes that do.
+    pub(super) inputs: Vec<(StageId, Arc<ReadExec>)>,
+    /// The stages that find values of scalar subqueries, with the places of these.
+    pub(super) values: Vec<(StageId, Places)>,
+}
+
+/// Adds `plan` to a graph as stages that run elsewhere; what stands above the last of them is given back.
+pub(super) fn cut(plan: &Arc<dyn ExecutionPlan>, parts: &Parts, builder: &mut GraphBuilder) -> Result<Cut> {
+    let mut cutter = Cutter { builder, runs: Runs::Elsewhere(parts), before: Vec::new(), stages: Vec::new() };
+    let mut inputs = Vec::new();
+    let top = match plan.output_partitioning().partition_count() {
+        1 => cutter.fragment(plan, Place::of(plan), &mut inputs)?,
+        _ => cutter.read_all(plan, &mut inputs)?,
+    };
+    let inputs = inputs.into_iter().map(|input| (input.stage, input.read)).collect();
+    Ok(Cut { top, inputs, values: cutter.before })
+}
+
 struct Cutter<'a> {
     builder: &'a mut GraphBuilder,
+    runs: Runs<'a>,
+    /// Stages that must have run before any that is added: they find the values of scalar subqueries.
+    before: Vec<(StageId, Places)>,
+    stages: Vec<Described>,
+}
+
+/// Where stages run.
+enum Runs<'a> {
+    Here(Here<'a>),
+    Elsewhere(&'a Parts),
+}
+
+/// What stages of this process share.
+struct Here<'a> {
     context: &'a Arc<TaskContext>,
     store: &'a Arc<ExchangeStore>,
     /// Rows of one partition of a join of which a table is made.
     table_bytes_max: usize,
     failure: Failure,
-    /// Stages that must have run before any that is added: they find the values of scalar subqueries.
-    before: Vec<StageId>,
-    stages: Vec<Described>,
+}
+
+/// Where the partitions of a node are among those of its stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The task that has the node's first partition.
+    pub(super) offset: usize,
+    pub(super) n_tasks: usize,
+}
+
+impl Place {
+    /// Of the uppermost node of a stage.
+    fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
+        Self { offset: 0, n_tasks: plan.output_partitioning().partition_count() }
+    }
 }
 
 /// A stage that a fragment reads.
@@ -93,23 +136,28 @@ struct Input {
 
 /// Where the rows of a stage go.
 enum Goes {
-    /// Into pieces; one if there is no partitioning.
-    Into(Option<Partitioning>),
+    /// Into pieces, for tasks from a place on; one piece if there is no partitioning.
+    Into(Option<(Partitioning, Place)>),
     /// To whoever reads the result. Taken by the only task.
     Out(Mutex<Option<(Sender<RecordBatch>, Option<Hold>)>>),
-    /// Nowhere: the stage is run for its effect.
-    Nowhere,
+    /// Nowhere: the stage is run for the values that it finds.
+    Nowhere(Places),
 }
 
 impl Cutter<'_> {
     /// The part of `plan` that runs in one stage, which reads `inputs`; what is below becomes stages of its own.
-    fn fragment(&mut self, plan: &Arc<dyn ExecutionPlan>, inputs: &mut Vec<Input>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn fragment(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        place: Place,
+        inputs: &mut Vec<Input>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         // What recurs is run as one.
         if plan.is::<RecursiveQueryExec>() {
             return Ok(Arc::clone(plan));
         }
         if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
-            return self.read_pieces(exchange, inputs);
+            return self.read_pieces(exchange, place, inputs);
         }
         let children = plan.children();
         if let [child] = children.as_slice()
@@ -124,14 +172,24 @@ impl Cutter<'_> {
             }
         }
         if plan.is::<ScalarSubqueryExec>() {
-            return self.after_subqueries(plan, inputs);
+            return self.after_subqueries(plan, place, inputs);
         }
-        let children = children.into_iter().map(|child| self.fragment(child, inputs)).collect::<Result<Vec<_>>>()?;
-        let plan = if children.is_empty() { Arc::clone(plan) } else { with_children(plan, children)? };
-        Ok(match AdaptiveJoinExec::of(&plan, self.table_bytes_max)? {
-            Some(join) => Arc::new(join),
-            None => plan,
-        })
+        let mut place = place;
+        let mut fragments = Vec::new();
+        for child in children {
+            fragments.push(self.fragment(child, place, inputs)?);
+            // The partitions of a union are those of its inputs, one after the other.
+            if plan.is::<UnionExec>() {
+                place.offset += child.output_partitioning().partition_count();
+            }
+        }
+        let plan = if fragments.is_empty() { Arc::clone(plan) } else { with_children(plan, fragments)? };
+        if let Runs::Here(here) = &self.runs
+            && let Some(join) = AdaptiveJoinExec::of(&plan, here.table_bytes_max)?
+        {
+            return Ok(Arc::new(join));
+        }
+        Ok(plan)
     }
 
     /// All rows of `plan`, in no order.
@@ -139,8 +197,13 @@ impl Cutter<'_> {
         self.read(plan, None, Reads::All, inputs)
     }
 
-    fn read_pieces(&mut self, exchange: &RepartitionExec, inputs: &mut Vec<Input>) -> Result<Arc<dyn ExecutionPlan>> {
-        let read = self.read(exchange.input(), Some(exchange), Reads::Piece, inputs)?;
+    fn read_pieces(
+        &mut self,
+        exchange: &RepartitionExec,
+        place: Place,
+        inputs: &mut Vec<Input>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let read = self.read(exchange.input(), Some((exchange, place)), Reads::Piece, inputs)?;
         match exchange.properties().output_ordering() {
             Some(ordering) if exchange.preserve_order() => {
                 let ordering = LexOrdering::new(ordering.iter().cloned());
@@ -155,28 +218,23 @@ impl Cutter<'_> {
     fn read(
         &mut self,
         plan: &Arc<dyn ExecutionPlan>,
-        exchange: Option<&RepartitionExec>,
+        exchange: Option<(&RepartitionExec, Place)>,
         reads: Reads,
         inputs: &mut Vec<Input>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut of_stage = Vec::new();
-        let fragment = self.fragment(plan, &mut of_stage)?;
-        let partitioning = exchange.map(|exchange| exchange.partitioning().clone());
-        let wiring = match &partitioning {
+        let fragment = self.fragment(plan, Place::of(plan), &mut of_stage)?;
+        let divided = exchange.map(|(exchange, place)| (exchange.partitioning().clone(), place));
+        let wiring = match divided.as_ref().map(|(partitioning, _)| partitioning) {
             Some(Partitioning::Hash(..)) => Wiring::Exchange(ExchangeKind::Hash),
             Some(Partitioning::RoundRobinBatch(_)) => Wiring::Exchange(ExchangeKind::RoundRobin),
             Some(_) => Wiring::Exchange(ExchangeKind::Range),
             None => Wiring::All,
         };
-        let stage = self.add(
-            &stage_name(fragment.as_ref()),
-            fragment,
-            Some(Arc::clone(plan)),
-            of_stage,
-            Goes::Into(partitioning),
-        )?;
+        let stage =
+            self.add(&stage_name(fragment.as_ref()), fragment, Some(Arc::clone(plan)), of_stage, Goes::Into(divided))?;
         let key = self.builder.stage(stage).map_or_else(|| "stage".into(), |stage| Arc::clone(&stage.key));
-        let properties = exchange.map_or_else(|| plan.properties(), ExecutionPlan::properties);
+        let properties = exchange.map_or_else(|| plan.properties(), |(exchange, _)| exchange.properties());
         let read = Arc::new(ReadExec::new(key, reads, properties));
         inputs.push(Input { stage, wiring, read: Arc::clone(&read) });
         Ok(read)
@@ -186,6 +244,7 @@ impl Cutter<'_> {
     fn after_subqueries(
         &mut self,
         plan: &Arc<dyn ExecutionPlan>,
+        place: Place,
         inputs: &mut Vec<Input>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let children = plan.children();
@@ -194,12 +253,16 @@ impl Cutter<'_> {
         // Run over no rows, the node finds its values and does nothing else.
         let mut fragments: Vec<Arc<dyn ExecutionPlan>> = vec![Arc::new(EmptyExec::new(main.schema()))];
         for subquery in &children[1..] {
-            fragments.push(self.fragment(subquery, &mut of_stage)?);
+            fragments.push(self.fragment(subquery, Place::of(subquery), &mut of_stage)?);
         }
         let fragment = with_children(plan, fragments)?;
-        let stage = self.add("scalar", fragment, None, of_stage, Goes::Nowhere)?;
-        self.before.push(stage);
-        self.fragment(main, inputs)
+        let missing = || DataFusionError::Internal("subqueries without a place for their values".to_owned());
+        let node = plan.downcast_ref::<ScalarSubqueryExec>().ok_or_else(missing)?;
+        let n_values = node.subqueries().iter().map(|link| link.index.as_usize() + 1).max().unwrap_or(0);
+        let values = (node.results().clone(), n_values);
+        let stage = self.add("scalar", fragment, None, of_stage, Goes::Nowhere(values.clone()))?;
+        self.before.push((stage, values));
+        self.fragment(main, place, inputs)
     }
 
     fn add(
@@ -214,31 +277,57 @@ impl Cutter<'_> {
         let n_tasks = u32::try_from(n_partitions).map_err(external)?;
         let options = match goes {
             Goes::Out(_) => TaskOptions::light_gang(),
-            Goes::Into(_) | Goes::Nowhere => TaskOptions::default(),
+            Goes::Into(_) | Goes::Nowhere(_) => TaskOptions::default(),
         };
         let reads = inputs.iter().map(|input| Arc::clone(&input.read)).collect();
         let plans = vec![Arc::clone(&plan)];
-        let op = Fragment {
-            label: plan.name().to_owned(),
-            left: Mutex::new(Left { plan: Some(plan), n_tasks: n_partitions }),
-            n_partitions,
-            reads,
-            goes,
-            context: Arc::clone(self.context),
-            store: Arc::clone(self.store),
-            failure: self.failure.clone(),
-        };
+        let (op, bytes) = self.operation(plan, reads, goes)?;
         let key = self.builder.unique_key(key);
-        let mut stage = Stage::new(key, n_tasks, Arc::new(op)).bytes(ByteEstimate::Exact(0)).options(options);
+        let mut stage = Stage::new(key, n_tasks, op).bytes(bytes).options(options);
         for input in inputs {
             stage = stage.input(input.stage, input.wiring);
         }
-        for before in &self.before {
+        for (before, _) in &self.before {
             stage = stage.input(*before, Wiring::All);
         }
         let stage = self.builder.add_stage(stage).map_err(external)?;
         self.stages.push(Described { stage, plans, whole });
         Ok(stage)
+    }
+
+    /// What the tasks of a stage do, and the bytes of what each gives.
+    fn operation(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        reads: Vec<Arc<ReadExec>>,
+        goes: Goes,
+    ) -> Result<(Arc<dyn Op>, ByteEstimate)> {
+        match &self.runs {
+            Runs::Here(here) => {
+                let n_partitions = plan.output_partitioning().partition_count();
+                let fragment = Fragment {
+                    label: plan.name().to_owned(),
+                    left: Mutex::new(Left { plan: Some(plan), n_tasks: n_partitions }),
+                    n_partitions,
+                    reads,
+                    goes,
+                    context: Arc::clone(here.context),
+                    store: Arc::clone(here.store),
+                    failure: here.failure.clone(),
+                };
+                Ok((Arc::new(fragment), ByteEstimate::Exact(0)))
+            }
+            Runs::Elsewhere(parts) => {
+                let values = self.before.iter().map(|(_, values)| values.clone()).collect();
+                let (divided, finds) = match &goes {
+                    Goes::Into(divided) => (divided.as_ref().map(|(by, place)| (by, *place)), None),
+                    Goes::Nowhere(values) => (None, Some(values.clone())),
+                    Goes::Out(_) => return Err(DataFusionError::Internal("rows are read in this process".to_owned())),
+                };
+                let part = Part { plan: &plan, outside: Outside { reads, values }, divided, finds };
+                Ok((parts.stage(&part)?, ByteEstimate::Unknown))
+            }
+        }
     }
 }
 
@@ -284,7 +373,7 @@ impl Op for Fragment {
         match self.goes {
             Goes::Into(_) => "sql.stage",
             Goes::Out(_) => "sql.rows",
-            Goes::Nowhere => "sql.scalar",
+            Goes::Nowhere(_) => "sql.scalar",
         }
     }
 
@@ -299,9 +388,12 @@ impl Op for Fragment {
             n_partitions: self.n_partitions,
             context: Arc::clone(&self.context),
             to: match &self.goes {
-                Goes::Into(partitioning) => To::Pieces(partitioning.clone(), Arc::clone(&self.store)),
+                Goes::Into(divided) => {
+                    let partitioning = divided.as_ref().map(|(partitioning, _)| partitioning.clone());
+                    To::Pieces(partitioning, Arc::clone(&self.store))
+                }
                 Goes::Out(sender) => To::Reader(sender.lock().unwrap_or_else(PoisonError::into_inner).take()),
-                Goes::Nowhere => To::Nobody,
+                Goes::Nowhere(_) => To::Nobody,
             },
         };
         let failure = self.failure.clone();

@@ -40,7 +40,8 @@ pub(crate) fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     state.with_analyzer_rule(Arc::new(rule::PostgresMeaning))
 }
 
-fn functions() -> Vec<Arc<ScalarUDF>> {
+/// The functions.
+pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = set_comparison::functions();
     functions.extend([
         Arc::new(ScalarUDF::new_from_impl(list_functions::ArrayPosition::default())),

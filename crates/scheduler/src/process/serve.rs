@@ -69,6 +69,9 @@ fn take_socket() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
+/// Stack of the threads that bodies spawn on. Virtual memory until it is used; deeply nested plans use it.
+const STACK_BYTES: usize = 64 << 20;
+
 /// A message, and the flag that cancels it if it is a task.
 type Order = (Frame<ToWorker>, CancelToken);
 
@@ -79,10 +82,11 @@ fn serve(registry: &Arc<OpRegistry>, mut socket: UnixStream) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
     // For bodies that wait; its other thread is idle unless they spawn.
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).thread_stack_size(STACK_BYTES).enable_all().build()?;
     let budget = MemoryBudget::new(usize::try_from(memory_bytes_max).unwrap_or(usize::MAX));
+    let temp = Arc::new(TempFolder::new(Some(temp)));
     let config = LocalConfig::new(runtime.handle().clone(), 1)
-        .memory(budget, Arc::new(TempFolder::new(Some(temp))))
+        .memory(Arc::clone(&budget), Arc::clone(&temp))
         .registry(Arc::clone(registry));
     let nested = Arc::new(LocalExecutor::new(config));
     let (sender, receiver) = sync_channel(1);
@@ -90,7 +94,7 @@ fn serve(registry: &Arc<OpRegistry>, mut socket: UnixStream) -> io::Result<()> {
     let listener = std::thread::Builder::new().name("dolmen-worker-input".to_owned());
     listener.spawn(move || listen(input, &sender, &of_listener))?;
     let nested = Arc::new(Nested(nested));
-    Worker { registry, runtime, nested, runs: HashMap::new() }.work(&receiver, &mut socket)
+    Worker { registry, runtime, nested, budget, temp, runs: HashMap::new() }.work(&receiver, &mut socket)
 }
 
 /// The executor of graphs that tasks submit. The task itself runs outside of it.
@@ -139,6 +143,8 @@ struct Worker<'a> {
     registry: &'a OpRegistry,
     runtime: Runtime,
     nested: Arc<Nested>,
+    budget: Arc<MemoryBudget>,
+    temp: Arc<TempFolder>,
     runs: HashMap<u64, Result<Arc<RunContext>, DecodeGraphError>>,
 }
 
@@ -163,7 +169,8 @@ impl Worker<'_> {
 
     fn learn(&mut self, run: u64, bytes: &[u8]) {
         let context = decode(bytes, self.registry).map(|graph| {
-            Arc::new(RunContext::new(RunId(run), Arc::new(graph)).with_executor(Arc::clone(&self.nested) as _))
+            let context = RunContext::new(RunId(run), Arc::new(graph)).with_executor(Arc::clone(&self.nested) as _);
+            Arc::new(context.with_service(Arc::clone(&self.budget)).with_service(Arc::clone(&self.temp)))
         });
         self.runs.insert(run, context);
     }
