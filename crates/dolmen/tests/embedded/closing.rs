@@ -96,8 +96,9 @@ fn end_with_work_in_flight(base: &Path) {
     let waiting = client.submit(|(), ()| (), (&listening, &deaf));
     begun.recv_timeout(Duration::from_secs(60)).unwrap();
     until_spilled(&session);
-    print!("\n{SIGN}\n");
-    std::io::stdout().flush().unwrap();
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "\n{SIGN}").unwrap();
+    stdout.flush().unwrap();
     drop(session);
     drop((rows, stored, listening, deaf, waiting));
 }

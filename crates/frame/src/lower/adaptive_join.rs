@@ -261,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    fn join(key: DataType, join_type: JoinType) -> Arc<dyn ExecutionPlan> {
+    fn join(key: &DataType, join_type: JoinType) -> Arc<dyn ExecutionPlan> {
         let side = |name: &str| {
             let fields = vec![Field::new(name, key.clone(), true), Field::new("text", DataType::Utf8, true)];
             Arc::new(EmptyExec::new(Arc::new(Schema::new(fields)))) as Arc<dyn ExecutionPlan>
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_form_follows_the_sizes() {
-        let join = adaptive(&join(DataType::Int64, JoinType::Left));
+        let join = adaptive(&join(&DataType::Int64, JoinType::Left));
         let chosen = [
             ((Some(50), Some(1000)), Choice::Planned),
             ((Some(50), Some(40)), Choice::Planned),
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn floats_are_not_merged() {
         // Hashing takes each NaN for equal to itself; merging has no order for it.
-        let join = adaptive(&join(DataType::Float64, JoinType::Inner));
+        let join = adaptive(&join(&DataType::Float64, JoinType::Inner));
         assert!(join.merged.is_none());
         assert_eq!(join.choose(Some(1000), Some(1000)), Choice::Planned);
         assert_eq!(join.choose(Some(1000), Some(101)), Choice::Swapped);
@@ -308,7 +308,7 @@ mod tests {
     fn all_forms_have_the_same_columns() {
         use JoinType::*;
         for join_type in [Inner, Left, Right, Full, LeftSemi, RightSemi, LeftAnti, RightAnti, LeftMark, RightMark] {
-            let plan = join(DataType::Utf8, join_type);
+            let plan = join(&DataType::Utf8, join_type);
             let join = adaptive(&plan);
             let columns = |plan: &Arc<dyn ExecutionPlan>| {
                 let schema = plan.schema();

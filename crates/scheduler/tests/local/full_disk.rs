@@ -85,7 +85,7 @@ impl SmallDisk {
     }
 
     fn impossible(folder: &Path) -> Self {
-        println!("no disk can be mounted here: a folder that cannot be made stands for a full one");
+        eprintln!("no disk can be mounted here: a folder that cannot be made stands for a full one");
         let file = folder.join("file");
         std::fs::write(&file, "").unwrap();
         Self::Impossible(file)
