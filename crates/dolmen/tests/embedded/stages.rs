@@ -151,6 +151,16 @@ fn a_query_without_memory_runs_again_in_stages() {
     assert_eq!(run("auto").unwrap(), [(400_000, 800_000)]);
 }
 
+/// Waits until nothing is held: what was told to stop frees its memory a little later.
+fn until_free(session: &Session) {
+    for _ in 0..500 {
+        if session.memory_used_bytes() > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert_eq!(session.memory_used_bytes(), 0);
+}
+
 /// A session with little memory that runs everything in stages.
 fn tight(threads: usize, memory_limit: u64, folder: &std::path::Path) -> Session {
     let builder = Session::builder().threads(threads).memory_limit(memory_limit).temp_dir(folder);
@@ -184,7 +194,7 @@ fn joins_of_any_kind_finish_when_neither_side_fits() {
             assert_eq!(rows[0].0, n_rows, "{join}");
             assert_eq!(rows, expected, "{join}, {threads} threads");
         }
-        assert_eq!(small.memory_used_bytes(), 0);
+        until_free(&small);
     }
 }
 
@@ -228,7 +238,7 @@ fn a_window_that_needs_all_of_its_rows_says_so() {
     );
     let by = format!("SELECT count(*) FROM ({by}) WHERE n > 0 AND s <> t");
     assert_eq!(session.sql(by).rows_blocking::<i64>().unwrap(), [20_000]);
-    assert_eq!(session.memory_used_bytes(), 0);
+    until_free(&session);
 }
 
 #[test]
@@ -240,12 +250,7 @@ fn a_cancel_in_the_middle_of_spilling_leaves_nothing() {
         let error = session.sql(&sql).timeout(Duration::from_millis(millis)).collect_blocking().unwrap_err();
         assert!(error.to_string().contains("time"), "{error}");
     }
-    for _ in 0..500 {
-        if session.memory_used_bytes() > 0 {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-    assert_eq!(session.memory_used_bytes(), 0);
+    until_free(&session);
     assert_eq!(session.sql("SELECT 1").rows_blocking::<i64>().unwrap(), [1]);
 }
 
