@@ -15,6 +15,7 @@
 
 mod cancel;
 mod catalog;
+mod columns;
 mod context;
 mod error;
 mod files;

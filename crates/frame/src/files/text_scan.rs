@@ -14,11 +14,11 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::SchedulingType;
-use datafusion::physical_plan::projection::{all_alias_free_columns, new_projections_for_columns};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, Partitioning};
 use futures::StreamExt;
 
+use crate::columns;
 use crate::files::text::TextFile;
 
 /// Some columns of text files, of at most `fetch` lines in each.
@@ -111,15 +111,8 @@ impl DataSource for TextScan {
     }
 
     fn try_swapping_with_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn DataSource>>> {
-        let exprs: Vec<_> = projection.iter().cloned().collect();
-        if !all_alias_free_columns(&exprs) {
-            return Ok(None);
-        }
-        let positions: Vec<usize> = (0..self.columns.len()).collect();
-        let kept = new_projections_for_columns(&exprs, &positions);
-        let columns = kept.iter().map(|&i| self.columns[i]).collect();
-        let schema = Arc::new(self.schema.project(&kept)?);
-        Ok(Some(Arc::new(Self { columns, schema, ..self.clone() })))
+        let kept = columns::kept(projection, &self.columns, &self.schema)?;
+        Ok(kept.map(|(columns, schema)| Arc::new(Self { columns, schema, ..self.clone() }) as Arc<dyn DataSource>))
     }
 
     fn apply_expressions(

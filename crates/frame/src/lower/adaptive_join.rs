@@ -5,7 +5,7 @@ use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
@@ -18,6 +18,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::or_without_memory;
 use super::read::ReadExec;
 
 /// How many times smaller the right side must be to become the table although the left one fits.
@@ -182,21 +183,6 @@ fn renamed(rows: SendableRecordBatchStream, schema: SchemaRef) -> SendableRecord
     Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
-/// The rows of a table join, or those of `otherwise` if they come to nothing for want of memory.
-async fn or_else(
-    mut rows: SendableRecordBatchStream,
-    otherwise: impl FnOnce() -> Result<SendableRecordBatchStream>,
-) -> Result<SendableRecordBatchStream> {
-    let first = rows.next().await;
-    if let Some(Err(error)) = &first
-        && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
-    {
-        drop(rows);
-        return otherwise();
-    }
-    Ok(Box::pin(RecordBatchStreamAdapter::new(rows.schema(), stream::iter(first).chain(rows))))
-}
-
 impl DisplayAs for AdaptiveJoinExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match format {
@@ -245,8 +231,8 @@ impl ExecutionPlan for AdaptiveJoinExec {
         let Some(merged) = self.merged.clone() else { return Ok(table) };
         let schema = self.schema();
         let to = Arc::clone(&schema);
-        let otherwise = move || Ok(renamed(merged.execute(partition, context)?, to));
-        let rows = stream::once(or_else(table, otherwise)).try_flatten();
+        let otherwise = move || async move { Ok(renamed(merged.execute(partition, context)?, to)) };
+        let rows = stream::once(or_without_memory(table, otherwise)).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::format::{ExplainAnalyzeCategories, ExplainFormat};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{Analyze, LogicalPlan};
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -23,7 +23,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::explain::head;
 use super::{
-    ExecutorSource, Form, Lowered, external, form_of, held, lower, pipeline, staged_again, start, start_graph, watch_of,
+    ExecutorSource, Form, Lowered, external, form_of, held, lower, or_without_memory, pipeline, staged_again, start,
+    start_graph, watch_of,
 };
 use crate::cancel;
 use crate::progress::{Analyzed, Meter};
@@ -83,19 +84,14 @@ impl Analysis {
     }
 
     /// The rows of the plan in one piece, or of its stages if these come to nothing for want of memory.
-    async fn or_in_stages(self, mut rows: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
-        let schema = rows.schema();
-        let first = rows.next().await;
-        if let Some(Err(error)) = &first
-            && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
-        {
-            drop(rows);
+    async fn or_in_stages(self, rows: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
+        let again = || async move {
             watch_of(&self.state).restart();
             let mut builder = GraphBuilder::new();
             let lowered = staged_again(&self.state, &self.analyze.input, &mut builder).await?;
-            return self.in_stages(builder, lowered, AGAIN).await;
-        }
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
+            self.in_stages(builder, lowered, AGAIN).await
+        };
+        or_without_memory(rows, again).await
     }
 
     /// Runs the stages to their end; their operators as rows of text, below `note`.

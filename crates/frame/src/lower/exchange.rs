@@ -141,14 +141,28 @@ impl BlockCodec<Block> for Codec {
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Block, CodecError> {
-        let mut buffer = arrow::buffer::Buffer::from(bytes);
-        let mut decoder = StreamDecoder::new();
-        let mut batches = Vec::new();
-        while !buffer.is_empty() {
-            batches.extend(decoder.decode(&mut buffer)?);
-        }
+        let batches = batches(bytes).collect::<Result<_>>()?;
         Ok(Block { batches, _kept: None, written_bytes: None })
     }
+}
+
+/// The batches that were written as `bytes`, as they are asked for.
+pub(super) fn batches(bytes: Bytes) -> impl Iterator<Item = Result<RecordBatch>> {
+    let mut buffer = arrow::buffer::Buffer::from(bytes);
+    let mut decoder = StreamDecoder::new();
+    std::iter::from_fn(move || {
+        while !buffer.is_empty() {
+            match decoder.decode(&mut buffer) {
+                Ok(Some(batch)) => return Some(Ok(batch)),
+                Ok(None) => {}
+                Err(error) => {
+                    buffer = arrow::buffer::Buffer::default();
+                    return Some(Err(error.into()));
+                }
+            }
+        }
+        None
+    })
 }
 
 /// The bytes of a batch's rows, whatever else their buffers hold; of views, all that they hold on to.

@@ -118,8 +118,14 @@ pub(crate) async fn run_holding(
         return Ok(rows);
     }
     let schema = rows.schema();
-    let again = (state.clone(), plan.clone(), source);
-    let rows = stream::once(async move { or_staged(rows, again).await }).try_flatten();
+    let (state, plan) = (state.clone(), plan.clone());
+    let again = move || async move {
+        watch_of(&state).restart();
+        let mut builder = GraphBuilder::new();
+        let lowered = staged_again(&state, &plan, &mut builder).await?;
+        start(&state, &source, builder, lowered)
+    };
+    let rows = stream::once(or_without_memory(rows, again)).try_flatten();
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
 }
 
@@ -160,23 +166,22 @@ fn keep(state: &SessionState, reason: NotPortable) {
     }
 }
 
-/// The rows of a plan, or of its staged form if they come to nothing for want of memory.
-async fn or_staged(
+/// The rows of a plan, or those of `otherwise` if they come to nothing for want of memory.
+async fn or_without_memory<F>(
     mut rows: SendableRecordBatchStream,
-    (state, plan, source): (SessionState, LogicalPlan, Arc<ExecutorSource>),
-) -> Result<SendableRecordBatchStream> {
-    let schema = rows.schema();
+    otherwise: impl FnOnce() -> F,
+) -> Result<SendableRecordBatchStream>
+where
+    F: Future<Output = Result<SendableRecordBatchStream>>,
+{
     let first = rows.next().await;
     if let Some(Err(error)) = &first
         && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
     {
         drop(rows);
-        watch_of(&state).restart();
-        let mut builder = GraphBuilder::new();
-        let lowered = staged_again(&state, &plan, &mut builder).await?;
-        return start(&state, &source, builder, lowered);
+        return otherwise().await;
     }
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(first).chain(rows))))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(rows.schema(), stream::iter(first).chain(rows))))
 }
 
 /// The stages of a plan that found no memory in one piece: the estimate was too low, or there was none.
@@ -184,10 +189,15 @@ async fn staged_again(state: &SessionState, plan: &LogicalPlan, builder: &mut Gr
     let mut state = state.clone();
     let n_partitions = PARTITIONS_AGAIN * state.config().target_partitions();
     // However small a side of a join may seem: the whole of it in one table may be what found no memory.
+    join_in_partitions(&mut state);
+    staged(&state, plan, n_partitions, None, builder).await
+}
+
+/// Has no join make one table of a whole side because that seems small.
+fn join_in_partitions(state: &mut SessionState) {
     let optimizer = &mut state.config_mut().options_mut().optimizer;
     optimizer.hash_join_single_partition_threshold = 0;
     optimizer.hash_join_single_partition_threshold_rows = 0;
-    staged(&state, plan, n_partitions, None, builder).await
 }
 
 /// What the memory of one thread must have room for in stages: batches, and the least that sorts set aside.

@@ -16,8 +16,7 @@ use dolmen_graph::BoxFuture;
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::exchange::Output;
-use super::remote::batches;
+use super::exchange::{Output, batches};
 
 /// Which rows of the outputs of a stage a partition has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

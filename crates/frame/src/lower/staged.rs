@@ -57,10 +57,7 @@ pub(super) fn lower(
     let here = Here { context, store, table_bytes_max, failure: failure.clone() };
     let mut cutter = Cutter { builder, runs: Runs::Here(here), before: Vec::new(), stages: Vec::new() };
     let mut inputs = Vec::new();
-    let top = match plan.output_partitioning().partition_count() {
-        1 => cutter.fragment(plan, Place::of(plan), &mut inputs)?,
-        _ => cutter.read_all(plan, &mut inputs)?,
-    };
+    let top = cutter.top(plan, &mut inputs)?;
     let whole = Some(Arc::clone(plan));
     let last = cutter.add("rows", top, whole, inputs, Goes::Out(Mutex::new(Some((sender, hold)))))?;
     let stages = cutter.stages;
@@ -81,10 +78,7 @@ pub(super) struct Cut {
 pub(super) fn cut(plan: &Arc<dyn ExecutionPlan>, parts: &Parts, builder: &mut GraphBuilder) -> Result<Cut> {
     let mut cutter = Cutter { builder, runs: Runs::Elsewhere(parts), before: Vec::new(), stages: Vec::new() };
     let mut inputs = Vec::new();
-    let top = match plan.output_partitioning().partition_count() {
-        1 => cutter.fragment(plan, Place::of(plan), &mut inputs)?,
-        _ => cutter.read_all(plan, &mut inputs)?,
-    };
+    let top = cutter.top(plan, &mut inputs)?;
     let inputs = inputs.into_iter().map(|input| (input.stage, input.read)).collect();
     Ok(Cut { top, inputs, values: cutter.before })
 }
@@ -145,6 +139,14 @@ enum Goes {
 }
 
 impl Cutter<'_> {
+    /// What gives all rows of `plan`, in its order, in one task.
+    fn top(&mut self, plan: &Arc<dyn ExecutionPlan>, inputs: &mut Vec<Input>) -> Result<Arc<dyn ExecutionPlan>> {
+        match plan.output_partitioning().partition_count() {
+            1 => self.fragment(plan, Place::of(plan), inputs),
+            _ => self.read_all(plan, inputs),
+        }
+    }
+
     /// The part of `plan` that runs in one stage, which reads `inputs`; what is below becomes stages of its own.
     fn fragment(
         &mut self,

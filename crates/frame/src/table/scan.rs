@@ -16,13 +16,13 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::SchedulingType;
-use datafusion::physical_plan::projection::{all_alias_free_columns, new_projections_for_columns};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, Partitioning};
 use futures::stream;
 
 use super::version::Version;
 use super::{CHUNK_ROWS_MAX, TableSnapshot};
+use crate::columns;
 
 /// Reads a snapshot: consecutive rows in each partition, no copies but slices at the borders between partitions.
 ///
@@ -210,15 +210,8 @@ impl DataSource for SnapshotScan {
     }
 
     fn try_swapping_with_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn DataSource>>> {
-        let exprs: Vec<_> = projection.iter().cloned().collect();
-        if !all_alias_free_columns(&exprs) {
-            return Ok(None);
-        }
-        let positions: Vec<usize> = (0..self.columns.len()).collect();
-        let kept = new_projections_for_columns(&exprs, &positions);
-        let columns = kept.iter().map(|&i| self.columns[i]).collect();
-        let schema = Arc::new(self.schema.project(&kept)?);
-        Ok(Some(Arc::new(Self { columns, schema, ..self.clone() })))
+        let kept = columns::kept(projection, &self.columns, &self.schema)?;
+        Ok(kept.map(|(columns, schema)| Arc::new(Self { columns, schema, ..self.clone() }) as Arc<dyn DataSource>))
     }
 
     fn apply_expressions(

@@ -29,7 +29,6 @@ use datafusion::physical_plan::ExecutionPlan;
 use dolmen_graph::{GraphBuilder, GraphRun, Op, StageId, SubmitOptions, TaskId};
 use futures::FutureExt;
 
-pub(super) use rows::batches;
 pub(super) use stage::Part;
 pub use worker::register;
 
@@ -40,7 +39,7 @@ use self::worker::{Worker, process_context, settings_of};
 use super::choose::Needs;
 use super::encode::NotPortable;
 use super::read::{ReadExec, Reads};
-use super::{ExecutorSource, external, staged, staged_state};
+use super::{ExecutorSource, external, join_in_partitions, staged, staged_state};
 
 /// What runs the stages of plans, if it is not what runs everything else.
 #[derive(Debug, Clone)]
@@ -84,9 +83,7 @@ pub(super) async fn start(state: &SessionState, plan: &LogicalPlan, remote: &Rem
     let n_partitions = Needs::of(&physical, pool.as_ref()).n_partitions(pool.as_ref(), remote.n_workers);
     let mut state = staged_state(state, n_partitions)?;
     // A table that is built once for all partitions would be built for each of them.
-    let optimizer = &mut state.config_mut().options_mut().optimizer;
-    optimizer.hash_join_single_partition_threshold = 0;
-    optimizer.hash_join_single_partition_threshold_rows = 0;
+    join_in_partitions(&mut state);
     let physical = super::physical_plan(&state, plan).await?;
     let mut builder = GraphBuilder::new();
     let cut = match staged::cut(&physical, &Parts::of(&state)?, &mut builder) {

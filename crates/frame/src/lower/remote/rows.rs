@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -40,25 +38,6 @@ impl RowsValue {
     pub(super) fn bytes(&self) -> Bytes {
         self.0.clone()
     }
-}
-
-/// The batches that were written as `bytes`, as they are asked for.
-pub(in crate::lower) fn batches(bytes: Bytes) -> impl Iterator<Item = Result<RecordBatch>> {
-    let mut buffer = arrow::buffer::Buffer::from(bytes);
-    let mut decoder = StreamDecoder::new();
-    std::iter::from_fn(move || {
-        while !buffer.is_empty() {
-            match decoder.decode(&mut buffer) {
-                Ok(Some(batch)) => return Some(Ok(batch)),
-                Ok(None) => {}
-                Err(error) => {
-                    buffer = arrow::buffer::Buffer::default();
-                    return Some(Err(error.into()));
-                }
-            }
-        }
-        None
-    })
 }
 
 impl Value for RowsValue {
