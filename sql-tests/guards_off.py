@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Switches the guards of the engine off, one at a time, and looks which tests notice.
 
-    python3 sql-tests/guards_off.py [--list] [NAME...]
-
 Each guard is an expression of the source, between « and » below, and another that does without it. The script puts a switch
 in place of each, builds the tests once, puts the source back, and runs the tests with every switch in turn. A guard that
 nothing misses, or whose text is no longer there, is a failure of the script. A run takes a build and half an hour, so it is
 not part of the gate.
 """
 
+import argparse
 import os
 import pathlib
 import re
@@ -162,10 +161,16 @@ def test_of(binary):
 
 
 def main():
-    names = [argument for argument in sys.argv[1:] if not argument.startswith("-")] or list(GUARDS)
-    if "--list" in sys.argv:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true", help="print the names of the guards")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="a guard; all of them if there is none")
+    arguments = parser.parse_args()
+    if arguments.list:
         print("\n".join(GUARDS))
         return 0
+    names = arguments.names or list(GUARDS)
+    if unknown := [name for name in names if name not in GUARDS]:
+        parser.error(f"no guard has the name {', '.join(unknown)}; --list prints those that there are")
     guards = {name: GUARDS[name] for name in names}
     files, errors = with_switches(guards)
     if errors:

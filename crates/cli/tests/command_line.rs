@@ -70,21 +70,49 @@ fn wrong_usage_exits_with_2() {
     assert!(out(&help).contains("--memory-limit") && out(&help).contains("--no-progress"));
 }
 
-#[test]
-fn no_progress_is_drawn_where_no_terminal_is() {
-    // Long enough for a terminal to be shown something.
+/// Runs a statement that takes so long that a terminal is shown something; `run` gets its text, `check` what it printed.
+fn long(run: impl Fn(&str) -> Output, check: impl Fn(&Output)) {
     let mut n_rows = 200_000;
     loop {
-        let sql = format!("SELECT count(DISTINCT md5(x::text)) AS n FROM range({n_rows}) AS r(x)");
         let begun = Instant::now();
-        let output = dolmen().args(["-c", &sql]).env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
-        assert_eq!(err(&output), "");
-        assert!(out(&output).contains(&n_rows.to_string()));
+        let output = run(&format!("SELECT count(DISTINCT md5(x::text)) AS n FROM range({n_rows}) AS r(x)"));
+        assert!(out(&output).contains(&n_rows.to_string()), "{}", out(&output));
         if begun.elapsed() > Duration::from_secs(1) {
-            break;
+            return check(&output);
         }
         n_rows *= 2;
     }
+}
+
+#[test]
+fn no_progress_is_drawn_where_no_terminal_is() {
+    let run = |sql: &str| dolmen().args(["-c", sql]).env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
+    long(run, |output| assert_eq!(err(output), ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn progress_is_drawn_on_a_terminal_and_is_gone_before_the_rows() {
+    // Gives the program a pseudo-terminal.
+    let on_terminal = |sql: &str, option: &str| {
+        let command = format!("stty cols 100 rows 30; {} {option} -c '{sql}'", env!("CARGO_BIN_EXE_dolmen"));
+        let mut script = Command::new("script");
+        script.args(["-qefc", &command, "/dev/null"]).env("TERM", "xterm").stdin(Stdio::null()).output()
+    };
+    if on_terminal("SELECT 1", "").is_err() {
+        return println!("skipped: there is no `script` here");
+    }
+    let erase = "\r\x1b[K";
+    long(
+        |sql| on_terminal(sql, "").unwrap(),
+        |output| {
+            let text = out(output);
+            let (drawn, rows) = text.rsplit_once(erase).expect("nothing was erased");
+            assert!(drawn.contains("rows read") && drawn.contains("memory"), "{text:?}");
+            assert!(!rows.contains("rows read") && !drawn.contains('\n'), "{text:?}");
+        },
+    );
+    long(|sql| on_terminal(sql, "--no-progress").unwrap(), |output| assert!(!out(output).contains(erase)));
 }
 
 #[test]

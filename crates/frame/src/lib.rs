@@ -28,6 +28,7 @@ pub mod plan;
 mod progress;
 mod runtime;
 mod settings;
+mod spill;
 mod sql;
 mod sql_type;
 mod state;

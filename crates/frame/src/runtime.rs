@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use dolmen_storage::{AccessPolicy, Environment, ExternalAccess, MemoryBudget, Stores, StoresConfig, TempFolder};
@@ -15,6 +14,7 @@ use url::Url;
 use crate::error::Result;
 use crate::lower::ExchangeStore;
 use crate::memory::memory_pool;
+use crate::spill::spill_files;
 use crate::sql::translate::of_execution;
 
 /// What [`build_runtime`] builds from.
@@ -60,11 +60,7 @@ pub fn build_runtime(options: RuntimeOptions) -> Result<Runtime> {
     let fan_in = merge_fan_in(options.budget.limit_bytes(), options.threads);
     let environment = RuntimeEnvBuilder::new()
         .with_memory_pool(memory_pool(options.budget))
-        .with_disk_manager_builder(
-            DiskManagerBuilder::default()
-                .with_mode(DiskManagerMode::Directories(vec![temp.path()?]))
-                .with_max_spill_merge_fan_in(fan_in),
-        )
+        .with_disk_manager_builder(spill_files(temp.path()?, temp.base(), fan_in).map_err(of_execution)?)
         // A statement sees the files of now, also in the folder of an external table.
         .with_object_list_cache_limit(0)
         .with_object_store_registry(Arc::new(Registry { stores: Arc::clone(&stores), _temp: temp }))

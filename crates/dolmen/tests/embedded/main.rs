@@ -6,6 +6,8 @@ mod cancel;
 mod closing;
 mod explain_analyze;
 mod fake_store;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod progress;
 mod registered;
 mod remote;

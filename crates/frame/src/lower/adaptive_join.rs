@@ -20,6 +20,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::or_without_memory;
 use super::read::ReadExec;
+use super::row_key::RowKey;
 
 /// How many times smaller the right side must be to become the table although the left one fits.
 const SWAP_FACTOR: usize = 2;
@@ -33,7 +34,7 @@ pub(super) struct AdaptiveJoinExec {
     planned: Arc<dyn ExecutionPlan>,
     /// The same with a table of its right rows; `None` if that would be another join.
     swapped: Option<Arc<dyn ExecutionPlan>>,
-    /// The same with both sides sorted; `None` if the keys cannot be merged as they are hashed.
+    /// The same with both sides sorted; `None` if there are no keys.
     merged: Option<Arc<dyn ExecutionPlan>>,
     /// The bytes of the rows of a partition up to which a table is made of them.
     table_bytes_max: usize,
@@ -59,7 +60,7 @@ impl AdaptiveJoinExec {
             true => Some(ordered(join.swap_inputs(PartitionMode::Partitioned)?, order)),
             false => None,
         };
-        let merged = if is_mergeable(join)? { Some(ordered(merge(join)?, order)) } else { None };
+        let merged = if join.on().is_empty() { None } else { Some(ordered(merge(join)?, order)) };
         Ok(Some(Self { planned: Arc::clone(plan), swapped, merged, table_bytes_max }))
     }
 
@@ -96,35 +97,15 @@ fn read_bytes(plan: &Arc<dyn ExecutionPlan>, partition: usize) -> Option<usize> 
     }
 }
 
-/// Whether merging finds the same rows equal as hashing does, and has the types at all.
-fn is_mergeable(join: &HashJoinExec) -> Result<bool> {
-    let left = join.left().schema();
-    for (key, _) in join.on() {
-        let is_mergeable = match key.data_type(&left)? {
-            DataType::Timestamp(_, zone) => zone.is_none(),
-            key => {
-                key.is_integer()
-                    || matches!(
-                        key,
-                        DataType::Boolean
-                            | DataType::Date32
-                            | DataType::Date64
-                            | DataType::Decimal128(..)
-                            | DataType::Utf8
-                            | DataType::LargeUtf8
-                            | DataType::Utf8View
-                            | DataType::Binary
-                            | DataType::LargeBinary
-                            | DataType::BinaryView
-                            | DataType::FixedSizeBinary(_)
-                    )
-            }
-        };
-        if !is_mergeable {
-            return Ok(false);
-        }
+/// Whether the merge finds rows equal as hashing does, without bytes made of the key.
+fn is_merged_as_is(key: &DataType) -> bool {
+    match key {
+        DataType::Timestamp(_, zone) => zone.is_none(),
+        DataType::Boolean | DataType::Date32 | DataType::Date64 | DataType::Decimal128(..) => true,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => true,
+        key => key.is_integer(),
     }
-    Ok(!join.on().is_empty())
 }
 
 fn merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
@@ -133,11 +114,19 @@ fn merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
         let order = LexOrdering::new(keys.into_iter().map(|key| PhysicalSortExpr::new(key, options)));
         order.map_or_else(|| Arc::clone(side), |order| sort(Arc::clone(side), order))
     };
-    let (left_keys, right_keys) = join.on().iter().cloned().unzip();
+    let schema = join.left().schema();
+    let mut on = Vec::new();
+    for (left, right) in join.on() {
+        on.push(match is_merged_as_is(&left.data_type(&schema)?) {
+            true => (Arc::clone(left), Arc::clone(right)),
+            false => (row_key(left), row_key(right)),
+        });
+    }
+    let (left_keys, right_keys) = on.iter().cloned().unzip();
     let merge = SortMergeJoinExec::try_new(
         sorted(join.left(), left_keys),
         sorted(join.right(), right_keys),
-        join.on().to_vec(),
+        on,
         join.filter().map(of_nullable),
         *join.join_type(),
         vec![options; join.on().len()],
@@ -151,6 +140,10 @@ fn merge(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
     });
     let columns: Vec<_> = columns.collect();
     Ok(Arc::new(ProjectionExec::try_new(columns, Arc::new(merge))?))
+}
+
+fn row_key(key: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+    Arc::new(RowKey::new(Arc::clone(key)))
 }
 
 /// A filter that takes NULL in every column: merging asks it about rows that have no partner.
@@ -282,12 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn floats_are_not_merged() {
-        // Hashing takes each NaN for equal to itself; merging has no order for it.
-        let join = adaptive(&join(&DataType::Float64, JoinType::Inner));
-        assert!(join.merged.is_none());
-        assert_eq!(join.choose(Some(1000), Some(1000)), Choice::Planned);
-        assert_eq!(join.choose(Some(1000), Some(101)), Choice::Swapped);
+    fn keys_without_an_order_of_their_own_are_merged_by_their_bytes() {
+        use datafusion::arrow::datatypes::TimeUnit;
+        for key in [DataType::Float64, DataType::Time64(TimeUnit::Microsecond), DataType::Decimal256(50, 2)] {
+            let join = adaptive(&join(&key, JoinType::Inner));
+            let shown = format!("{}", datafusion::physical_plan::displayable(join.merged.unwrap().as_ref()).indent(false));
+            assert_eq!(shown.matches("row_key(").count(), 4, "{shown}");
+        }
     }
 
     #[test]

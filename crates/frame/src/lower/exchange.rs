@@ -16,7 +16,7 @@ use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::BatchPartitioner;
 use dolmen_graph::{Value, ValueRef};
 use dolmen_storage::{
-    BlockCodec, BlockId, BlockRef, BlockStore, CodecError, Consumer, MemoryBudget, Reservation, TempFolder,
+    BlockCodec, BlockError, BlockId, BlockRef, BlockStore, CodecError, Consumer, MemoryBudget, Reservation, TempFolder,
 };
 
 use super::external;
@@ -72,6 +72,9 @@ const BLOCKS_IN_LIMIT: usize = 256;
 const BLOCK_MIN: usize = 256 << 10;
 const BLOCK_MAX: usize = 8 << 20;
 
+/// The part of the limit by which blocks that are read may go beyond it.
+const BEYOND_SHARE: usize = 8;
+
 impl ExchangeStore {
     pub(crate) fn new(budget: &Arc<MemoryBudget>, temp: Arc<TempFolder>, threads: usize) -> Self {
         let limit = budget.limit_bytes();
@@ -111,11 +114,24 @@ impl ExchangeStore {
     }
 
     /// The rows of a block, read from disk if need be.
+    ///
+    /// A task cannot go on without the rows that it reads, and what it holds it gives back when it goes on. So where memory is
+    /// refused, rows that wait make room, and at last a block goes a little beyond the limit.
     pub(super) fn load(&self, id: BlockId) -> Result<BlockRef<Block>> {
-        self.blocks.load_once(id).map_err(|error| match error {
-            dolmen_storage::BlockError::Memory { .. } => DataFusionError::ResourcesExhausted(error.to_string()),
-            error => external(error),
-        })
+        let refused = match self.blocks.load_once(id) {
+            Err(error @ BlockError::Memory { .. }) => error,
+            loaded => return loaded.map_err(external),
+        };
+        if self.blocks.spill_until(self.block_max).map_err(external)? > 0
+            && let Ok(block) = self.blocks.load_once(id)
+        {
+            return Ok(block);
+        }
+        let budget = self.consumer.budget();
+        if budget.used_bytes() > budget.limit_bytes() + budget.limit_bytes() / BEYOND_SHARE {
+            return Err(DataFusionError::ResourcesExhausted(refused.to_string()));
+        }
+        self.blocks.load_once_beyond(id).map_err(external)
     }
 }
 

@@ -24,6 +24,7 @@ mod pipeline;
 mod read;
 mod receive;
 mod remote;
+mod row_key;
 mod rows;
 mod staged;
 

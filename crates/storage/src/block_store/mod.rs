@@ -198,7 +198,8 @@ impl<V> BlockStore<V> {
     /// [`BlockError::Memory`] if the budget refuses the value's memory; [`BlockError::Corrupt`], [`BlockError::Io`],
     /// [`BlockError::Decode`]; [`BlockError::Removed`].
     pub fn load(&self, id: BlockId) -> Result<BlockRef<V>, BlockError> {
-        self.load_and(id, |slots, resident| slots.loaded(id, Arc::clone(resident)))
+        let ask = |on_disk: &OnDisk| self.ask(id, on_disk);
+        self.load_and(id, ask, |slots, resident| slots.loaded(id, Arc::clone(resident)))
     }
 
     /// The value as [`load`](Self::load) gives it, of a block that is read once: if it is on disk it stays there only, and
@@ -207,13 +208,35 @@ impl<V> BlockStore<V> {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_once(&self, id: BlockId) -> Result<BlockRef<V>, BlockError> {
-        self.load_and(id, |slots, _| slots.get(id).is_some())
+        self.load_and(id, |on_disk| self.ask(id, on_disk), |slots, _| slots.get(id).is_some())
     }
 
-    /// The value; if it had to be read, `keep` says whether the block is still there, and may put the value into it.
+    /// The value as [`load_once`](Self::load_once) gives it, beyond the limit if need be: for whoever cannot go on, nor give
+    /// anything back, without it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), but for the memory.
+    pub fn load_once_beyond(&self, id: BlockId) -> Result<BlockRef<V>, BlockError> {
+        let take = |on_disk: &OnDisk| {
+            let mut reservation = on_disk.consumer.reserve();
+            reservation.grow(on_disk.value_bytes);
+            Ok(reservation)
+        };
+        self.load_and(id, take, |slots, _| slots.get(id).is_some())
+    }
+
+    /// Memory for a value that is going to be read.
+    fn ask(&self, id: BlockId, on_disk: &OnDisk) -> Result<Reservation, BlockError> {
+        let mut reservation = on_disk.consumer.reserve();
+        reservation.try_grow(on_disk.value_bytes).map_err(|source| BlockError::Memory { block: id, source })?;
+        Ok(reservation)
+    }
+
+    /// The value; if it has to be read, `reserve` gives the memory, and `keep` says whether the block is still there, and may put the value into it.
     fn load_and(
         &self,
         id: BlockId,
+        reserve: impl FnOnce(&OnDisk) -> Result<Reservation, BlockError>,
         keep: impl FnOnce(&mut Slots<V>, &Arc<Resident<V>>) -> bool,
     ) -> Result<BlockRef<V>, BlockError> {
         let removed = BlockError::Removed { block: id };
@@ -229,7 +252,7 @@ impl<V> BlockStore<V> {
         slots.set_busy(id);
         drop(slots);
         let busy = Busy { store: self, id };
-        let resident = Arc::new(self.read(id, &on_disk)?);
+        let resident = Arc::new(self.read(id, &on_disk, reserve(&on_disk)?)?);
         let is_there = keep(&mut self.lock(), &resident);
         drop(busy);
         if is_there { Ok(BlockRef { id, resident }) } else { Err(removed) }
@@ -274,6 +297,26 @@ impl<V> BlockStore<V> {
         Ok(resident.map_or(0, |resident| resident.size_bytes()))
     }
 
+    /// Spills blocks that are in memory only, the last needed first, until `wanted_bytes` are free or none is left. Returns
+    /// how many bytes became free.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn spill_until(&self, wanted_bytes: usize) -> Result<usize, BlockError> {
+        let candidates = self.lock().unwritten();
+        let mut freed_bytes = 0;
+        for id in candidates {
+            if freed_bytes >= wanted_bytes {
+                break;
+            }
+            freed_bytes += match self.spill(id) {
+                Err(BlockError::Removed { .. }) => 0,
+                freed => freed?,
+            };
+        }
+        Ok(freed_bytes)
+    }
+
     /// Removes a block, and its file if it has one. False if it has been removed before.
     ///
     /// References to it stay good, and what they hold stays counted. If the block is being written or read, the
@@ -307,10 +350,7 @@ impl<V> BlockStore<V> {
         self.lock().stats()
     }
 
-    fn read(&self, id: BlockId, on_disk: &OnDisk) -> Result<Resident<V>, BlockError> {
-        let mut reservation = on_disk.consumer.reserve();
-        let refused = |source| BlockError::Memory { block: id, source };
-        reservation.try_grow(on_disk.value_bytes).map_err(refused)?;
+    fn read(&self, id: BlockId, on_disk: &OnDisk, mut reservation: Reservation) -> Result<Resident<V>, BlockError> {
         // Refusing these would make a block that fills most of the budget unreadable.
         let mut encoded = on_disk.consumer.reserve();
         encoded.grow(on_disk.written.n_bytes as usize);

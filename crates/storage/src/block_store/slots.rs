@@ -176,6 +176,20 @@ impl<V> Slots<V> {
         found.into_iter().filter_map(|id| Some((id, self.take_memory(id)?))).collect()
     }
 
+    /// The blocks that are in memory only, the last needed first.
+    pub(super) fn unwritten(&self) -> Vec<BlockId> {
+        let mut found: Vec<(u64, BlockId)> = Vec::new();
+        for (idx, place) in self.slots.iter().enumerate() {
+            let Some(block) = &place.block else { continue };
+            if block.disk.is_none() && block.is_unused() && !block.is_busy && !block.is_removed {
+                let slot = u32::try_from(idx).expect("a store holds fewer than 2^32 blocks");
+                found.push((block.needed_at, BlockId { slot, generation: place.generation }));
+            }
+        }
+        found.sort_by_key(|(needed_at, _)| std::cmp::Reverse(*needed_at));
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
     fn take_memory(&mut self, id: BlockId) -> Option<Arc<Resident<V>>> {
         let block = self.block_mut(id);
         let key = (block.needed_at, id.slot);

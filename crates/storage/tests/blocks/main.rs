@@ -4,6 +4,7 @@
 
 mod full_disk;
 mod killed;
+mod small_disk;
 
 use std::io::Write;
 use std::path::Path;

@@ -47,6 +47,36 @@ fn a_block_that_is_read_once_stays_on_disk() {
 }
 
 #[test]
+fn room_is_made_of_the_last_needed() {
+    let f = Fixture::new(1000);
+    let put = |needed_at| f.store.put(content(100, 1), f.consumer.reserve(), needed_at);
+    let (soon, later, last, written) = (put(1), put(5), put(9), put(7));
+    f.store.write(written).unwrap();
+    let held = f.store.get(last).unwrap();
+
+    assert_eq!(f.store.spill_until(50).unwrap(), 100, "who is in use does not count, nor does who is clean");
+    assert!(f.store.is_in_memory(last) && !f.store.is_in_memory(later) && f.store.is_in_memory(soon));
+    drop(held);
+    assert_eq!(f.store.spill_until(1000).unwrap(), 200, "all that there is");
+    assert_eq!((f.store.spill_until(1).unwrap(), f.budget.used_bytes()), (0, 100));
+    f.finish([soon, later, last, written]);
+}
+
+#[test]
+fn who_cannot_go_on_without_a_block_reads_it_beyond_the_limit() {
+    let f = Fixture::new(1000);
+    let id = f.put(300, 1);
+    f.store.spill(id).unwrap();
+    let mut other = f.consumer.reserve();
+    other.try_grow(800).unwrap();
+    assert!(matches!(f.store.load_once(id), Err(BlockError::Memory { .. })));
+    let value = f.store.load_once_beyond(id).unwrap();
+    assert_eq!((&*value, f.budget.used_bytes()), (&content(300, 1), 1100));
+    drop((value, other));
+    f.finish([id]);
+}
+
+#[test]
 fn the_reservation_is_made_to_fit() {
     let f = Fixture::new(1000);
     let mut estimate = f.consumer.reserve();
