@@ -171,6 +171,19 @@ fn tight(threads: usize, memory_limit: u64, folder: &std::path::Path) -> Session
 const LONG: &str = "(SELECT x AS k, repeat('0123456789abcdef', 64) || x AS s FROM range(60000) AS r(x))";
 
 #[test]
+fn a_cross_join_finishes_when_its_left_side_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = format!("SELECT count(*), sum(length(a.s) + y) FROM {LONG} a CROSS JOIN (SELECT x AS y FROM range(3) AS t(x))");
+    let rows = |session: &Session| session.sql(&sql).rows_blocking::<(i64, i64)>().unwrap();
+    let expected = rows(&Session::builder().threads(2).build().unwrap());
+    for threads in [1, 2] {
+        let small = tight(threads, 20 << 20, folder.path());
+        assert_eq!(rows(&small), expected, "{threads} threads");
+        until_free(&small);
+    }
+}
+
+#[test]
 fn joins_on_keys_without_an_order_finish_when_neither_side_fits() {
     let folder = tempfile::tempdir().unwrap();
     // As numbers, 2,000 rows are NaN, as many are NULL, and zero has two signs.

@@ -104,6 +104,17 @@ pub(crate) fn meter_of(plan: &dyn ExecutionPlan) -> Option<Arc<Meter>> {
     stoppable_of(plan).map(|operator| Arc::clone(&operator.meter))
 }
 
+/// `inner` in the place of `plan`, stopped as that is.
+pub(crate) fn in_place_of(plan: &dyn ExecutionPlan, inner: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    match stoppable_of(plan) {
+        Some(operator) => {
+            let meter = Arc::new(operator.meter.of_other(inner.as_ref()));
+            Arc::new(StoppableExec { inner, cancellation: operator.cancellation.clone(), meter, metered: OnceLock::new() })
+        }
+        None => inner,
+    }
+}
+
 fn stoppable_of(plan: &dyn ExecutionPlan) -> Option<&StoppableExec> {
     (plan as &dyn Any).downcast_ref()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -83,6 +83,15 @@ impl AdaptiveJoinExec {
             _ => (None, None),
         }
     }
+}
+
+/// The plan with every join of partitions by hash in a form that follows the sizes.
+pub(super) fn adapted(plan: Arc<dyn ExecutionPlan>, table_bytes_max: usize) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| match AdaptiveJoinExec::of(&node, table_bytes_max)? {
+        Some(join) => Ok(Transformed::yes(Arc::new(join) as Arc<dyn ExecutionPlan>)),
+        None => Ok(Transformed::no(node)),
+    })
+    .data()
 }
 
 /// At most the bytes of a partition of `plan`, if these are rows that other tasks have left.

@@ -34,10 +34,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigNonZeroUsize;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{JoinType, LogicalPlan};
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskGraph};
@@ -50,6 +52,7 @@ pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
 pub use remote::{RemoteExecutor, register};
 
+use crate::cancel::in_place_of;
 use crate::progress::{Watch, Watched};
 use choose::{Needs, table_bytes_max};
 use encode::Outside;
@@ -194,6 +197,17 @@ async fn staged_again(state: &SessionState, plan: &LogicalPlan, builder: &mut Gr
     staged(&state, plan, n_partitions, None, builder).await
 }
 
+/// A cross join has all rows of its left side in memory; a loop over both sides reads them in parts if it must.
+fn cross_as_loop(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        let Some(cross) = node.downcast_ref::<CrossJoinExec>() else { return Ok(Transformed::no(node)) };
+        let (left, right) = (Arc::clone(cross.left()), Arc::clone(cross.right()));
+        let loops = NestedLoopJoinExec::try_new(left, right, None, &JoinType::Inner, None)?;
+        Ok(Transformed::yes(in_place_of(node.as_ref(), Arc::new(loops))))
+    })
+    .data()
+}
+
 /// Has no join make one table of a whole side because that seems small.
 fn join_in_partitions(state: &mut SessionState) {
     let optimizer = &mut state.config_mut().options_mut().optimizer;
@@ -256,7 +270,7 @@ async fn staged(
     let store = Arc::new(store.counting(watch_of(state).between_stages()));
     let table_bytes_max = table_bytes_max(state.runtime_env().memory_pool.as_ref(), state.config().target_partitions());
     let state = staged_state(state, n_partitions)?;
-    let plan = held::count_held(physical_plan(&state, plan).await?)?;
+    let plan = cross_as_loop(held::count_held(physical_plan(&state, plan).await?)?)?;
     staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, table_bytes_max, hold, builder)
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::iter;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
@@ -42,19 +43,27 @@ pub(super) struct ReadExec {
 /// Gives the rows that task `i` of a stage has written, as bytes.
 pub(super) type Fetch = Arc<dyn Fn(usize) -> BoxFuture<Result<Bytes>> + Send + Sync>;
 
+/// Rows that come as bytes.
+struct Fetched {
+    n: usize,
+    fetch: Fetch,
+    /// The bytes of each, if they are known beforehand.
+    sizes: Option<Vec<usize>>,
+}
+
 /// Where the rows are.
 enum Source {
     /// In this process, known when the first task of the reading stage runs. Tasks hold the outputs, and so do streams.
     Outputs(Vec<Weak<Output>>),
     /// With whoever keeps the values of so many tasks; of each only what the reading task reads.
-    Fetched(usize, Fetch),
+    Fetched(Fetched),
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Outputs(outputs) => write!(f, "{} outputs", outputs.len()),
-            Self::Fetched(n, _) => write!(f, "{n} values"),
+            Self::Fetched(fetched) => write!(f, "{} values", fetched.n),
         }
     }
 }
@@ -89,15 +98,19 @@ impl ReadExec {
         self.source.get_or_init(|| Source::Outputs(outputs()));
     }
 
-    /// Makes known how the rows of `n` tasks are found.
-    pub(super) fn provide_fetched(&self, n: usize, fetch: Fetch) {
-        self.source.get_or_init(|| Source::Fetched(n, fetch));
+    /// Makes known how the rows of `n` tasks are found, and their bytes if they are known.
+    pub(super) fn provide_fetched(&self, n: usize, fetch: Fetch, sizes: Option<Vec<usize>>) {
+        self.source.get_or_init(|| Source::Fetched(Fetched { n, fetch, sizes }));
     }
 
-    fn fetched(&self, partition: usize, n: usize, fetch: &Fetch) -> SendableRecordBatchStream {
-        let wanted = if self.reads == Reads::Output { partition..(partition + 1).min(n) } else { 0..n };
-        let fetch = Arc::clone(fetch);
-        let rows = stream::iter(wanted).then(move |i| fetch(i));
+    /// The values that a partition reads, of `n`.
+    fn wanted(&self, partition: usize, n: usize) -> Range<usize> {
+        if self.reads == Reads::Output { partition.min(n)..(partition + 1).min(n) } else { 0..n }
+    }
+
+    fn fetched(&self, partition: usize, fetched: &Fetched) -> SendableRecordBatchStream {
+        let fetch = Arc::clone(&fetched.fetch);
+        let rows = stream::iter(self.wanted(partition, fetched.n)).then(move |i| fetch(i));
         let batches = rows.flat_map(|bytes| match bytes {
             Ok(bytes) => stream::iter(batches(bytes)).left_stream(),
             Err(error) => stream::iter([Err(error)]).right_stream(),
@@ -107,6 +120,9 @@ impl ReadExec {
 
     /// The bytes of the rows of a partition, if they are known and there.
     pub(super) fn bytes(&self, partition: usize) -> Option<usize> {
+        if let Some(Source::Fetched(Fetched { n, sizes, .. })) = self.source.get() {
+            return Some(sizes.as_ref()?.get(self.wanted(partition, *n))?.iter().sum());
+        }
         let (outputs, piece) = self.partition(partition)?;
         Some(outputs.iter().map(|output| output.piece_bytes(piece)).sum())
     }
@@ -164,8 +180,8 @@ impl ExecutionPlan for ReadExec {
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let missing = || DataFusionError::Internal(format!("the output of {} is not there to be read", self.from));
-        if let Some(Source::Fetched(n, fetch)) = self.source.get() {
-            return Ok(self.fetched(partition, *n, fetch));
+        if let Some(Source::Fetched(fetched)) = self.source.get() {
+            return Ok(self.fetched(partition, fetched));
         }
         let (outputs, piece) = self.partition(partition).ok_or_else(missing)?;
         let blocks = outputs.into_iter().flat_map(move |output| {

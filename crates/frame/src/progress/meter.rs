@@ -52,6 +52,11 @@ impl Meter {
         }
     }
 
+    /// Of another operator in the place of this one's.
+    pub(crate) fn of_other(&self, operator: &dyn ExecutionPlan) -> Self {
+        Self::new(operator, self.is_analyzed)
+    }
+
     /// Whether it counts the rows of its operator.
     pub(crate) fn is_of_scan(&self) -> bool {
         self.is_scan

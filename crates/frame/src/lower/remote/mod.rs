@@ -141,7 +141,7 @@ fn read_from(read: &ReadExec, run: &Arc<dyn GraphRun>, stage: StageId) {
         }
         .boxed()
     };
-    read.provide_fetched(n_tasks, Arc::new(fetch));
+    read.provide_fetched(n_tasks, Arc::new(fetch), None);
 }
 
 /// Puts the values that a stage has found where the plan looks for them.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
@@ -20,9 +21,10 @@ use super::rows::{RowsValue, Values};
 use super::shared;
 use super::worker::Worker;
 use crate::cancel::{self, Cancellation};
+use crate::lower::choose::table_bytes_max;
 use crate::lower::encode::{self, Outside, Places, wire};
 use crate::lower::exchange::{ExchangeStore, Writer};
-use crate::lower::external;
+use crate::lower::{adaptive_join, external, held};
 use crate::lower::read::ReadExec;
 use crate::lower::staged::Place;
 
@@ -123,6 +125,9 @@ impl Loaded {
             None => (plan, None),
         };
         let serves_all = header.n_partitions > 1 && header.n_found.is_none() && !shared::runs_once(&plan);
+        // A process runs one task at a time.
+        let table_bytes_max = table_bytes_max(context.memory_pool().as_ref(), 1);
+        let plan = held::count_held(adaptive_join::adapted(plan, table_bytes_max)?)?;
         Ok(Self { plan, outside, partitioning, context, exchange, serves_all })
     }
 
@@ -135,13 +140,14 @@ impl Loaded {
         for (input_idx, read) in self.outside.reads.iter().enumerate() {
             let n = inputs.input(input_idx).len();
             let rows = (0..n).map(|i| inputs.get::<RowsValue>(input_idx, i).map(|rows| rows.bytes()));
-            let rows = rows.collect::<Result<Vec<_>, _>>().map_err(external)?;
+            let rows = rows.collect::<Result<Vec<Bytes>, _>>().map_err(external)?;
+            let sizes = rows.iter().map(Bytes::len).collect();
             let fetch = move |i: usize| {
                 let bytes = rows.get(i).cloned().ok_or_else(|| wire::missing("an input"));
                 async move { bytes }.boxed()
             };
             let node = reading(&plan, read.from()).ok_or_else(|| wire::missing("a part that is read"))?;
-            node.provide_fetched(n, Arc::new(fetch));
+            node.provide_fetched(n, Arc::new(fetch), Some(sizes));
         }
         let n_reads = self.outside.reads.len();
         for (i, (places, _)) in self.outside.values.iter().enumerate() {
