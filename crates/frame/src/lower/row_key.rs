@@ -10,9 +10,16 @@ use datafusion::physical_expr::PhysicalExpr;
 
 /// A key of any type as bytes, which are equal and in order exactly as Arrow's comparisons have the values: each NaN is equal
 /// to itself, and minus zero is not zero. NULL stays NULL.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Eq, Hash)]
 pub(super) struct RowKey {
     key: Arc<dyn PhysicalExpr>,
+}
+
+// Deriving it would move the key: https://github.com/rust-lang/rust/issues/78808.
+impl PartialEq for RowKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.key.eq(&other.key)
+    }
 }
 
 impl RowKey {
