@@ -136,9 +136,10 @@ fn size_class(len: usize) -> usize {
     len.div_ceil(step) * step
 }
 
-#[derive(Clone, Copy, Pod, Zeroable)]
+/// One cache line, the unit in which small memory is taken.
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line([u64; 8]);
+pub(crate) struct Line([u64; 8]);
 
 /// An anonymous mapping, its data at a multiple of a huge page if it is that large.
 struct Mapped {
