@@ -43,6 +43,10 @@ impl Dialect for ArrayDialect {
     fn supports_numeric_literal_underscores(&self) -> bool {
         true
     }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
 }
 
 /// The lexemes of `text`, the last of which is [`Lexical::End`]. Comments and white space are left out.
