@@ -215,9 +215,9 @@ impl fmt::Display for Scalar {
             Self::U16(value) => value.to_string(),
             Self::U32(value) => value.to_string(),
             Self::U64(value) => value.to_string(),
-            Self::F16(value) => float_text(value.to_f64(), shortest_f16(value)),
-            Self::F32(value) => float_text(f64::from(value), format!("{value:e}")),
-            Self::F64(value) => float_text(value, format!("{value:e}")),
+            Self::F16(value) => float_text(value.to_f64(), shortest_f16(value), 1e3),
+            Self::F32(value) => float_text(f64::from(value), format!("{value:e}"), 1e6),
+            Self::F64(value) => float_text(value, format!("{value:e}"), 1e16),
             Self::C64(value) => {
                 complex_text(value.re.is_sign_negative(), Self::F32(value.re), value.im.into(), Self::F32(value.im))
             }
@@ -243,8 +243,9 @@ fn shortest_f16(value: f16) -> String {
         .unwrap_or_else(|| format!("{:e}", value.to_f64()))
 }
 
-/// Python's form of a float, given the fewest digits that tell it from its neighbours.
-fn float_text(value: f64, scientific: String) -> String {
+/// NumPy's form of a float, given the fewest digits that tell it from its neighbours. From `large` on it has an exponent:
+/// beyond that a number has more digits than its dtype tells apart.
+fn float_text(value: f64, scientific: String, large: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
     }
@@ -253,7 +254,7 @@ fn float_text(value: f64, scientific: String) -> String {
     }
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value != 0.0 && !(-4..16).contains(&exponent) {
+    if value != 0.0 && !(1e-4..large).contains(&value.abs()) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
@@ -296,6 +297,10 @@ mod tests {
             (Scalar::F64(1000.0), "1000.0"),
             (Scalar::F64(f64::NEG_INFINITY), "-inf"),
             (Scalar::F32(0.1), "0.1"),
+            (Scalar::F32(1e-4), "1e-04"),
+            (Scalar::F32(123_456_790.0), "1.2345679e+08"),
+            (Scalar::F32(999_999.0), "999999.0"),
+            (Scalar::F16(f16::from_f64(1000.0)), "1e+03"),
             (Scalar::F16(f16::from_f64(0.1)), "0.1"),
             (Scalar::C128(Complex::new(1.0, -2.0)), "(1-2j)"),
             (Scalar::C128(Complex::new(0.0, 2.5)), "2.5j"),
