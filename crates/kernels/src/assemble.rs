@@ -117,13 +117,32 @@ mod tests {
     fn parts_land_where_they_belong() {
         let pool = Pool::new(0);
         let turned = block().transpose(&[1, 0]).unwrap();
-        let made = assemble(DType::I32, &[3, 3], &[(&[0, 1], turned), (&[0, 0], block().slice(&[AxisSlice { start: 1, len: 1, step: -1 }, AxisSlice::range(0, 1)]).unwrap().broadcast_to(&[3, 1]).unwrap())], &pool).unwrap();
+        let made = assemble(
+            DType::I32,
+            &[3, 3],
+            &[
+                (&[0, 1], turned),
+                (
+                    &[0, 0],
+                    block()
+                        .slice(&[AxisSlice { start: 1, len: 1, step: -1 }, AxisSlice::range(0, 1)])
+                        .unwrap()
+                        .broadcast_to(&[3, 1])
+                        .unwrap(),
+                ),
+            ],
+            &pool,
+        )
+        .unwrap();
         assert_eq!(made.to_vec::<i32>().unwrap(), [4, 1, 4, 4, 2, 5, 4, 3, 6]);
         assert!(matches!(
             assemble(DType::I32, &[2, 2], &[(&[0, 0], block())], &pool),
             Err(KernelError::IndexOutOfBounds { index: 2, axis: 1, size: 2 })
         ));
-        assert!(matches!(assemble(DType::I64, &[2, 3], &[(&[0, 0], block())], &pool), Err(KernelError::WrongDType { .. })));
+        assert!(matches!(
+            assemble(DType::I64, &[2, 3], &[(&[0, 0], block())], &pool),
+            Err(KernelError::WrongDType { .. })
+        ));
         assert_eq!(assemble(DType::I32, &[0, 3], &[], &pool).unwrap().shape(), [0, 3]);
     }
 

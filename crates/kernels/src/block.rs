@@ -7,7 +7,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, ShapeBuilder};
 use smallvec::SmallVec;
 
 use crate::element::{Lane, with_lane};
-use crate::{Buffer, DType, Element, KernelError, Pool, Result, Scalar, copy};
+use crate::{Buffer, BufferMut, DType, Element, KernelError, Pool, Result, Scalar, copy};
 
 /// The length of each axis.
 pub type Shape = SmallVec<[usize; 6]>;
@@ -182,7 +182,11 @@ impl Block {
     /// its axis.
     pub fn slice(&self, slices: &[AxisSlice]) -> Result<Self> {
         if slices.len() != self.ndim() {
-            return Err(KernelError::WrongRank { op: "slice", expected: "one slice for each axis", n_axes: self.ndim() });
+            return Err(KernelError::WrongRank {
+                op: "slice",
+                expected: "one slice for each axis",
+                n_axes: self.ndim(),
+            });
         }
         let mut view = self.clone();
         let mut offset = self.offset as isize;
@@ -211,7 +215,11 @@ impl Block {
     /// As [`Block::slice`].
     pub fn region(&self, starts: &[usize], shape: &[usize]) -> Result<Self> {
         if starts.len() != shape.len() {
-            return Err(KernelError::WrongRank { op: "region", expected: "one start for each axis", n_axes: shape.len() });
+            return Err(KernelError::WrongRank {
+                op: "region",
+                expected: "one start for each axis",
+                n_axes: shape.len(),
+            });
         }
         let slices: SmallVec<[AxisSlice; 6]> =
             starts.iter().zip(shape).map(|(&start, &len)| AxisSlice { start, len, step: 1 }).collect();
@@ -310,9 +318,9 @@ impl Block {
                 }
             }
             let group = &old[first_old..at];
-            let merges = group.windows(2).all(|pair| {
-                self.strides[pair[0]] == self.strides[pair[1]] * self.shape[pair[1]] as isize
-            });
+            let merges = group
+                .windows(2)
+                .all(|pair| self.strides[pair[0]] == self.strides[pair[1]] * self.shape[pair[1]] as isize);
             if !merges {
                 return None;
             }
@@ -521,12 +529,17 @@ impl Block {
         self.offset - back
     }
 
-    /// The buffer, if no other block shares it and this one fills it in C order.
-    pub(crate) fn into_buffer(self) -> Option<Buffer> {
+    /// The memory to write to again, if no other block shares it and this one fills it in C order; else the block.
+    pub(crate) fn into_buffer_mut(self) -> std::result::Result<BufferMut, Self> {
         if !is_c_contiguous(&self.shape, &self.strides) || self.nbytes() != self.buffer.len() {
-            return None;
+            return Err(self);
         }
-        Arc::into_inner(self.buffer)
+        let Self { dtype, shape, strides, offset, buffer } = self;
+        let refused = |buffer| Self { dtype, shape, strides, offset, buffer };
+        match Arc::try_unwrap(buffer) {
+            Ok(buffer) => buffer.into_mut().map_err(|buffer| refused(Arc::new(buffer))),
+            Err(shared) => Err(refused(shared)),
+        }
     }
 }
 

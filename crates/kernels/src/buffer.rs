@@ -83,18 +83,15 @@ impl Pool {
         };
         Ok(BufferMut { buffer: Buffer { storage, len, pool: Arc::downgrade(&self.shared) } })
     }
-
-    /// Memory of `len` elements of `T` to write to.
-    pub(crate) fn lanes<T: Pod>(&self, len: usize) -> Result<BufferMut> {
-        let bytes = len.checked_mul(size_of::<T>()).ok_or(KernelError::OutOfMemory { bytes: usize::MAX })?;
-        self.buffer(bytes)
-    }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let max = self.shared.retained_bytes_max;
-        f.debug_struct("Pool").field("retained_bytes", &self.retained_bytes()).field("retained_bytes_max", &max).finish()
+        f.debug_struct("Pool")
+            .field("retained_bytes", &self.retained_bytes())
+            .field("retained_bytes_max", &max)
+            .finish()
     }
 }
 

@@ -38,7 +38,11 @@ pub fn cumulative(block: &Block, axis: usize, is_product: bool, carry: Option<&B
     };
     macro_rules! run {
         ($of:ty) => {
-            if is_product { fill::<$of>(&block, axis, carry.as_ref(), <$of>::times, pool) } else { fill::<$of>(&block, axis, carry.as_ref(), <$of>::plus, pool) }
+            if is_product {
+                fill::<$of>(&block, axis, carry.as_ref(), <$of>::times, pool)
+            } else {
+                fill::<$of>(&block, axis, carry.as_ref(), <$of>::plus, pool)
+            }
         };
     }
     match dtype.storage() {
@@ -130,7 +134,10 @@ mod tests {
         assert_eq!(of(1, false, Some(&carry))[..4], [11, 13, 16, 24]);
         let turned = block.transpose(&[1, 0]).unwrap();
         assert_eq!(cumulative(&turned, 0, false, None, &pool).unwrap().to_vec::<i64>().unwrap()[..4], [1, 4, 3, 9]);
-        assert_eq!(cumulative(&block.region(&[0, 0], &[2, 0]).unwrap(), 1, false, None, &pool).unwrap().shape(), [2, 0]);
+        assert_eq!(
+            cumulative(&block.region(&[0, 0], &[2, 0]).unwrap(), 1, false, None, &pool).unwrap().shape(),
+            [2, 0]
+        );
         assert!(matches!(cumulative(&block, 2, false, None, &pool), Err(KernelError::Axis { .. })));
     }
 }

@@ -7,44 +7,36 @@ use crate::Shape;
 use crate::block::Strides;
 use crate::copy::merge_axes;
 
-/// A position in strided elements: where the next tile starts.
-pub(crate) struct Cursor {
+/// A position in elements that are strided in `N` ways at once: where the next tile starts.
+pub(crate) struct Cursor<const N: usize = 1> {
     outer: Shape,
-    strides: Strides,
+    strides: [Strides; N],
     index: Shape,
     /// Of the first element of the current run along the last axis.
-    offset: isize,
+    offsets: [isize; N],
     len: usize,
-    stride: isize,
+    inner: [isize; N],
     /// The elements of the current run that are done.
     done: usize,
 }
 
-impl Cursor {
-    /// At the first element of `shape`, which is at `offset`.
-    pub(crate) fn new(shape: &[usize], strides: &[isize], offset: isize) -> Self {
-        let (mut outer, [mut strides]) = merge_axes(shape, [strides]);
-        let (len, stride) = (outer.pop().unwrap_or(1), strides.pop().unwrap_or(1));
+impl<const N: usize> Cursor<N> {
+    /// At the first element of `shape`, which is at `offsets`.
+    pub(crate) fn of(shape: &[usize], strides: [&[isize]; N], offsets: [isize; N]) -> Self {
+        let (mut outer, mut strides) = merge_axes(shape, strides);
+        let len = outer.pop().unwrap_or(1);
+        let inner = std::array::from_fn(|operand| strides[operand].pop().unwrap_or(1));
         let index = SmallVec::from_elem(0, outer.len());
-        Self { outer, strides, index, offset, len, stride, done: 0 }
+        Self { outer, strides, index, offsets, len, inner, done: 0 }
     }
 
-    /// Whether all elements are one run of neighbours.
-    pub(crate) fn is_contiguous(&self) -> bool {
-        self.outer.is_empty() && (self.stride == 1 || self.len == 1)
-    }
-
-    /// Whether all elements are one.
-    pub(crate) fn is_constant(&self) -> bool {
-        self.outer.is_empty() && (self.stride == 0 || self.len == 1)
-    }
-
-    /// Calls `run(offset, len, stride)` for runs that make up the next `n` elements.
+    /// Calls `run(offsets, len, strides)` for runs that make up the next `n` elements.
     #[inline]
-    pub(crate) fn advance(&mut self, mut n: usize, mut run: impl FnMut(isize, usize, isize)) {
+    pub(crate) fn walk(&mut self, mut n: usize, mut run: impl FnMut([isize; N], usize, [isize; N])) {
         while n > 0 {
             let len = n.min(self.len - self.done);
-            run(self.offset + self.done as isize * self.stride, len, self.stride);
+            let done = self.done as isize;
+            run(std::array::from_fn(|operand| self.offsets[operand] + done * self.inner[operand]), len, self.inner);
             self.done += len;
             n -= len;
             if self.done == self.len {
@@ -57,13 +49,39 @@ impl Cursor {
     fn next_run(&mut self) {
         for axis in (0..self.outer.len()).rev() {
             self.index[axis] += 1;
-            self.offset += self.strides[axis];
-            if self.index[axis] < self.outer[axis] {
+            let turns = self.index[axis] == self.outer[axis];
+            for operand in 0..N {
+                let stride = self.strides[operand][axis];
+                self.offsets[operand] += if turns { stride - stride * self.outer[axis] as isize } else { stride };
+            }
+            if !turns {
                 return;
             }
-            self.offset -= self.strides[axis] * self.outer[axis] as isize;
             self.index[axis] = 0;
         }
+    }
+}
+
+impl Cursor {
+    /// At the first element of `shape`, which is at `offset`.
+    pub(crate) fn new(shape: &[usize], strides: &[isize], offset: isize) -> Self {
+        Self::of(shape, [strides], [offset])
+    }
+
+    /// Whether all elements are one run of neighbours.
+    pub(crate) fn is_contiguous(&self) -> bool {
+        self.outer.is_empty() && (self.inner == [1] || self.len == 1)
+    }
+
+    /// Whether all elements are one.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.outer.is_empty() && (self.inner == [0] || self.len == 1)
+    }
+
+    /// Calls `run(offset, len, stride)` for runs that make up the next `n` elements.
+    #[inline]
+    pub(crate) fn advance(&mut self, n: usize, mut run: impl FnMut(isize, usize, isize)) {
+        self.walk(n, |[offset], len, [stride]| run(offset, len, stride));
     }
 
     /// Copies the next elements of `from` to `out`.

@@ -64,15 +64,8 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    const ALL: [Self; 7] = [
-        Self::Day,
-        Self::Hour,
-        Self::Minute,
-        Self::Second,
-        Self::Millisecond,
-        Self::Microsecond,
-        Self::Nanosecond,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Day, Self::Hour, Self::Minute, Self::Second, Self::Millisecond, Self::Microsecond, Self::Nanosecond];
 
     /// NumPy's abbreviation: `s`, `ms`, ...
     #[must_use]
@@ -267,7 +260,8 @@ impl FromStr for DType {
                     (Some(unit), _) => Self::DateTime(unit),
                     (_, Some(unit)) => Self::TimeDelta(unit),
                     _ => {
-                        let distance = |dtype: &Self| strsim::damerau_levenshtein(&dtype.to_string(), &name.to_lowercase());
+                        let distance =
+                            |dtype: &Self| strsim::damerau_levenshtein(&dtype.to_string(), &name.to_lowercase());
                         let nearest = all().min_by_key(distance).filter(|dtype| distance(dtype) <= 3);
                         let suggestion = nearest.map(|dtype| dtype.to_string());
                         return Err(KernelError::UnknownDType { name: name.to_owned(), suggestion });
@@ -285,7 +279,9 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for dtype in DType::NUMERIC.into_iter().chain([DType::DateTime(TimeUnit::Nanosecond), DType::TimeDelta(TimeUnit::Day)]) {
+        for dtype in
+            DType::NUMERIC.into_iter().chain([DType::DateTime(TimeUnit::Nanosecond), DType::TimeDelta(TimeUnit::Day)])
+        {
             assert_eq!(dtype.name().parse(), Ok(dtype));
         }
         assert_eq!("<M8[ms]".parse(), Ok(DType::DateTime(TimeUnit::Millisecond)));

@@ -192,7 +192,11 @@ fn to_i32(value: f64) -> i32 {
 
 #[inline(always)]
 fn to_i64(value: f64) -> i64 {
-    if value < 9_223_372_036_854_775_808.0 { value as i64 | if value.is_nan() { i64::MIN } else { 0 } } else { i64::MIN }
+    if value < 9_223_372_036_854_775_808.0 {
+        value as i64 | if value.is_nan() { i64::MIN } else { 0 }
+    } else {
+        i64::MIN
+    }
 }
 
 #[inline(always)]

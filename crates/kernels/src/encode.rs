@@ -24,7 +24,8 @@ impl Block {
     /// # Errors
     /// [`KernelError::OutOfMemory`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let full = self.len() > 1 && self.strides().iter().zip(self.shape()).all(|(stride, len)| *stride == 0 || *len == 1);
+        let full =
+            self.len() > 1 && self.strides().iter().zip(self.shape()).all(|(stride, len)| *stride == 0 || *len == 1);
         let layout = if full { Layout::Full } else { Layout::Dense };
         let mut bytes = Vec::new();
         let size = header_bytes(self.ndim()) + if full { self.dtype().size_bytes() } else { self.nbytes() };
@@ -35,11 +36,7 @@ impl Block {
         bytes.extend((self.ndim() as u64).to_le_bytes());
         bytes.extend(self.shape().iter().flat_map(|len| (*len as u64).to_le_bytes()));
         bytes.resize(header_bytes(self.ndim()), 0);
-        let elements = if full {
-            self.region(&vec![0; self.ndim()], &vec![1; self.ndim()])?
-        } else {
-            self.clone()
-        };
+        let elements = if full { self.region(&vec![0; self.ndim()], &vec![1; self.ndim()])? } else { self.clone() };
         copy::append_bytes(&elements, &mut bytes);
         Ok(bytes)
     }
@@ -119,7 +116,7 @@ fn header(bytes: &[u8]) -> Result<(DType, Shape, Layout, &[u8])> {
     }
 }
 
-fn dtype_code(dtype: DType) -> (u8, u8) {
+pub(crate) fn dtype_code(dtype: DType) -> (u8, u8) {
     match dtype {
         DType::DateTime(unit) => (14, unit as u8),
         DType::TimeDelta(unit) => (15, unit as u8),
@@ -127,7 +124,7 @@ fn dtype_code(dtype: DType) -> (u8, u8) {
     }
 }
 
-fn dtype_of_code(kind: u8, unit: u8) -> Option<DType> {
+pub(crate) fn dtype_of_code(kind: u8, unit: u8) -> Option<DType> {
     use crate::TimeUnit::{Day, Hour, Microsecond, Millisecond, Minute, Nanosecond, Second};
     let unit = [Day, Hour, Minute, Second, Millisecond, Microsecond, Nanosecond].get(usize::from(unit)).copied();
     match kind {
@@ -149,7 +146,9 @@ mod tests {
         let block = block.view_as(DType::DateTime(TimeUnit::Millisecond)).unwrap();
         for block in [block.clone(), block.transpose(&[1, 0]).unwrap(), block.region(&[0, 1], &[2, 0]).unwrap()] {
             let bytes = block.to_bytes().unwrap();
-            for read in [Block::from_bytes(&bytes, &pool).unwrap(), Block::from_owned_bytes(bytes.clone(), &pool).unwrap()] {
+            for read in
+                [Block::from_bytes(&bytes, &pool).unwrap(), Block::from_owned_bytes(bytes.clone(), &pool).unwrap()]
+            {
                 assert_eq!((read.dtype(), read.shape()), (block.dtype(), block.shape()));
                 assert_eq!(read.to_vec::<i64>(), block.to_vec::<i64>());
             }

@@ -120,7 +120,10 @@ pub enum KernelError {
         size: usize,
     },
     /// A reduction without identity over no elements.
-    #[error("`{op}` of no elements has no value (shape {}); min and max of an empty array are not defined", shape_text(shape))]
+    #[error(
+        "`{op}` of no elements has no value (shape {}); min and max of an empty array are not defined",
+        shape_text(shape)
+    )]
     EmptyReduction {
         /// The reduction.
         op: &'static str,

@@ -138,10 +138,7 @@ impl Op {
     /// Whether the operation compares two operands.
     #[must_use]
     pub fn is_comparison(self) -> bool {
-        matches!(
-            self,
-            Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual
-        )
+        matches!(self, Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual)
     }
 }
 
@@ -208,16 +205,18 @@ pub(crate) fn operand_dtypes(op: Op, operands: &[OperandType]) -> Result<Vec<DTy
 
 /// The dtypes that operands of `dtypes` are cast to before `op` is applied, and that of the result.
 pub(crate) fn signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
-    let unsupported =
-        |remedy| Err(KernelError::UnsupportedDType { op: op.name(), dtypes: dtypes.to_vec(), remedy });
+    let unsupported = |remedy| Err(KernelError::UnsupportedDType { op: op.name(), dtypes: dtypes.to_vec(), remedy });
     let same = |dtype: DType| Ok(Signature { operands: vec![dtype; dtypes.len()], result: dtype });
     let to = |dtype: DType, result: DType| Ok(Signature { operands: vec![dtype; dtypes.len()], result });
     if dtypes.iter().any(|dtype| dtype.is_time()) {
         return time_signature(op, dtypes);
     }
     let common = || dtypes[1..].iter().try_fold(dtypes[0], |common, &dtype| promote(common, dtype));
-    let common_float =
-        || dtypes[1..].iter().try_fold(float_that_holds(dtypes[0]), |common, &dtype| promote(common, float_that_holds(dtype)));
+    let common_float = || {
+        dtypes[1..]
+            .iter()
+            .try_fold(float_that_holds(dtypes[0]), |common, &dtype| promote(common, float_that_holds(dtype)))
+    };
     match op {
         Op::Add | Op::Multiply | Op::Maximum | Op::Minimum | Op::Fmax | Op::Fmin => same(common()?),
         Op::Clip => same(common()?),
@@ -276,9 +275,28 @@ pub(crate) fn signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
         Op::Real | Op::Imag => to(dtypes[0], dtypes[0].real()),
         Op::Angle => to(float_that_holds(dtypes[0]), float_that_holds(dtypes[0]).real()),
         Op::Cbrt if dtypes[0].kind() == Kind::Complex => unsupported(""),
-        Op::Sqrt | Op::Cbrt | Op::Exp | Op::Exp2 | Op::Expm1 | Op::Log | Op::Log2 | Op::Log10 | Op::Log1p | Op::Sin
-        | Op::Cos | Op::Tan | Op::Arcsin | Op::Arccos | Op::Arctan | Op::Sinh | Op::Cosh | Op::Tanh | Op::Arcsinh
-        | Op::Arccosh | Op::Arctanh | Op::Rint => same(float_that_holds(dtypes[0])),
+        Op::Sqrt
+        | Op::Cbrt
+        | Op::Exp
+        | Op::Exp2
+        | Op::Expm1
+        | Op::Log
+        | Op::Log2
+        | Op::Log10
+        | Op::Log1p
+        | Op::Sin
+        | Op::Cos
+        | Op::Tan
+        | Op::Arcsin
+        | Op::Arccos
+        | Op::Arctan
+        | Op::Sinh
+        | Op::Cosh
+        | Op::Tanh
+        | Op::Arcsinh
+        | Op::Arccosh
+        | Op::Arctanh
+        | Op::Rint => same(float_that_holds(dtypes[0])),
         Op::Floor | Op::Ceil | Op::Trunc => match dtypes[0].kind() {
             Kind::Complex => unsupported(""),
             _ => same(dtypes[0]),
@@ -380,7 +398,9 @@ fn time_signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
             let dtype = promote(a, b)?;
             make(&[dtype; 2], dtype)
         }
-        _ if op.is_comparison() && !(dtypes[0].is_time() && dtypes[1].is_time() && dtypes[0].kind() != dtypes[1].kind()) => {
+        _ if op.is_comparison()
+            && !(dtypes[0].is_time() && dtypes[1].is_time() && dtypes[0].kind() != dtypes[1].kind()) =>
+        {
             make(&[promote(dtypes[0], dtypes[1])?; 2], DType::Bool)
         }
         _ => Err(unsupported()),

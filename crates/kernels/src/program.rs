@@ -565,7 +565,8 @@ impl ProgramBuilder {
 
     /// Powers that are simpler operations, as NumPy's `**` has them: of two, and of one half.
     fn simple_power(&mut self, op: Op, operands: &[Operand], dtypes: &[DType]) -> Result<Option<Operand>> {
-        let (Op::Power, Operand::Weak(exponent), true) = (op, operands[operands.len() - 1], dtypes[0].is_inexact()) else {
+        let (Op::Power, Operand::Weak(exponent), true) = (op, operands[operands.len() - 1], dtypes[0].is_inexact())
+        else {
             return Ok(None);
         };
         let op = match exponent {

@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn parts_are_those_of_the_whole() {
-        for distribution in [Distribution::Uniform, Distribution::Normal, Distribution::Integers { low: -5, high: 90 }] {
+        for distribution in [Distribution::Uniform, Distribution::Normal, Distribution::Integers { low: -5, high: 90 }]
+        {
             let whole = numbers(distribution, 0, 300);
             for start in [0, 1, 2, 15, 16, 17, 33] {
                 for n in [0, 1, 2, 15, 16, 17, 31, 200] {
@@ -228,7 +229,8 @@ mod tests {
 
     #[test]
     fn lanes_are_the_scalar_generator() {
-        let random = Random { distribution: Distribution::Uniform, seed: 0x0123_4567_89ab_cdef, stream: 0xfedc_ba98_7654_3210 };
+        let random =
+            Random { distribution: Distribution::Uniform, seed: 0x0123_4567_89ab_cdef, stream: 0xfedc_ba98_7654_3210 };
         let start = (1 << 33) - 6;
         let mut out = [0.0; 40];
         random.fill_f64(start, &mut out);

@@ -410,7 +410,9 @@ impl<'a> Machine<'a> {
                     Binary::TimeInt => time(TimeTile::Int(self.lanes(a, len), self.lanes(b, len), cast(out))),
                     Binary::TimeIntSwapped => time(TimeTile::Int(self.lanes(b, len), self.lanes(a, len), cast(out))),
                     Binary::TimeFloat => time(TimeTile::Float(self.lanes(a, len), self.lanes(b, len), cast(out))),
-                    Binary::TimeFloatSwapped => time(TimeTile::Float(self.lanes(b, len), self.lanes(a, len), cast(out))),
+                    Binary::TimeFloatSwapped => {
+                        time(TimeTile::Float(self.lanes(b, len), self.lanes(a, len), cast(out)))
+                    }
                 }
             }
             Action::Select(condition, a, b) => {

@@ -134,8 +134,12 @@ impl Scalar {
             return Ok(self);
         }
         match (self, dtype) {
-            (Self::DateTime(value, from), DType::DateTime(to)) => Ok(Self::DateTime(time::convert(value, from, to), to)),
-            (Self::TimeDelta(value, from), DType::TimeDelta(to)) => Ok(Self::TimeDelta(time::convert(value, from, to), to)),
+            (Self::DateTime(value, from), DType::DateTime(to)) => {
+                Ok(Self::DateTime(time::convert(value, from, to), to))
+            }
+            (Self::TimeDelta(value, from), DType::TimeDelta(to)) => {
+                Ok(Self::TimeDelta(time::convert(value, from, to), to))
+            }
             (Self::DateTime(..), DType::TimeDelta(_)) | (Self::TimeDelta(..), DType::DateTime(_)) => {
                 Err(KernelError::UnsupportedCast { from, to: dtype })
             }

@@ -5,6 +5,7 @@
 
 mod complex;
 mod float;
+pub(crate) mod fold;
 mod int;
 pub(crate) mod math;
 mod time;
@@ -44,7 +45,15 @@ fn map2<A: Copy, B: Copy, R>(a: &[A], b: &[B], out: &mut [R], f: impl Fn(A, B) -
 }
 
 #[inline(always)]
-fn compare_with<A: Copy>(op: Op, a: &[A], b: &[A], out: &mut [B8], eq: impl Fn(A, A) -> bool, lt: impl Fn(A, A) -> bool, le: impl Fn(A, A) -> bool) {
+fn compare_with<A: Copy>(
+    op: Op,
+    a: &[A],
+    b: &[A],
+    out: &mut [B8],
+    eq: impl Fn(A, A) -> bool,
+    lt: impl Fn(A, A) -> bool,
+    le: impl Fn(A, A) -> bool,
+) {
     match op {
         Op::Equal => map2(a, b, out, |a, b| eq(a, b).into()),
         Op::NotEqual => map2(a, b, out, |a, b| (!eq(a, b)).into()),

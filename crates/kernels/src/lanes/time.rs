@@ -24,7 +24,15 @@ pub(crate) fn time_binary(op: Op, result: DType, tile: TimeTile<'_>) {
     match tile {
         TimeTile::Compare(a, b, out) => {
             let real = |a: i64, b: i64| a != NAT && b != NAT;
-            compare_with(op, a, b, out, |a, b| real(a, b) && a == b, |a, b| real(a, b) && a < b, |a, b| real(a, b) && a <= b);
+            compare_with(
+                op,
+                a,
+                b,
+                out,
+                |a, b| real(a, b) && a == b,
+                |a, b| real(a, b) && a < b,
+                |a, b| real(a, b) && a <= b,
+            );
         }
         TimeTile::Quotient(a, b, out) => {
             map2(a, b, out, |a, b| if a == NAT || b == NAT { f64::NAN } else { a as f64 / b as f64 });
@@ -34,13 +42,31 @@ pub(crate) fn time_binary(op: Op, result: DType, tile: TimeTile<'_>) {
             Op::Subtract => lift(a, b, out, i64::wrapping_sub),
             Op::Maximum => lift(a, b, out, i64::max),
             Op::Minimum => lift(a, b, out, i64::min),
-            Op::Fmax => map2(a, b, out, |a, b| if a == NAT { b } else if b == NAT { a } else { a.max(b) }),
-            Op::Fmin => map2(a, b, out, |a, b| if a == NAT { b } else if b == NAT { a } else { a.min(b) }),
+            Op::Fmax => map2(a, b, out, |a, b| {
+                if a == NAT {
+                    b
+                } else if b == NAT {
+                    a
+                } else {
+                    a.max(b)
+                }
+            }),
+            Op::Fmin => map2(a, b, out, |a, b| {
+                if a == NAT {
+                    b
+                } else if b == NAT {
+                    a
+                } else {
+                    a.min(b)
+                }
+            }),
             // The quotient of two spans is a number, which has no NaT: NumPy gives zero.
             Op::FloorDivide if result == DType::I64 => {
                 map2(a, b, out, |a, b| if a == NAT || b == NAT || b == 0 { 0 } else { floor_divide(a, b) });
             }
-            Op::Remainder => lift(a, b, out, |a, b| if b == 0 { NAT } else { a.wrapping_sub(floor_divide(a, b).wrapping_mul(b)) }),
+            Op::Remainder => {
+                lift(a, b, out, |a, b| if b == 0 { NAT } else { a.wrapping_sub(floor_divide(a, b).wrapping_mul(b)) })
+            }
             _ => not_here(op, "an operation of two times"),
         },
         TimeTile::Int(a, b, out) => match op {
@@ -97,4 +123,3 @@ pub(crate) fn time_test(op: Op, a: &[i64], out: &mut [B8]) {
 pub(crate) fn time_convert(a: &[i64], out: &mut [i64], from: TimeUnit, to: TimeUnit) {
     map(a, out, |a| convert(a, from, to));
 }
-
