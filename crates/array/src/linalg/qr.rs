@@ -1,0 +1,108 @@
+//! QR of matrices that are longer than wide, block by block.
+
+use std::sync::Arc;
+
+use dolmen_kernels::DType;
+use smallvec::SmallVec;
+
+use crate::chunks::AxisChunks;
+use crate::kernel::Kernel;
+use crate::node::{Expr, Operand, OperandAxis};
+use crate::{Array, ArrayError, Chunks};
+
+/// The bytes of triangular factors that one task stacks, unless two are more.
+const STACKED_BYTES: u64 = 64 << 20;
+
+impl Array {
+    /// The reduced QR factorisation, `q` with orthonormal columns and `r` upper triangular: `q @ r` is the matrix.
+    ///
+    /// The rows are cut into blocks that hold all columns (which is a rechunk if the columns are cut); factors of the blocks
+    /// are stacked and factorised again. A matrix that is wider than long is one block. The signs are those that make the
+    /// diagonal of `r` not negative, whatever the chunks.
+    ///
+    /// Shapes `[m, n] -> [m, k], [k, n]` with `k = min(m, n)`.
+    ///
+    /// # Errors
+    /// [`ArrayError::WrongRank`], [`ArrayError::UnknownLength`]; [`ArrayError::DTypeUnsupported`] for times. NaN or
+    /// infinity is an error of the run.
+    ///
+    /// Source: Direct QR factorizations for tall-and-skinny matrices in MapReduce architectures (Benson et al., 2013).
+    pub fn qr(&self) -> Result<(Self, Self), ArrayError> {
+        let x = self.matrix("qr")?;
+        let shape = x.known_shape("qr")?;
+        let (m, n) = (shape[0], shape[1]);
+        let x = x.in_row_blocks("qr")?;
+        let rows = x.chunks().axes()[0].clone();
+        let k = m.min(n);
+        let (q, r) = x.block_qr(&rows, k);
+        if rows.n_blocks() == 1 {
+            return Ok((q, r));
+        }
+        // The factors of all blocks, one behind the other, factorised in turn.
+        let bytes = (k * n * x.dtype().size_bytes()) as u64;
+        let size = (STACKED_BYTES / bytes.max(1)).clamp(2, 16) as usize;
+        let stacked = r.with_chunks(&Chunks::new([AxisChunks::uniform(n * rows.n_blocks() as usize, n * size), AxisChunks::single(n)]));
+        let (inner_q, r) = stacked.qr()?;
+        let inner_q = inner_q.with_chunks(&Chunks::new([AxisChunks::uniform(n * rows.n_blocks() as usize, n), AxisChunks::single(n)]));
+        Ok((block_product(&q, &inner_q), r))
+    }
+
+    /// A matrix of floating-point numbers that can be factorised.
+    pub(super) fn matrix(&self, op: &'static str) -> Result<Self, ArrayError> {
+        self.check()?;
+        if self.n_dims() != 2 {
+            return Err(ArrayError::WrongRank { op, expected: "a matrix", n_dims: self.n_dims() });
+        }
+        match self.dtype() {
+            dtype if dtype.is_time() => {
+                let remedy = "cast it to float64 with astype";
+                Err(ArrayError::DTypeUnsupported { op, dtype, remedy })
+            }
+            DType::F16 => self.astype(DType::F32),
+            dtype if dtype.is_inexact() => Ok(self.clone()),
+            _ => self.astype(DType::F64),
+        }
+    }
+
+    /// Rows in blocks that hold all columns, each with at least as many rows as there are columns.
+    fn in_row_blocks(&self, op: &'static str) -> Result<Self, ArrayError> {
+        let shape = self.known_shape(op)?;
+        let (m, n) = (shape[0], shape[1]);
+        let own = &self.chunks().axes()[0];
+        let is_tall = |idx| own.bounds(idx).is_some_and(|bounds| bounds.len() >= n);
+        let rows = match (0..own.n_blocks()).all(is_tall) {
+            true => own.clone(),
+            false => {
+                let size = own.size_max().unwrap_or(m).max(n).max(1);
+                // The last block takes what would not be enough for one of its own.
+                let n_blocks = (m / size).max(1);
+                let mut sizes = vec![size; n_blocks - 1];
+                sizes.push(m - size * (n_blocks - 1));
+                AxisChunks::from_sizes(&sizes)
+            }
+        };
+        Ok(self.with_chunks(&Chunks::new([rows, AxisChunks::single(n)])))
+    }
+
+    /// The factors of each block of rows: `q` cut as the matrix, `r` one behind the other.
+    fn block_qr(&self, rows: &AxisChunks, k: usize) -> (Self, Self) {
+        let n = self.chunks().axes()[1].clone();
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Qr), operands: vec![Operand::same(self.clone())] };
+        let q_chunks = Chunks::new([rows.clone(), AxisChunks::single(k)]);
+        let both = Self::from_node(expr, self.dtype(), q_chunks.clone());
+        let r_chunks = Chunks::new([AxisChunks::uniform(k * rows.n_blocks() as usize, k), n]);
+        let part = |idx, chunks| Self::from_node(Expr::Part { input: both.clone(), idx }, self.dtype(), chunks);
+        (part(0, q_chunks), part(1, r_chunks))
+    }
+}
+
+/// Each block of rows of `a` times the block of rows of `b` at the same place.
+pub(super) fn block_product(a: &Array, b: &Array) -> Array {
+    let operands = vec![
+        Operand { array: a.clone(), axes: SmallVec::from_slice(&[OperandAxis::Out(0), OperandAxis::One]) },
+        Operand { array: b.clone(), axes: SmallVec::from_slice(&[OperandAxis::Out(0), OperandAxis::Out(1)]) },
+    ];
+    let expr = Expr::Blockwise { kernel: Arc::new(Kernel::BlockProduct), operands };
+    let chunks = Chunks::new([a.chunks().axes()[0].clone(), b.chunks().axes()[1].clone()]);
+    Array::from_node(expr, a.dtype(), chunks)
+}

@@ -1,0 +1,59 @@
+//! Singular values.
+
+use std::sync::Arc;
+
+use crate::chunks::AxisChunks;
+use crate::kernel::Kernel;
+use crate::node::{Expr, Operand};
+use crate::{Array, ArrayError, Chunks};
+
+impl Array {
+    /// The reduced singular value decomposition: `u`, the singular values from the largest on, and `vt`, so that
+    /// `u @ diag(s) @ vt` is the matrix.
+    ///
+    /// A matrix that is longer than wide goes by [`qr`](Self::qr), a wider one by its transpose; one that is cut both ways
+    /// is rechunked. The square factor is decomposed in one block, so that the shorter side has to fit a task.
+    ///
+    /// Shapes `[m, n] -> [m, k], [k], [k, n]` with `k = min(m, n)`.
+    ///
+    /// # Errors
+    /// As [`qr`](Self::qr).
+    pub fn svd(&self) -> Result<(Self, Self, Self), ArrayError> {
+        let x = self.matrix("svd")?;
+        let shape = x.known_shape("svd")?;
+        if shape[0] < shape[1] {
+            let (u, s, vt) = x.conjugate_transpose()?.svd()?;
+            return Ok((vt.conjugate_transpose()?, s, u.conjugate_transpose()?));
+        }
+        let (q, r) = x.qr()?;
+        let (u, s, vt) = r.block_svd();
+        Ok((q.matmul(&u)?, s, vt))
+    }
+
+    /// The singular values from the largest on.
+    ///
+    /// # Errors
+    /// As [`qr`](Self::qr).
+    pub fn svdvals(&self) -> Result<Self, ArrayError> {
+        Ok(self.svd()?.1)
+    }
+
+    fn conjugate_transpose(&self) -> Result<Self, ArrayError> {
+        let turned = self.transpose(None)?;
+        if self.dtype().real() == self.dtype() { Ok(turned) } else { turned.conjugate() }
+    }
+
+    /// The decomposition of a square matrix in one block.
+    fn block_svd(&self) -> (Self, Self, Self) {
+        let dims = self.dims();
+        let (m, n) = (dims[0].unwrap_or(0), dims[1].unwrap_or(0));
+        let k = m.min(n);
+        let one = self.with_chunks(&Chunks::single(&[m, n]));
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Svd), operands: vec![Operand::same(one)] };
+        let all = Self::from_node(expr, self.dtype(), Chunks::single(&[m, k]));
+        let part = |idx, dtype, shape: &[usize]| {
+            Self::from_node(Expr::Part { input: all.clone(), idx }, dtype, Chunks::new(shape.iter().map(|len| AxisChunks::single(*len))))
+        };
+        (part(0, self.dtype(), &[m, k]), part(1, self.dtype().real(), &[k]), part(2, self.dtype(), &[k, n]))
+    }
+}

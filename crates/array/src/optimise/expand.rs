@@ -1,0 +1,88 @@
+//! Operations in the steps that tasks take: reductions as trees, rechunks within a memory budget.
+
+mod rechunk;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{inputs_first, key};
+use crate::chunks::AxisChunks;
+use crate::kernel::Kernel;
+use crate::node::{Expr, Node, Operand, OperandAxis};
+use crate::reduce::Reduced;
+use crate::{Array, ArrayError, Chunks};
+
+/// How many partial results a task combines, at most.
+const FAN_IN_MAX: u64 = 16;
+/// The bytes of partial results that a task combines, unless two are more.
+const COMBINED_BYTES: u64 = 64 << 20;
+
+/// The expressions in the steps that tasks take.
+pub(super) fn expand(arrays: &[Array]) -> Result<Vec<Array>, ArrayError> {
+    let mut done: HashMap<*const Node, Array> = HashMap::new();
+    for array in inputs_first(arrays) {
+        let node = &*array.node;
+        let mut expr = node.expr.clone();
+        let mut has_changed = false;
+        for input in expr.inputs_mut() {
+            let new = &done[&key(input)];
+            has_changed |= !Arc::ptr_eq(&new.node, &input.node);
+            *input = new.clone();
+        }
+        let expanded = match expr {
+            Expr::Reduce(reduction) => reduced(reduction, &array)?,
+            Expr::Rechunk { input } => rechunk::planned(&input, &node.chunks)?,
+            expr if has_changed => Array::from_node(expr, node.dtype, node.chunks.clone()),
+            _ => array.clone(),
+        };
+        done.insert(key(&array), expanded);
+    }
+    Ok(arrays.iter().map(|array| done[&key(array)].clone()).collect())
+}
+
+/// A reduction as a tree: partial results block by block, combined a few at a time.
+fn reduced(reduction: Reduced, array: &Array) -> Result<Array, ArrayError> {
+    let Reduced { formula, operands, chunks, spec } = reduction;
+    let dtypes: Vec<_> = operands.iter().map(|operand| operand.array.dtype()).collect();
+    let program = formula.program(&dtypes)?;
+    let is_reduced = |axis: usize| spec.axes.contains(&axis);
+    // A partial result has one element for each block along the axes that are reduced.
+    let mut counts: Vec<u32> = chunks.numblocks().collect();
+    let cut = |counts: &[u32]| {
+        Chunks::new(chunks.axes().iter().enumerate().map(|(axis, own)| match is_reduced(axis) {
+            true => AxisChunks::uniform(counts[axis] as usize, 1),
+            false => own.clone(),
+        }))
+    };
+    let is_one = |counts: &[u32]| (0..counts.len()).all(|axis| !is_reduced(axis) || counts[axis] == 1);
+    let kernel = Kernel::Partial { program, spec: spec.clone(), chunks: chunks.clone(), is_last: is_one(&counts) };
+    let expr = Expr::Blockwise { kernel: Arc::new(kernel), operands };
+    let mut partial = Array::from_node(expr, array.dtype(), cut(&counts));
+    while !is_one(&counts) {
+        let n_long = (0..counts.len()).filter(|axis| is_reduced(*axis) && counts[*axis] > 1).count();
+        let fan_in = spec.split_every.map_or_else(|| fan_in(&partial), u64::from);
+        let size = (fan_in as f64).powf(1.0 / n_long as f64).floor().max(2.0) as u32;
+        let axes = (0..counts.len()).map(|axis| match is_reduced(axis) && counts[axis] > 1 {
+            true => OperandAxis::Group { out: axis, size: size.min(counts[axis]) },
+            false => OperandAxis::Out(axis),
+        });
+        let operand = Operand { array: partial, axes: axes.collect() };
+        for (axis, count) in counts.iter_mut().enumerate().filter(|(axis, _)| is_reduced(*axis)) {
+            let _ = axis;
+            *count = count.div_ceil(size.min(*count).max(1));
+        }
+        let kernel = Kernel::Combine { spec: spec.clone(), is_last: is_one(&counts) };
+        let expr = Expr::Blockwise { kernel: Arc::new(kernel), operands: vec![operand] };
+        partial = Array::from_node(expr, array.dtype(), cut(&counts));
+    }
+    Ok(partial)
+}
+
+/// How many values of a stage a task should read at once.
+fn fan_in(partial: &Array) -> u64 {
+    let bytes = match &partial.node.expr {
+        Expr::Blockwise { kernel, operands } => kernel.value_bytes(partial, operands),
+        _ => partial.block_bytes_max(),
+    };
+    (COMBINED_BYTES / bytes.unwrap_or(COMBINED_BYTES).max(1)).clamp(2, FAN_IN_MAX)
+}

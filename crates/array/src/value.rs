@@ -1,0 +1,118 @@
+//! Blocks as values between tasks.
+
+use std::sync::Arc;
+
+use dolmen_graph::{Encoded, OpRegistry, RegistryError, Value, ValueError, ValueRef};
+use dolmen_kernels::{Block, KernelError, Partial, Pool};
+use smallvec::{SmallVec, smallvec};
+
+/// What a task of an array makes: one block, or the few that a reduction or a factorisation has.
+#[derive(Debug)]
+pub struct BlockValue {
+    blocks: SmallVec<[Block; 1]>,
+    size_bytes: usize,
+}
+
+impl BlockValue {
+    /// The name under which the decoder is registered.
+    pub const TYPE_NAME: &'static str = "array.block";
+
+    /// A value of one block.
+    #[must_use]
+    pub fn new(block: Block) -> Self {
+        Self::of(smallvec![block])
+    }
+
+    pub(crate) fn of(blocks: SmallVec<[Block; 1]>) -> Self {
+        let n_bytes: usize = blocks.iter().map(|block| block.nbytes().min(block.held_bytes())).sum();
+        Self { blocks, size_bytes: size_of::<Self>() + n_bytes }
+    }
+
+    /// A block of data that is in memory in any case, for as long as the graph is.
+    pub(crate) fn resident(block: Block) -> Self {
+        Self { blocks: smallvec![block], size_bytes: size_of::<Self>() }
+    }
+
+    /// The first block, the only one of an array's.
+    #[must_use]
+    pub fn block(&self) -> &Block {
+        &self.blocks[0]
+    }
+
+    pub(crate) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    pub(crate) fn into_ref(self) -> ValueRef {
+        Arc::new(self)
+    }
+}
+
+impl Value for BlockValue {
+    fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    fn encode(&self) -> Result<Encoded, ValueError> {
+        let mut bytes = Vec::with_capacity(self.size_bytes + 64);
+        for block in &self.blocks {
+            let encoded = block.to_bytes().map_err(encode_error)?;
+            bytes.extend_from_slice(&(encoded.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(&encoded);
+        }
+        Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
+    }
+}
+
+fn encode_error(error: KernelError) -> ValueError {
+    ValueError::Encode { type_name: BlockValue::TYPE_NAME, source: Arc::new(error) }
+}
+
+fn decode(mut bytes: &[u8], pool: &Pool) -> Result<ValueRef, ValueError> {
+    let malformed = |source: Arc<dyn std::error::Error + Send + Sync>| ValueError::Decode {
+        type_name: BlockValue::TYPE_NAME.to_owned(),
+        source,
+    };
+    let mut blocks: SmallVec<[Block; 1]> = SmallVec::new();
+    while let Some((len, rest)) = bytes.split_first_chunk::<8>() {
+        let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
+        let encoded = rest.get(..len).ok_or_else(|| malformed(Arc::from(Box::from("they end early"))))?;
+        blocks.push(Block::from_bytes(encoded, pool).map_err(|error| malformed(Arc::new(error)))?);
+        bytes = &rest[len..];
+    }
+    if blocks.is_empty() || !bytes.is_empty() {
+        return Err(malformed(Arc::from(Box::from("there is no block"))));
+    }
+    Ok(BlockValue::of(blocks).into_ref())
+}
+
+/// The partial result of a reduction as a value.
+#[derive(Debug)]
+pub(crate) struct PartialValue(pub(crate) Partial);
+
+impl PartialValue {
+    const TYPE_NAME: &'static str = "array.partial";
+}
+
+impl Value for PartialValue {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.0.held_bytes()
+    }
+
+    fn encode(&self) -> Result<Encoded, ValueError> {
+        let bytes = self.0.to_bytes().map_err(encode_error)?;
+        Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
+    }
+}
+
+/// Registers the decoders of blocks and of partial results.
+pub(crate) fn register(registry: &mut OpRegistry, pool: &Pool) -> Result<(), RegistryError> {
+    let pool = pool.clone();
+    let for_partials = pool.clone();
+    registry.register_value(PartialValue::TYPE_NAME, move |bytes, _| {
+        let read = Partial::from_bytes(bytes, &for_partials);
+        let malformed = |error| ValueError::Decode { type_name: PartialValue::TYPE_NAME.to_owned(), source: Arc::new(error) };
+        Ok(Arc::new(PartialValue(read.map_err(malformed)?)))
+    })?;
+    registry.register_value(BlockValue::TYPE_NAME, move |bytes, _| decode(bytes, &pool))
+}
