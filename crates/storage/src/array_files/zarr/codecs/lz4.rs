@@ -5,7 +5,7 @@
 /// Decodes one block, which must fill `to`. Corrupt input gives `None`, never more than `to` holds.
 pub(crate) fn decode(block: &[u8], to: &mut [u8]) -> Option<()> {
     let mut input = Input(block);
-    let mut at = 0;
+    let mut at: usize = 0;
     loop {
         let token = input.byte()?;
         let n_literals = input.length(token >> 4)?;

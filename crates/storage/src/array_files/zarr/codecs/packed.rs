@@ -161,7 +161,7 @@ fn decode_zstd(packed: &[u8], length: Length) -> io::Result<Vec<u8>> {
     };
     // Room for what the chunk should have; pages that nothing is decoded into are never touched.
     let mut plain = with_capacity(n).ok_or(io::ErrorKind::OutOfMemory)?;
-    zstd::bulk::decompress_to_buffer(packed, &mut plain)?;
+    zstd::bulk::Decompressor::new()?.decompress_to_buffer(packed, &mut plain)?;
     Ok(plain)
 }
 
