@@ -38,6 +38,7 @@
 //! - **A result is whole or absent**: [`AtomicOutput`] on local disks; object stores complete an upload in one step.
 
 mod access;
+mod array_files;
 mod atomic_output;
 mod block_store;
 mod budget;
@@ -60,6 +61,11 @@ mod suggest;
 mod temp_folder;
 
 pub use access::{AccessPolicy, AccessRoot, ExternalAccess, Operation};
+pub use array_files::{
+    ArrayFileError, ArrayFileResult, ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, FileDamage,
+    LayoutProblem, NpyFile, NpyWriter, NpzFile, NpzMember, NpzWriter, Region, TimeBase, TimeUnit, ZarrArray,
+    ZarrChunks, ZarrCompression, ZarrFormat, ZarrFound, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrWriter,
+};
 pub use atomic_output::AtomicOutput;
 pub use block_store::{BlockCodec, BlockError, BlockId, BlockRef, BlockStats, BlockStore, CodecError, Damage};
 pub use budget::{Consumer, MemoryBudget, MemoryError, Reservation};
