@@ -81,13 +81,26 @@ impl Chunks {
     }
 
     /// The index of block `partition` along each axis.
-    pub(crate) fn block_index(&self, partition: u32) -> SmallVec<[u32; 4]> {
+    #[must_use]
+    pub fn block_index(&self, partition: u32) -> SmallVec<[u32; 4]> {
         let mut rest = partition;
         let mut index: SmallVec<[u32; 4]> = SmallVec::from_elem(0, self.axes.len());
         for (idx, axis) in index.iter_mut().zip(&self.axes).rev() {
             (*idx, rest) = (rest % axis.n_blocks(), rest / axis.n_blocks());
         }
         index
+    }
+
+    /// The partition of the block with this index along each axis.
+    #[must_use]
+    pub fn partition_of(&self, index: &[u32]) -> u32 {
+        self.axes.iter().zip(index).fold(0, |partition, (axis, idx)| partition * axis.n_blocks() + idx)
+    }
+
+    /// Where block `partition` begins along each axis; `None` if a size before it is not known.
+    #[must_use]
+    pub fn offset(&self, partition: u32) -> Option<SmallVec<[usize; 4]>> {
+        self.block_region(partition).map(|region| region.offset)
     }
 
     /// Where block `partition` begins along each axis, and its shape; `None` if a size is not known.
@@ -134,6 +147,7 @@ mod tests {
         let chunks = Chunks::new([AxisChunks::uniform(5, 2), AxisChunks::uniform(7, 4)]);
         assert_eq!(chunks.n_blocks().unwrap(), 6);
         assert_eq!(&*chunks.block_index(3), [1, 1]);
+        assert!((0..6).all(|partition| chunks.partition_of(&chunks.block_index(partition)) == partition));
         let region = chunks.block_region(5).unwrap();
         assert_eq!((&*region.offset, &*region.shape), (&[4, 4][..], &[1, 3][..]));
         assert_eq!(chunks.to_string(), "((2, 2, 1), (4, 3))");

@@ -33,7 +33,7 @@
 //! - **Planning takes memory for nodes and irregular chunks, not for blocks**; `tests/million_chunks.rs` counts.
 //! - **Rewriting changes no value, shape, dtype or chunks** of what is asked for.
 //! - **The same chunks give the same bits** on any number of threads; other chunks give results within NumPy's own error.
-//! - **No scheduler, no files**: sources and executors come from outside.
+//! - **No scheduler**: executors come from outside, and so does what opens files.
 
 mod array;
 mod chunks;
@@ -43,6 +43,7 @@ mod cumulative;
 mod elementwise;
 mod error;
 mod explain;
+mod files;
 mod formula;
 mod histogram;
 mod index;
@@ -76,6 +77,7 @@ pub use elementwise::Arg;
 pub use error::ArrayError;
 pub use explain::{ExplainedStage, Explanation, explain};
 pub use histogram::HistogramBins;
+pub use files::{ArrayIoError, ArrayWriter};
 pub use index::Index;
 pub use join::PadMode;
 pub use linalg::NormOrder;

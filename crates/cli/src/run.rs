@@ -136,6 +136,11 @@ impl From<io::Error> for Failure {
 }
 
 async fn write_result(query: Query, format: Format, width: Option<usize>, line: &Line) -> Result<String, Failure> {
+    if let Some(text) = query.printed_array(format).await? {
+        line.end();
+        io::stdout().lock().write_all(&text)?;
+        return Ok("ARRAY".to_owned());
+    }
     let mut stream = query.stream().await?;
     let tag = stream.tag();
     let schema = stream.schema();

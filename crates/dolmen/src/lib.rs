@@ -49,6 +49,7 @@
 //!   goes on.
 //! - **What is dropped stops**: dropping a future or a stream of a query cancels it.
 
+mod arrays;
 mod block_on;
 mod compute;
 pub mod functions;
@@ -69,6 +70,12 @@ pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes
 pub use query::{BatchStream, BlockingBatches, Query};
 pub use session::{Prepared, Session, SessionBuilder, serve_if_worker};
 pub use statement::Statement;
+
+/// Chunked n-dimensional arrays with NumPy's meaning, computed by [`Session::compute_arrays`].
+pub mod array {
+    pub use dolmen_array::*;
+    pub use dolmen_kernels::{Block, DType, Element, KernelError, Scalar, TimeUnit};
+}
 
 /// What most programs need.
 pub mod prelude {

@@ -12,6 +12,7 @@ use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::arrays;
 use crate::output::{Format, OutputOptions, ResultWriter, terminal_width};
 use crate::running::Running;
 use crate::session::{Core, Session};
@@ -337,6 +338,26 @@ impl Query {
         Ok(String::from_utf8_lossy(&table).into_owned())
     }
 
+    /// What the array of a statement `ARRAY expression` looks like in `format`: as NumPy prints it for [`Format::Table`], of
+    /// which only what is shown is computed; as CSV of at most two axes; as nested lists of JSON. `None` for other
+    /// statements, and for formats in which an array is shown by its rows.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`].
+    pub async fn printed_array(&self, format: Format) -> Result<Option<Vec<u8>>> {
+        let core = self.session.core();
+        let caller = || Caller {
+            cancellation: Cancellation::new(),
+            watch: self.watch.clone(),
+            holds_worker: self.session.is_in_task(),
+        };
+        let located = |error| self.work.located(core, error);
+        match arrays::described(core, &self.work.text, caller).await.map_err(located)? {
+            Some(array) => arrays::printed(self.session.executor()?.as_ref(), &array, format).await.map_err(located),
+            None => Ok(None),
+        }
+    }
+
     /// [`table`](Self::table), waiting on this thread.
     ///
     /// # Errors
@@ -362,7 +383,11 @@ impl Work {
         let (text, parameters) = (&self.text, &self.parameters);
         let outcome = match &self.target {
             Some(target) => core.context.write(text, parameters, target, caller).await,
-            None => core.context.run(text, parameters, caller).await,
+            None => match arrays::run(&core, text, parameters, || caller.clone()).await {
+                Ok(Some(outcome)) => Ok(outcome),
+                Ok(None) => core.context.run(text, parameters, caller).await,
+                Err(error) => Err(error),
+            },
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,

@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::arrays::{Arrays, FindExecutor};
 use crate::block_on::block_on;
 use crate::query::Query;
 use crate::statement::Statements;
@@ -62,12 +63,21 @@ pub(crate) struct Inner {
 }
 
 /// What running statements hold; never a runtime, which must not be dropped by one of its own threads.
-#[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) context: SqlContext,
     pub(crate) budget: Arc<MemoryBudget>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) statements: Statements,
+    pub(crate) arrays: Arrays,
+    pub(crate) find_executor: Arc<FindExecutor>,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) temp: Arc<TempFolder>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("budget", &self.budget).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Inner {
@@ -265,12 +275,14 @@ impl SessionBuilder {
         // Known when the session is there.
         let home: Arc<OnceLock<Weak<Inner>>> = Arc::default();
         let of_home = Arc::clone(&home);
+        let find_executor: Arc<FindExecutor> = Arc::new(move || {
+            let inner = of_home.get()?.upgrade()?;
+            let executor: Arc<dyn Executor> = Session { inner }.executor().ok()?;
+            Some(executor)
+        });
+        let find = Arc::clone(&find_executor);
         let context = SqlContext::try_new(ContextOptions {
-            executor: Some(ExecutorSource::new(move || {
-                let inner = of_home.get()?.upgrade()?;
-                let executor: Arc<dyn Executor> = Session { inner }.executor().ok()?;
-                Some(executor)
-            })),
+            executor: Some(ExecutorSource::new(move || find())),
             remote,
             runtime: environment,
             threads,
@@ -278,7 +290,16 @@ impl SessionBuilder {
             settings: self.settings,
             read_only: self.read_only,
         })?;
-        let core = Core { context, budget, timeout: self.timeout, statements: Statements::default() };
+        let core = Core {
+            context,
+            budget,
+            timeout: self.timeout,
+            statements: Statements::default(),
+            arrays: Arrays::default(),
+            find_executor,
+            threads,
+            temp: Arc::clone(&temp),
+        };
         let core = Arc::new(core);
         let (registry, executor) = (self.registry.unwrap_or_default(), OnceLock::new());
         let inner = Inner { core, threads, temp, registry, executor, processes, cpu: Some(cpu), io: Some(io) };

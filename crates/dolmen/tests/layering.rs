@@ -6,12 +6,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Every crate with the crates of this workspace that it may use.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("dolmen-graph", &[]),
     ("dolmen-storage", &[]),
+    ("dolmen-kernels", &[]),
     ("dolmen-scheduler", &["dolmen-graph", "dolmen-storage"]),
+    ("dolmen-array", &["dolmen-graph", "dolmen-storage", "dolmen-kernels"]),
     ("dolmen-frame", &["dolmen-graph", "dolmen-storage"]),
-    ("dolmen", &["dolmen-graph", "dolmen-scheduler", "dolmen-frame", "dolmen-storage"]),
+    ("dolmen-array-sql", &["dolmen-array", "dolmen-kernels"]),
+    (
+        "dolmen",
+        &[
+            "dolmen-array",
+            "dolmen-array-sql",
+            "dolmen-frame",
+            "dolmen-graph",
+            "dolmen-kernels",
+            "dolmen-scheduler",
+            "dolmen-storage",
+        ],
+    ),
     ("dolmen-cli", &["dolmen"]),
     ("dolmen-sql-tests", &["dolmen"]),
     ("dolmen-benches", &["dolmen", "dolmen-frame"]),

@@ -118,6 +118,16 @@ impl SqlContext {
         Ok(result)
     }
 
+    /// What opens files and URLs.
+    pub fn stores(&self) -> &Arc<Stores> {
+        &self.stores
+    }
+
+    /// Whether statements may change neither tables, the catalog nor files.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     /// The secrets of the session's options, environment and URLs.
     pub fn secrets(&self) -> &Secrets {
         self.stores.secrets()

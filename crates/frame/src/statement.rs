@@ -69,7 +69,7 @@ pub struct Outcome {
 }
 
 /// What is known of a running statement, to explain its failure.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Diagnosis {
     scope: Option<Scope>,
 }

@@ -41,6 +41,17 @@ impl Block {
         Ok(bytes)
     }
 
+    /// The bytes of the elements alone, in C order and the byte order of the machine.
+    ///
+    /// # Errors
+    /// [`KernelError::OutOfMemory`].
+    pub fn element_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(self.nbytes()).map_err(|_| KernelError::OutOfMemory { bytes: self.nbytes() })?;
+        copy::append_bytes(self, &mut bytes);
+        Ok(bytes)
+    }
+
     /// Reads what [`Block::to_bytes`] wrote.
     ///
     /// # Errors

@@ -1,0 +1,54 @@
+//! Arrays as text.
+
+use dolmen_array::Array;
+use dolmen_array_sql::{append_csv, append_json, corner, numpy_text, shown_positions};
+use dolmen_graph::Executor;
+use dolmen_kernels::Block;
+
+use super::compute::compute;
+use super::of_array;
+use crate::output::Format;
+use crate::{Error, Result};
+
+/// The array in a format that arrays have of their own: as NumPy prints it, as CSV of at most two axes, as nested lists of
+/// JSON. `None` for formats that show its rows. As NumPy prints a large array, only its corners are computed.
+pub(crate) async fn printed(executor: &dyn Executor, array: &Array, format: Format) -> Result<Option<Vec<u8>>> {
+    let whole = async || {
+        let mut blocks = compute(executor, std::slice::from_ref(array)).await?;
+        blocks.pop().ok_or_else(|| Error::internal("an array without blocks"))
+    };
+    let failed = |error: dolmen_kernels::KernelError| Error::invalid(error.to_string());
+    let mut text = Vec::new();
+    match format {
+        Format::Table => {
+            let part = corner(array).map_err(of_array)?;
+            let mut blocks = compute(executor, std::slice::from_ref(&part)).await?;
+            let block = blocks.pop().ok_or_else(|| Error::internal("an array without blocks"))?;
+            let (shape, block) = match array.shape() {
+                Ok(shape) => (shape, block),
+                // Only now its shape is known.
+                Err(_) => (block.shape().to_vec(), corner_of(&block)?),
+            };
+            text.extend(numpy_text(&shape, &block).map_err(failed)?.bytes());
+            text.push(b'\n');
+        }
+        Format::Csv => append_csv(&whole().await?, &mut text).map_err(failed)?,
+        Format::Json => {
+            append_json(&whole().await?, &mut text).map_err(failed)?;
+            text.push(b'\n');
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(text))
+}
+
+/// What is shown of a block.
+fn corner_of(block: &Block) -> Result<Block> {
+    let Some(positions) = shown_positions(block.shape()) else { return Ok(block.clone()) };
+    let failed = |error: dolmen_kernels::KernelError| Error::invalid(error.to_string());
+    let mut corner = block.clone();
+    for (axis, positions) in positions.iter().enumerate() {
+        corner = dolmen_kernels::take(&corner, axis, positions, &dolmen_kernels::Pool::new(0)).map_err(failed)?;
+    }
+    Ok(corner)
+}

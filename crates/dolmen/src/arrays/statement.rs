@@ -1,0 +1,347 @@
+//! The statements about arrays.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use dolmen_array::{Array, ArrayWriter, ChunkSpec, explain};
+use dolmen_array_sql::{
+    ArrayName, ArraySqlError, ArrayStatement, Definition, Environment, Expression, OnConflict, OptionValue, Span,
+    StatementOption, bind_array, chunks_option, parse_statement, queries,
+};
+use dolmen_frame::{Caller, Diagnosis, Outcome, Parameters, Position};
+use dolmen_graph::{Executor, TaskId};
+use dolmen_storage::{Location, NpzFile, ZarrGroup};
+use futures::stream;
+
+use super::compute::{ArrayRun, persisted};
+use super::table::ArrayTable;
+use super::{of_array, query};
+use crate::session::Core;
+use crate::{Error, Result};
+
+fn done(tag: &'static str) -> Outcome {
+    let schema = Arc::new(Schema::empty());
+    let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::empty()));
+    Outcome { tag, schema, stream, diagnosis: Diagnosis::default() }
+}
+
+/// Columns of text.
+fn text_rows(tag: &'static str, schema: Schema, columns: Vec<Vec<String>>) -> Result<Outcome> {
+    let schema = Arc::new(schema);
+    let columns = columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as _).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
+    let batch = batch.map_err(|error| Error::internal(error.to_string()))?;
+    let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::iter([Ok(batch)])));
+    Ok(Outcome { tag, schema, stream, diagnosis: Diagnosis::default() })
+}
+
+/// The array that `text` shows, if it is `ARRAY expression`: the lazy array, for who prints it. `None` for other statements.
+pub(crate) async fn described(core: &Core, text: &str, caller: impl Fn() -> Caller) -> Result<Option<Array>> {
+    match parse_statement(text).map_err(|error| located(error, text))? {
+        Some(ArrayStatement::Show(expression)) => bound(core, text, &expression, &caller).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Runs `text` if it is a statement about arrays.
+pub(crate) async fn run(
+    core: &Core,
+    text: &str,
+    parameters: &Parameters,
+    caller: impl Fn() -> Caller,
+) -> Result<Option<Outcome>> {
+    let Some(statement) = parse_statement(text).map_err(|error| located(error, text))? else { return Ok(None) };
+    core.arrays.keep_tables(|name| core.context.table_names().iter().any(|table| table == name));
+    if let ArrayStatement::Describe(name) = &statement {
+        let Some(array) = core.arrays.get(&name.name) else { return Ok(None) };
+        return description(&[(name.name.clone(), array)], "DESCRIBE").map(Some);
+    }
+    if !matches!(parameters, Parameters::None) {
+        return Err(Error::Parameter { message: "statements about arrays take no parameters".to_owned() });
+    }
+    let outcome = match statement {
+        ArrayStatement::Show(expression) => {
+            let array = bound(core, text, &expression, &caller).await?;
+            shown(core, array)?
+        }
+        ArrayStatement::Explain(expression) => {
+            let array = bound(core, text, &expression, &caller).await?;
+            explained(core, &array)?
+        }
+        ArrayStatement::Create { name, persisted, on_conflict, definition } => {
+            let named = Creating { name: &name, persisted, on_conflict };
+            named.create(core, text, &definition, &caller).await?
+        }
+        ArrayStatement::Copy { expression, location, span, options } => {
+            let array = bound(core, text, &expression, &caller).await?;
+            let target = Target::of(&location, span, &options, text)?;
+            target.write(core, array).await?
+        }
+        ArrayStatement::Drop { name, if_exists } => {
+            if core.arrays.remove(&name.name) {
+                core.context.deregister(&name.name)?;
+            } else if !if_exists {
+                return Err(at(format!("array \"{}\" does not exist", name.name), name.span, text));
+            }
+            done("DROP ARRAY")
+        }
+        ArrayStatement::List => description(&core.arrays.all(), "SHOW")?,
+        ArrayStatement::Describe(_) => return Ok(None),
+    };
+    Ok(Some(outcome))
+}
+
+/// The array of an expression, with what the queries in it give.
+async fn bound(core: &Core, text: &str, expression: &Expression, caller: &impl Fn() -> Caller) -> Result<Array> {
+    let mut of_queries = Vec::new();
+    for span in queries(expression) {
+        let sql = text.get(span.start..span.end).unwrap_or_default();
+        of_queries.push(query::array_of(core, sql, caller()).await?);
+    }
+    let find = |name: &ArrayName| core.arrays.get(&name.name);
+    let names = || core.arrays.all().into_iter().map(|(name, _)| name).collect();
+    let environment = Environment { array: &find, names: &names, queries: &of_queries, seed: drawn_seed() };
+    bind_array(expression, &environment).map_err(|error| located(error, text))
+}
+
+/// A seed for random numbers that are given none.
+fn drawn_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+fn executor(core: &Core) -> Result<Arc<dyn Executor>> {
+    (core.find_executor)().ok_or(Error::Cancelled)
+}
+
+/// The elements as rows.
+fn shown(core: &Core, array: Array) -> Result<Outcome> {
+    let table = ArrayTable::new(array, Arc::clone(&core.find_executor))?;
+    let (schema, stream) = table.rows()?;
+    Ok(Outcome { tag: "ARRAY", schema, stream, diagnosis: Diagnosis::default() })
+}
+
+fn explained(core: &Core, array: &Array) -> Result<Outcome> {
+    let n_workers = u32::try_from(core.threads.get()).unwrap_or(u32::MAX);
+    let text = explain(std::slice::from_ref(array), n_workers).map_err(of_array)?.to_string();
+    let field = |name: &str| Field::new(name, DataType::Utf8, false);
+    let schema = Schema::new(vec![field("plan_type"), field("plan")]);
+    text_rows("EXPLAIN", schema, vec![vec!["array".to_owned()], vec![text]])
+}
+
+/// What is known of arrays without computing them.
+fn description(arrays: &[(String, Array)], tag: &'static str) -> Result<Outcome> {
+    let schema = ["array", "shape", "dtype", "chunks", "bytes"].map(|name| Field::new(name, DataType::Utf8, false));
+    let bytes = |array: &Array| array.nbytes().map_or_else(|| "unknown".to_owned(), |n| dolmen_storage::format_bytes(n as u64));
+    let shape = |array: &Array| {
+        let dims = array.dims().into_iter().map(|len| len.map_or_else(|| "unknown".to_owned(), |len| len.to_string()));
+        let dims: Vec<_> = dims.collect();
+        if dims.len() == 1 { format!("({},)", dims[0]) } else { format!("({})", dims.join(", ")) }
+    };
+    let column = |text: &dyn Fn(&Array) -> String| arrays.iter().map(|(_, array)| text(array)).collect::<Vec<_>>();
+    let columns = vec![
+        arrays.iter().map(|(name, _)| name.clone()).collect(),
+        column(&shape),
+        column(&|array| array.dtype().to_string()),
+        column(&|array| array.chunks().to_string()),
+        column(&bytes),
+    ];
+    text_rows(tag, Schema::new(schema.to_vec()), columns)
+}
+
+/// An array that is to get a name.
+struct Creating<'a> {
+    name: &'a ArrayName,
+    persisted: bool,
+    on_conflict: OnConflict,
+}
+
+impl Creating<'_> {
+    async fn create(
+        &self,
+        core: &Core,
+        text: &str,
+        definition: &Definition,
+        caller: &impl Fn() -> Caller,
+    ) -> Result<Outcome> {
+        let name = &self.name.name;
+        if let Some(schema) = self.name.schema.as_ref().filter(|schema| *schema != "public") {
+            return Err(at(format!("arrays have no schemas: \"{schema}\" cannot hold one"), self.name.span, text));
+        }
+        if core.context.is_read_only() {
+            return Err(Error::ReadOnly { statement: "CREATE ARRAY" });
+        }
+        let is_array = core.arrays.get(name).is_some();
+        let is_taken = is_array || core.context.table_names().iter().any(|table| table == name);
+        match self.on_conflict {
+            OnConflict::Keep if is_taken => return Ok(done("CREATE ARRAY")),
+            OnConflict::Replace if is_array || !is_taken => {}
+            _ if !is_taken => {}
+            _ => {
+                let noun = if is_array { "array" } else { "table or view" };
+                return Err(at(format!("{noun} \"{name}\" already exists"), self.name.span, text));
+            }
+        }
+        let array = match definition {
+            Definition::Expression(expression) => bound(core, text, expression, caller).await?,
+            Definition::File { location, span, options } => opened(core, location, *span, options, text).await?,
+        };
+        let (array, held) = match self.persisted {
+            true => {
+                let (array, bytes) = persisted(executor(core)?.as_ref(), &array).await?;
+                let mut held = core.budget.consumer(&format!("array {name}")).reserve();
+                let refused = |error: dolmen_storage::MemoryError| Error::MemoryLimit { message: error.to_string(), source: None };
+                held.try_grow(bytes).map_err(refused)?;
+                (array, Some(held))
+            }
+            false => (array, None),
+        };
+        let table = ArrayTable::new(array.clone(), Arc::clone(&core.find_executor))?;
+        core.context.register_provider(&quoted(name), Arc::new(table))?;
+        core.arrays.insert(name, array, held);
+        Ok(done("CREATE ARRAY"))
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The array in a file.
+async fn opened(core: &Core, location: &str, span: Span, options: &[StatementOption], text: &str) -> Result<Array> {
+    let parsed = Location::parse(location)?;
+    let stores = core.context.stores();
+    let mut chunks = None;
+    let mut dataset = None;
+    for option in options {
+        match (option.name.as_str(), &option.value) {
+            ("chunks", OptionValue::Null) => {}
+            ("chunks", _) => chunks = Some(chunks_option(option).map_err(|error| located(error, text))?),
+            ("dataset", OptionValue::Text(name)) => dataset = Some(name.trim_start_matches('/').to_owned()),
+            (name, _) => {
+                let message = format!("no option {name} with such a value; a file is read with chunks and dataset");
+                return Err(at(message, option.span, text));
+            }
+        }
+    }
+    let chunks = chunks.as_ref();
+    let io = |error: dolmen_array::ArrayIoError| at(error.to_string(), span, text);
+    let file = |error: dolmen_storage::ArrayFileError| at(error.to_string(), span, text);
+    let suffix = location.trim_end_matches('/').rsplit_once('.').map(|(_, suffix)| suffix.to_lowercase());
+    match (suffix.as_deref(), dataset) {
+        (Some("npy"), None) => Array::from_npy(stores, &parsed, chunks).await.map_err(io),
+        (Some("npz"), dataset) => {
+            let archive = NpzFile::open(stores, &parsed).await.map_err(file)?;
+            let names: Vec<&str> = archive.names().collect();
+            let name = match (&dataset, names.as_slice()) {
+                (Some(name), _) => name.as_str(),
+                (None, [one]) => one,
+                (None, names) => {
+                    let message = format!("{location} has several arrays: choose one of {} WITH (dataset => ...)", names.join(", "));
+                    return Err(at(message, span, text));
+                }
+            };
+            let member = archive.open_array(name, &core.temp).await.map_err(file)?;
+            Array::from_npy_file(&parsed, member, chunks).map_err(io)
+        }
+        (Some("zarr"), None) => Array::from_zarr(stores, &parsed, chunks).await.map_err(io),
+        (Some("zarr"), Some(name)) => {
+            let group = ZarrGroup::open(stores, &parsed).await.map_err(file)?;
+            let array = group.open_array(&name).await.map_err(file)?;
+            Array::from_zarr_array(&parsed, array, chunks).map_err(io)
+        }
+        (Some("npy"), Some(_)) => Err(at(format!("{location} holds one array, which has no name"), span, text)),
+        _ => Err(at(format!("{location} is no .npy, .npz or .zarr"), span, text)),
+    }
+}
+
+/// The file that an array is written to.
+struct Target {
+    location: Location,
+    format: Written,
+    chunks: Option<ChunkSpec>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Npy,
+    Zarr,
+}
+
+impl Target {
+    fn of(location: &str, span: Span, options: &[StatementOption], text: &str) -> Result<Self> {
+        let suffix = location.trim_end_matches('/').rsplit_once('.').map(|(_, suffix)| suffix.to_lowercase());
+        let format = match suffix.as_deref() {
+            Some("npy") => Written::Npy,
+            Some("zarr") => Written::Zarr,
+            _ => return Err(at(format!("{location} is no .npy or .zarr, which is what arrays are written to"), span, text)),
+        };
+        let mut chunks = None;
+        for option in options {
+            match (option.name.as_str(), &option.value) {
+                ("chunks", OptionValue::Null) => {}
+                ("chunks", _) => chunks = Some(chunks_option(option).map_err(|error| located(error, text))?),
+                (name, _) => return Err(at(format!("no option {name}; COPY ARRAY has chunks"), option.span, text)),
+            }
+        }
+        Ok(Self { location: Location::parse(location)?, format, chunks })
+    }
+
+    /// Writes the blocks as they are computed.
+    async fn write(&self, core: &Core, array: Array) -> Result<Outcome> {
+        let written = |error: dolmen_array::ArrayIoError| Error::invalid(error.to_string());
+        let shape = array.shape().map_err(of_array)?;
+        let mut array = match &self.chunks {
+            Some(chunks) => array.rechunk(chunks.clone()).map_err(of_array)?,
+            None => array,
+        };
+        // Zarr has chunks of one size.
+        let sizes: Vec<usize> = array.chunks().axes().iter().map(|axis| axis.size_max().unwrap_or(1).max(1)).collect();
+        if self.format == Written::Zarr {
+            array = array.rechunk(ChunkSpec::from(sizes.as_slice())).map_err(of_array)?;
+        }
+        let stores = core.context.stores();
+        let writer = match self.format {
+            Written::Npy => ArrayWriter::npy(stores, &self.location, &core.temp, array.dtype(), &shape).map_err(written)?,
+            Written::Zarr => {
+                ArrayWriter::zarr(stores, &self.location, array.dtype(), &shape, &sizes).await.map_err(written)?
+            }
+        };
+        let run = ArrayRun::start(executor(core)?.as_ref(), &[array])?;
+        let output = &run.outputs[0];
+        for partition in 0..output.chunks().n_blocks().map_err(of_array)? {
+            let task = TaskId::new(output.stage(), partition);
+            let value = run.run.value(task).await.map_err(dolmen_graph::ComputeError::from)?;
+            let offset = output.chunks().offset(partition).ok_or_else(|| Error::internal("a block without a place"))?;
+            let index = output.chunks().block_index(partition);
+            writer.write(&offset, &index, output.block_of(&value).map_err(of_array)?).await.map_err(written)?;
+            drop(value);
+            run.run.release(task);
+        }
+        writer.finish().await.map_err(written)?;
+        Ok(done("COPY ARRAY"))
+    }
+}
+
+/// An error with its place in the statement.
+fn located(error: ArraySqlError, text: &str) -> Error {
+    let message = error.to_string();
+    match &error {
+        ArraySqlError::Syntax { message, span } => {
+            Error::Syntax { message: message.clone(), position: position(*span, text), source: None }
+        }
+        _ => Error::Invalid { message, position: position(error.span(), text), source: None },
+    }
+}
+
+fn at(message: String, span: Span, text: &str) -> Error {
+    Error::Invalid { message, position: position(span, text), source: None }
+}
+
+fn position(span: Span, text: &str) -> Option<Position> {
+    let (line, column, width) = span.place(text);
+    Position::at(text, line, column, width)
+}
