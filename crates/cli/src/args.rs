@@ -146,7 +146,7 @@ impl Args {
 
     /// Whether a script goes on after an error.
     pub(crate) fn keeps_going(&self) -> bool {
-        self.options.keep_going
+        self.options.keep_going && !self.options.bail
     }
 
     /// Whether dolmenrc is run before the first prompt.
