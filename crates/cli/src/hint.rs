@@ -22,7 +22,9 @@ pub(crate) fn hint(text: &str, names: &dyn Names, earlier: impl Fn(&str) -> Opti
     }
     let entry = earlier(text)?;
     let rest = entry.strip_prefix(text).filter(|rest| !rest.is_empty())?;
-    Some(Hint { shown: rest.to_owned(), written: Some(rest.to_owned()) })
+    // One line is enough to know the statement by.
+    let shown = rest.split_once('\n').map_or_else(|| rest.to_owned(), |(line, _)| format!("{line} …"));
+    Some(Hint { shown, written: Some(rest.to_owned()) })
 }
 
 /// The arguments that are still to come, behind the opening bracket or a comma of a call.
@@ -97,5 +99,7 @@ mod tests {
         let rest = Hint { shown: "CT 1;".to_owned(), written: Some("CT 1;".to_owned()) };
         assert_eq!(hint("SELE"), Some(rest));
         assert_eq!((hint("SELECT 1;"), hint(""), hint("FROM")), (None, None, None));
+        let several = super::hint("FROM", &flights(), |_| Some("FROM a,\nb;".to_owned())).unwrap();
+        assert_eq!((several.shown.as_str(), several.written.as_deref()), (" a, …", Some(" a,\nb;")));
     }
 }

@@ -47,47 +47,47 @@ const fn entry(
 /// Every command, in the order in which the help lists them.
 pub(crate) const LIST: &[Entry] = &[
     entry(".help", &["\\?", "\\h"], ".help [COMMAND]", "this list, or more about one command", Argument::Command),
-    entry(".tables", &["\\dt", "\\dv"], ".tables [PATTERN]", "tables and views, such as .tables fl%", Argument::Table),
+    entry(".tables", &["\\dt", "\\dv"], ".tables [PATTERN]", "tables and views", Argument::Table),
     entry(
         ".describe",
         &["\\d", ".schema"],
         ".describe [TABLE | 'FILE' | QUERY]",
-        "columns and their types; without a name, the tables",
+        "columns of a table, file or query",
         Argument::Table,
     ),
     entry(".functions", &["\\df"], ".functions [PATTERN]", "functions with their arguments", Argument::None),
-    entry(".settings", &["\\dconfig"], ".settings [PATTERN]", "settings and their values; SET changes one", Argument::Setting),
+    entry(".settings", &["\\dconfig"], ".settings [PATTERN]", "settings and their values", Argument::Setting),
     entry(
         ".mode",
         &["\\x"],
         ".mode [auto|table|csv|tsv|json|ndjson|markdown|html|line]",
-        "the form of results; \\x changes between a table and one field a line",
+        "the form of results; \\x: one field a line, or a table",
         Argument::Format,
     ),
     entry(".rows", &[], ".rows N|all", "the most rows of a table that is not paged", Argument::None),
-    entry(".pager", &[], ".pager [on|off]", "whether what is taller than the screen goes to $PAGER or less", Argument::None),
-    entry(".timer", &["\\timing"], ".timer [on|off]", "whether the time of each statement is shown", Argument::None),
-    entry(".output", &["\\o", "\\out"], ".output [FILE]", "results go to a file; without a name, to the terminal", Argument::File),
+    entry(".pager", &[], ".pager [on|off]", "whether tall results go to $PAGER or less", Argument::None),
+    entry(".timer", &["\\timing"], ".timer [on|off]", "whether the time of statements is shown", Argument::None),
+    entry(".output", &["\\o", "\\out"], ".output [FILE]", "results go to a file, or to the terminal again", Argument::File),
     entry(".read", &["\\i", "\\include"], ".read FILE", "runs the statements and commands of a file", Argument::File),
     entry(
         ".import",
         &[],
         ".import FILE TABLE",
-        "reads a file of any format into a table, which is made if there is none",
+        "a file into a table, which is made if there is none",
         Argument::File,
     ),
     entry(
         ".export",
         &[],
         ".export FILE TABLE|QUERY",
-        "writes rows to a file, whose name gives the format: .export late.parquet FROM flights",
+        "rows to a file, in the format of its name",
         Argument::File,
     ),
     entry(
         ".explain",
         &[],
         ".explain [analyze|tasks] QUERY",
-        "the plan; analyze runs it and counts, tasks shows its stages",
+        "the plan, what was done, or the stages of a query",
         Argument::Query,
     ),
     entry(".quit", &["\\q", ".exit"], ".quit", "leaves, as Ctrl-D does", Argument::None),
@@ -126,8 +126,8 @@ fn overview() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {:width$}  {alias:9}  {}", entry.name, entry.about);
     }
-    text.push_str("Keys: Tab completes, Right takes the grey text, Ctrl-R searches the history, Ctrl-C clears the line or\n");
-    text.push_str("stops the statement, Ctrl-D leaves.\n");
+    text.push_str("Keys: Tab completes, Right takes the grey text, Ctrl-R searches the history,\n");
+    text.push_str("Ctrl-C clears the line or stops the statement, Ctrl-D leaves.\n");
     text
 }
 
@@ -163,7 +163,7 @@ mod tests {
         for entry in LIST {
             assert!(text.contains(entry.name));
         }
-        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(help(Some("mode")).unwrap().contains("also \\x"));
         assert_eq!(help(Some("tabels")).unwrap_err(), "there is no command tabels; did you mean .tables?");
     }

@@ -137,8 +137,7 @@ impl Highlighter for Assistant {
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        // Line by line, because the editor may draw something between two lines.
-        Cow::Owned(hint.split('\n').map(|line| Colour::Faint.paint(line)).collect::<Vec<_>>().join("\n"))
+        Cow::Owned(Colour::Faint.paint(hint))
     }
 
     fn highlight_char(&self, line: &str, pos: usize, kind: CmdKind) -> bool {
