@@ -149,6 +149,11 @@ impl Args {
         self.options.keep_going && !self.options.bail
     }
 
+    /// Whether only statements may reach files, which the session guards.
+    pub(crate) fn is_fenced(&self) -> bool {
+        !self.options.allow_paths.is_empty() || self.options.read_only
+    }
+
     /// Whether dolmenrc is run before the first prompt.
     pub(crate) fn reads_startup_script(&self) -> bool {
         !self.options.no_rc

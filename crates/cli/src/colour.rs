@@ -65,9 +65,8 @@ mod tests {
 
     #[test]
     fn the_environment_can_refuse_colours() {
-        let with = |name: &'static str, value: &'static str| {
-            move |asked: &str| (asked == name).then(|| OsString::from(value))
-        };
+        let with =
+            |name: &'static str, value: &'static str| move |asked: &str| (asked == name).then(|| OsString::from(value));
         assert!(is_wanted(true, with("TERM", "xterm")) && is_wanted(true, with("NO_COLOR", "")));
         assert!(!is_wanted(true, with("NO_COLOR", "1")) && !is_wanted(true, with("TERM", "dumb")));
         assert!(!is_wanted(false, with("TERM", "xterm")));

@@ -39,7 +39,10 @@ pub(crate) fn highlighted(text: &str, bracket: Option<usize>) -> String {
 
 /// Line by line, because an editor may draw something between two lines.
 fn painted(colour: Colour, text: &str) -> String {
-    text.split('\n').map(|line| if line.is_empty() { String::new() } else { colour.paint(line) }).collect::<Vec<_>>().join("\n")
+    text.split('\n')
+        .map(|line| if line.is_empty() { String::new() } else { colour.paint(line) })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn colour_of(token: &Token<'_>, next: Option<&Token<'_>>) -> Option<Colour> {

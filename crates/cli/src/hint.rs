@@ -30,7 +30,8 @@ pub(crate) fn hint(text: &str, names: &dyn Names, earlier: impl Fn(&str) -> Opti
 /// The arguments that are still to come, behind the opening bracket or a comma of a call.
 fn arguments(text: &str, names: &dyn Names) -> Option<String> {
     let all = tokens(text);
-    let before: Vec<&Token<'_>> = statement_at(&all, text.len()).iter().filter(|token| token.is_significant()).collect();
+    let before: Vec<&Token<'_>> =
+        statement_at(&all, text.len()).iter().filter(|token| token.is_significant()).collect();
     let last = before.last()?;
     if !last.is_sign('(') && !last.is_sign(',') {
         return None;
@@ -43,7 +44,8 @@ fn arguments(text: &str, names: &dyn Names) -> Option<String> {
                 let name = idx.checked_sub(1).map(|idx| before[idx]).filter(|name| name.kind == Kind::Word)?;
                 let name = name.text.to_lowercase();
                 let functions = names.functions();
-                let function = functions.iter().find(|function| function.name == name && !function.arguments.is_empty())?;
+                let function =
+                    functions.iter().find(|function| function.name == name && !function.arguments.is_empty())?;
                 let left: Vec<&str> = split_arguments(&function.arguments).into_iter().skip(n_written).collect();
                 let space = if text.ends_with(',') { " " } else { "" };
                 return (!left.is_empty()).then(|| format!("{space}{})", left.join(", ")));
@@ -86,7 +88,8 @@ mod tests {
         assert_eq!(shown("SELECT REPLACE(upper(a), "), some("substr, replacement)"));
         assert_eq!(shown("SELECT replace(a,"), some(" substr, replacement)"));
         assert_eq!(shown("SELECT replace(f(a, b), [1, 2],"), some(" replacement)"));
-        for text in ["SELECT replace(a", "SELECT now(", "SELECT (", "SELECT replace(a, b, c, ", "SELECT 1,", "(", "]),"] {
+        for text in ["SELECT replace(a", "SELECT now(", "SELECT (", "SELECT replace(a, b, c, ", "SELECT 1,", "(", "]),"]
+        {
             assert_eq!(shown(text), None, "{text}");
         }
         assert_eq!(split_arguments("a, (b, c), [, d]"), ["a", "(b, c)", "[, d]"]);

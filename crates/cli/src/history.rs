@@ -37,7 +37,9 @@ impl HistoryFile {
             let kept: String = entries.iter().map(|entry| escaped(entry) + "\n").collect();
             // In one step, so that another terminal never reads a half.
             let new = path.with_extension("new");
-            owned_file(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?.write_all(kept.as_bytes())?;
+            owned_file(OpenOptions::new().write(true).create(true).truncate(true))
+                .open(&new)?
+                .write_all(kept.as_bytes())?;
             fs::rename(&new, path)?;
         }
         let file = owned_file(OpenOptions::new().append(true).create(true)).open(path)?;

@@ -231,7 +231,9 @@ mod tests {
     #[test]
     fn a_statement_is_open_where_the_engine_says_so() {
         use dolmen::{Completeness, completeness};
-        for text in ["SELECT 1", "SELECT 1;", "SELECT 'a;", "SELECT ';';", "-- a;\n", "/* a;", "SELECT $$;$$;", "SELECT \";"] {
+        for text in
+            ["SELECT 1", "SELECT 1;", "SELECT 'a;", "SELECT ';';", "-- a;\n", "/* a;", "SELECT $$;$$;", "SELECT \";"]
+        {
             let all = tokens(text);
             let last = all.iter().rev().find(|token| token.is_significant());
             let is_complete = last.is_none_or(|token| token.is_sign(';')) && all.iter().all(|token| token.is_closed);

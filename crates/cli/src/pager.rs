@@ -41,7 +41,10 @@ pub(crate) struct Paged<'a> {
 }
 
 enum State {
-    Kept { text: Vec<u8>, n_lines: usize },
+    Kept {
+        text: Vec<u8>,
+        n_lines: usize,
+    },
     Paging(Child),
     Direct,
     /// The pager has been left.
@@ -110,7 +113,10 @@ impl<'a> Paged<'a> {
                 return Ok(Some(State::Direct));
             }
         };
-        write_to(&mut child, text)?;
+        if let Err(error) = write_to(&mut child, text) {
+            wait(child)?;
+            return Err(error);
+        }
         Ok(Some(State::Paging(child)))
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Runner {
     shows_progress: bool,
     /// Whether a script goes on after an error.
     keeps_going: bool,
+    /// Whether commands may not reach files: what fences statements in must not have a gate beside it.
+    is_fenced: bool,
     /// Whether a person types, and is told what was done.
     is_interactive: bool,
     /// Whether errors have colours.
@@ -67,6 +69,7 @@ impl Runner {
             quiet: args.quiet(),
             shows_progress: args.progress() && can_be_shown(is_terminal, variable("TERM").as_deref()),
             keeps_going: args.keeps_going(),
+            is_fenced: args.is_fenced(),
             is_interactive: false,
             has_colours: colour::is_wanted(is_terminal, variable),
             pager: None,
@@ -88,6 +91,10 @@ impl Runner {
 
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.is_fenced
     }
 
     pub(crate) fn has_pager(&self) -> bool {
@@ -211,7 +218,11 @@ impl Runner {
         let options = self.display.options(screen);
         let Some(screen) = screen else {
             let out = io::stdout().lock();
-            return self.waiting.block_on(until_stopped(write_result(query, options, out), line, std::future::pending()));
+            return self.waiting.block_on(until_stopped(
+                write_result(query, options, out),
+                line,
+                std::future::pending(),
+            ));
         };
         // Standard output may be the terminal that the line of progress is drawn on: it goes before rows come.
         let before = || line.end();

@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn a_line_inside_a_statement_is_no_command() {
-        for script in ["SELECT '\n.tables\n';", "/*\n.quit\n*/ SELECT 1;", "SELECT 1\n.tables\n;", "SELECT 1 +\n.5;", ".5"] {
+        for script in
+            ["SELECT '\n.tables\n';", "/*\n.quit\n*/ SELECT 1;", "SELECT 1\n.tables\n;", "SELECT 1 +\n.5;", ".5"]
+        {
             assert_eq!(parts(script), [Part::Sql { text: script, line: 1 }], "{script}");
         }
     }

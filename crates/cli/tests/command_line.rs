@@ -64,7 +64,11 @@ fn a_script_can_go_on_after_an_error() {
     let output = piped(&["--format", "csv", "--keep-going"], script);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(out(&output), "a\n1\nc\n3\n", "{}", err(&output));
-    assert!(err(&output).contains("nothing") && err(&output).contains("there is no command .nonsense"), "{}", err(&output));
+    assert!(
+        err(&output).contains("nothing") && err(&output).contains("there is no command .nonsense"),
+        "{}",
+        err(&output)
+    );
     let output = run(&["--keep-going", "--format", "csv", "-c", "SELECT nothing", "-c", "SELECT 1 AS a"]);
     assert_eq!((out(&output).as_str(), output.status.code()), ("a\n1\n", Some(1)));
     assert_eq!(run(&["--keep-going", "--bail", "-c", "SELECT 1"]).status.code(), Some(2));
@@ -76,10 +80,8 @@ fn commands_work_in_scripts() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("people.csv"), "name,age\nAda,36\n").unwrap();
     std::fs::write(path("inner.sql"), "SELECT count(*) AS n FROM people;\n").unwrap();
-    let script = format!(
-        ".mode csv\n.import {people} people\n\\copy is not one of ours\n",
-        people = path("people.csv"),
-    );
+    let script =
+        format!(".mode csv\n.import {people} people\n\\copy is not one of ours\n", people = path("people.csv"),);
     let output = piped(&[], script.as_bytes());
     assert!(err(&output).contains("there is no command \\copy"), "{}", err(&output));
     let script = format!(
@@ -103,7 +105,8 @@ fn commands_work_in_scripts() {
 
 #[test]
 fn a_command_may_be_given_with_c() {
-    let output = run(&["--format", "csv", "-c", "CREATE TABLE t AS SELECT 1 AS a", "-c", ".tables", "-c", ".explain FROM t"]);
+    let output =
+        run(&["--format", "csv", "-c", "CREATE TABLE t AS SELECT 1 AS a", "-c", ".tables", "-c", ".explain FROM t"]);
     assert!(out(&output).starts_with("table_schema,table_name,table_type\npublic,t,BASE TABLE\n"), "{}", err(&output));
     assert!(out(&run(&["-c", ".help mode"])).contains("also \\x"));
 }
@@ -224,6 +227,15 @@ fn paths_and_writes_can_be_fenced_off() {
     let copy = format!("COPY (SELECT 1 AS a) TO '{}'", folder.path().join("b.csv").display());
     assert_eq!(run(&["--read-only", "-c", &copy]).status.code(), Some(1));
     assert!(!folder.path().join("b.csv").exists());
+    let path = folder.path().join("c.csv").display().to_string();
+    for (fence, command) in [("--read-only", ".output"), ("--read-only", ".read")] {
+        let output = run(&[fence, "-c", &format!("{command} {path}")]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("only statements reach files"), "{}", err(&output));
+    }
+    let output = run(&["--allow-path", allowed, "-c", &format!(".output {path}")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.path().join("c.csv").exists());
 }
 
 #[test]

@@ -11,8 +11,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use dolmen_frame::{
-    ContextOptions, ExecutorSource, FileRequest, FunctionInfo, NotPortable, OptionValue, RemoteExecutor, RuntimeOptions, SplitError,
-    SqlContext, StoredTable, TableDefinition,
+    ContextOptions, ExecutorSource, FileRequest, FunctionInfo, NotPortable, OptionValue, RemoteExecutor,
+    RuntimeOptions, SplitError, SqlContext, StoredTable, TableDefinition,
 };
 use dolmen_graph::{Executor, OpRegistry};
 use dolmen_scheduler::LocalExecutor;

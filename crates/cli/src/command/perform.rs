@@ -48,6 +48,9 @@ pub(crate) fn perform(command: Command, runner: &mut Runner) -> anyhow::Result<E
             }
             runner.tell(&format!("pager {}", on_off(runner.display.is_paged)));
         }
+        Command::Output(Some(_)) | Command::Read(_) if runner.is_fenced() => {
+            return fail(runner, "with --allow-path or --read-only, only statements reach files; use COPY, or -f");
+        }
         Command::Output(None) => runner.display.file = None,
         Command::Output(Some(path)) => {
             if let Err(error) = runner.display.open_file(&expanded(&path, variable)) {

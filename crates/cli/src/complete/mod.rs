@@ -77,7 +77,7 @@ fn in_command(
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> (usize, Vec<Candidate>) {
     let begin = text.len() - text.trim_start().len();
-    let line = &text[begin..pos.max(begin)];
+    let Some(line) = text.get(begin..pos) else { return (pos, Vec::new()) };
     let all_names = || LIST.iter().flat_map(|entry| entry.names());
     let Some(name_length) = line.find(char::is_whitespace) else {
         return (begin, all_names().filter(|name| name.starts_with(line)).map(Candidate::plain).collect());
@@ -177,7 +177,9 @@ impl Around<'_> {
         let is_lower = sample.chars().next().is_some_and(char::is_lowercase);
         let partial = cursor.partial.to_uppercase();
         let fitting = phrases.iter().filter(|phrase| phrase.starts_with(&partial));
-        fitting.map(|phrase| Candidate::plain(if is_lower { phrase.to_lowercase() } else { (*phrase).to_owned() })).collect()
+        fitting
+            .map(|phrase| Candidate::plain(if is_lower { phrase.to_lowercase() } else { (*phrase).to_owned() }))
+            .collect()
     }
 
     fn functions(&self, cursor: &Cursor, gives_rows: bool) -> Vec<Candidate> {
@@ -205,7 +207,10 @@ impl Around<'_> {
     fn members(&self, owner: &str, cursor: &Cursor) -> Vec<Candidate> {
         let seen = self.seen();
         // The nearest of that name, should there be two.
-        let named = seen.iter().rev().find(|relation| relation.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(owner)));
+        let named = seen
+            .iter()
+            .rev()
+            .find(|relation| relation.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(owner)));
         let columns = named.map(|relation| self.columns(std::slice::from_ref(relation), cursor)).unwrap_or_default();
         if !columns.is_empty() {
             return columns;
@@ -220,7 +225,11 @@ impl Around<'_> {
         let mut found = BTreeSet::new();
         let mut add = |name: &str| {
             if begins(name, &cursor.partial) {
-                found.insert(if cursor.is_quoted { format!("\"{}\"", name.replace('"', "\"\"")) } else { identifier(name) });
+                found.insert(if cursor.is_quoted {
+                    format!("\"{}\"", name.replace('"', "\"\""))
+                } else {
+                    identifier(name)
+                });
             }
         };
         for relation in relations {
@@ -237,11 +246,14 @@ impl Around<'_> {
             true => self.any_columns(cursor),
             false => self.columns(&seen, cursor),
         };
-        let owners: BTreeSet<String> = seen.iter().filter_map(|relation| relation.name.as_deref()).map(identifier).collect();
-        found.extend(owners.into_iter().filter(|name| begins(name, &cursor.partial)).map(|name| Candidate {
-            written: format!("{name}."),
-            shown: name,
-        }));
+        let owners: BTreeSet<String> =
+            seen.iter().filter_map(|relation| relation.name.as_deref()).map(identifier).collect();
+        found.extend(
+            owners
+                .into_iter()
+                .filter(|name| begins(name, &cursor.partial))
+                .map(|name| Candidate { written: format!("{name}."), shown: name }),
+        );
         if !cursor.partial.is_empty() {
             found.extend(self.functions(cursor, false));
             found.extend(self.keywords(cursor, keywords::EXPRESSION));
@@ -260,9 +272,13 @@ impl Around<'_> {
 
 /// Whether `name`, with or without the quote that it needs, begins with `partial` in any case.
 fn begins(name: &str, partial: &str) -> bool {
-    let mut wanted = partial.chars();
-    let mut given = name.trim_start_matches('"').chars();
-    wanted.all(|c| given.next().is_some_and(|g| g == c || g.to_lowercase().eq(c.to_lowercase())))
+    let name = name.strip_prefix('"').unwrap_or(name);
+    // This is asked of every column that there is.
+    if partial.is_ascii() {
+        return name.get(..partial.len()).is_some_and(|start| start.eq_ignore_ascii_case(partial));
+    }
+    let mut given = name.chars();
+    partial.chars().all(|c| given.next().is_some_and(|g| g == c || g.to_lowercase().eq(c.to_lowercase())))
 }
 
 /// Settings by their full names, or by the part that is written.

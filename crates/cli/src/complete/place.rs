@@ -73,8 +73,26 @@ fn setting_start(text: &str, before: &[&Token<'_>], pos: usize) -> Option<usize>
 
 /// Words that say what follows them.
 const CLAUSES: [&str; 20] = [
-    "from", "join", "into", "update", "table", "view", "describe", "summarize", "select", "where", "on", "by", "having",
-    "qualify", "set", "using", "limit", "values", "returning", "copy",
+    "from",
+    "join",
+    "into",
+    "update",
+    "table",
+    "view",
+    "describe",
+    "summarize",
+    "select",
+    "where",
+    "on",
+    "by",
+    "having",
+    "qualify",
+    "set",
+    "using",
+    "limit",
+    "values",
+    "returning",
+    "copy",
 ];
 
 fn place_behind(before: &[&Token<'_>]) -> Place {
@@ -132,7 +150,9 @@ fn clause_of<'a, 'b>(before: &'a [&'b Token<'b>]) -> (Option<&'a &'b Token<'b>>,
 /// Whether an expression may end with this token.
 fn is_operand_end(token: &Token<'_>) -> bool {
     match token.kind {
-        Kind::Word => !is_reserved(&token.text.to_lowercase()) || ["end", "null"].iter().any(|word| token.is_word(word)),
+        Kind::Word => {
+            !is_reserved(&token.text.to_lowercase()) || ["end", "null"].iter().any(|word| token.is_word(word))
+        }
         Kind::Quoted | Kind::Text | Kind::Number => true,
         Kind::Sign => token.is_sign(')') || token.is_sign(']') || token.is_sign('*'),
         Kind::Space | Kind::Comment => false,

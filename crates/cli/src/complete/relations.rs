@@ -79,7 +79,9 @@ pub(crate) fn all_relations(text: &str, tokens: &[Token<'_>]) -> Vec<Relation> {
             is_next |= matches!(word.as_str(), "from" | "join" | "into" | "update" | "describe" | "summarize");
             match word.as_str() {
                 "from" => *is_list = true,
-                "where" | "group" | "order" | "having" | "select" | "limit" | "set" | "on" | "union" => *is_list = false,
+                "where" | "group" | "order" | "having" | "select" | "limit" | "set" | "on" | "union" => {
+                    *is_list = false
+                }
                 _ => {}
             }
         }
@@ -102,7 +104,8 @@ fn relation_end(tokens: &[Token<'_>], idx: usize) -> Option<(usize, Option<Strin
             {
                 end += 2;
             }
-            let is_call = tokens.get(end + 1).is_some_and(|token| token.is_sign('(') && token.start == tokens[end].end());
+            let is_call =
+                tokens.get(end + 1).is_some_and(|token| token.is_sign('(') && token.start == tokens[end].end());
             match is_call {
                 true => Some((matching(tokens, end + 1)?, None)),
                 false => Some((end, Some(tokens[end].value()))),
@@ -174,8 +177,14 @@ mod tests {
     fn tables_of_a_from_with_their_aliases() {
         assert_eq!(seen("SELECT | FROM flights f, s.\"My t\" AS m JOIN c ON x"), ["flights:f", "s.\"My t\":m", "c:c"]);
         assert_eq!(seen("SELECT a FROM t WHERE |"), ["t:t"]);
-        assert_eq!(seen("SELECT | FROM 'data/a.csv.gz' LEFT JOIN 'b.parquet' b"), ["'data/a.csv.gz':a", "'b.parquet':b"]);
-        assert_eq!(seen("SELECT | FROM read_csv('a.csv', header => true) AS r"), ["read_csv('a.csv', header => true):r"]);
+        assert_eq!(
+            seen("SELECT | FROM 'data/a.csv.gz' LEFT JOIN 'b.parquet' b"),
+            ["'data/a.csv.gz':a", "'b.parquet':b"]
+        );
+        assert_eq!(
+            seen("SELECT | FROM read_csv('a.csv', header => true) AS r"),
+            ["read_csv('a.csv', header => true):r"]
+        );
         assert_eq!(seen("UPDATE t SET |"), ["t:t"]);
         assert_eq!(seen("INSERT INTO t (|"), ["t:t"]);
     }
@@ -195,7 +204,9 @@ mod tests {
 
     #[test]
     fn an_unfinished_statement_is_no_trouble() {
-        for text in ["SELECT | FROM", "SELECT | FROM (", "|", "SELECT ) | FROM 'a", "FROM a, |", "FROM WHERE |", ") ) (|"] {
+        for text in
+            ["SELECT | FROM", "SELECT | FROM (", "|", "SELECT ) | FROM 'a", "FROM a, |", "FROM WHERE |", ") ) (|"]
+        {
             assert!(seen(text).len() <= 1, "{text}");
         }
     }

@@ -22,7 +22,10 @@ const PROMPT: &str = "dolmen> ";
 /// A terminal that cannot be used, or a result that cannot be written.
 pub(crate) fn run(runner: &mut Runner, has_startup_script: bool) -> anyhow::Result<Ending> {
     if !runner.is_quiet() {
-        eprintln!("Dolmen {}. Statements end with a semicolon; .help lists commands, .quit leaves.", env!("CARGO_PKG_VERSION"));
+        eprintln!(
+            "Dolmen {}. Statements end with a semicolon; .help lists commands, .quit leaves.",
+            env!("CARGO_PKG_VERSION")
+        );
     }
     if has_startup_script && run_startup_script(runner)? == Ending::Quit {
         return Ok(Ending::Quit);

@@ -118,7 +118,8 @@ impl Terminal {
     pub fn colour_of(&self, text: &str) -> vt100::Color {
         let parser = self.screen.lock().unwrap();
         let (_, columns) = parser.screen().size();
-        let (row, line) = parser.screen().rows(0, columns).enumerate().filter(|(_, line)| line.contains(text)).last().unwrap();
+        let (row, line) =
+            parser.screen().rows(0, columns).enumerate().filter(|(_, line)| line.contains(text)).last().unwrap();
         let column = line[..line.find(text).unwrap()].chars().count();
         parser.screen().cell(u16::try_from(row).unwrap(), u16::try_from(column).unwrap()).unwrap().fgcolor()
     }

@@ -227,9 +227,8 @@ fn a_settled_table_cuts_no_number() {
 
 #[test]
 fn rows_too_wide_are_shown_one_field_a_line_where_there_is_room() {
-    let columns: Vec<(String, Arc<dyn Array>)> = (0..5)
-        .map(|n| (format!("column_{n}"), Arc::new(Int64Array::from(vec![n, n + 1])) as Arc<dyn Array>))
-        .collect();
+    let columns: Vec<(String, Arc<dyn Array>)> =
+        (0..5).map(|n| (format!("column_{n}"), Arc::new(Int64Array::from(vec![n, n + 1])) as Arc<dyn Array>)).collect();
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let in_lines = |lines_max| {
         let options = OutputOptions { lines_max, max_width: Some(30), ..OutputOptions::new(Format::Table) };
