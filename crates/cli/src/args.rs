@@ -8,7 +8,7 @@ use dolmen::{ExternalAccess, Session, parse_bytes};
 
 /// Dolmen: SQL over tables, files and object stores, on data larger than memory.
 ///
-/// Without -c and -f, statements come from standard input; on a terminal, one after another. A script stops at its first
+/// Without -c and -f, statements come from standard input; on a terminal, they are typed. A script stops at its first
 /// error. Results go to standard output, everything else to standard error.
 #[derive(Debug, Parser)]
 #[command(
@@ -21,7 +21,7 @@ use dolmen::{ExternalAccess, Session, parse_bytes};
         Exit status: 0 all went well, 1 a statement failed, 2 wrong usage."
 )]
 struct Options {
-    /// Run SQL; may be given several times
+    /// Run SQL, or a command such as .tables; may be given several times
     #[arg(short = 'c', long = "command", value_name = "SQL")]
     commands: Vec<String>,
 
@@ -29,9 +29,21 @@ struct Options {
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// How results are written: table, csv, tsv, json, ndjson, markdown, html or line
-    #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = parse_format)]
-    format: Format,
+    /// How results are written: table (if not given), csv, tsv, json, ndjson, markdown, html or line
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    format: Option<Format>,
+
+    /// Stop at the first error, as is usual
+    #[arg(long, conflicts_with = "keep_going")]
+    bail: bool,
+
+    /// Go on after an error; the exit status is 1 all the same
+    #[arg(long)]
+    keep_going: bool,
+
+    /// Do not run the statements and commands of dolmenrc before the first prompt
+    #[arg(long)]
+    no_rc: bool,
 
     /// The most memory that operators and tables hold, such as 2GiB; 60 % of the machine's if not given
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
@@ -124,12 +136,27 @@ impl Args {
         sources.into_iter().map(|(_, source)| source).collect()
     }
 
-    pub(crate) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Option<Format> {
         self.options.format
     }
 
     pub(crate) fn quiet(&self) -> bool {
         self.options.quiet
+    }
+
+    /// Whether a script goes on after an error.
+    pub(crate) fn keeps_going(&self) -> bool {
+        self.options.keep_going && !self.options.bail
+    }
+
+    /// Whether only statements may reach files, which the session guards.
+    pub(crate) fn is_fenced(&self) -> bool {
+        !self.options.allow_paths.is_empty() || self.options.read_only
+    }
+
+    /// Whether dolmenrc is run before the first prompt.
+    pub(crate) fn reads_startup_script(&self) -> bool {
+        !self.options.no_rc
     }
 
     /// Whether the progress of long statements is shown, if standard error is a terminal.

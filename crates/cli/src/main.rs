@@ -1,8 +1,22 @@
 //! The `dolmen` binary: SQL from the command line, a file, standard input or a terminal.
 
 mod args;
+mod colour;
+mod command;
+mod complete;
+mod display;
+mod folders;
+mod highlight;
+mod hint;
+mod history;
+mod lex;
+mod names;
+mod pager;
 mod progress;
+mod quote;
 mod run;
+mod script;
+mod session_names;
 mod terminal;
 
 use std::io::{IsTerminal, Read};
@@ -22,7 +36,7 @@ fn main() -> ExitCode {
     }
     let args = Args::parse();
     match start(&args) {
-        Ok(Ending::Good | Ending::ReaderGone) => ExitCode::SUCCESS,
+        Ok(Ending::Good | Ending::ReaderGone | Ending::Quit) => ExitCode::SUCCESS,
         Ok(Ending::Failed) => ExitCode::FAILURE,
         Ok(Ending::Interrupted) => ExitCode::from(130),
         Err(error) => {
@@ -38,13 +52,15 @@ fn start(args: &Args) -> anyhow::Result<Ending> {
     let mut runner = Runner::new(session, args)?;
     let sources = args.sources();
     if sources.is_empty() && std::io::stdin().is_terminal() {
-        return terminal::run(&mut runner);
+        runner.interact();
+        return terminal::run(&mut runner, args.reads_startup_script());
     }
     if sources.is_empty() {
         let mut script = Vec::new();
         std::io::stdin().read_to_end(&mut script)?;
         return runner.script("standard input", &script);
     }
+    let mut has_failed = false;
     for source in sources {
         let ending = match source {
             Source::Command(sql) => runner.script("-c", sql.as_bytes())?,
@@ -54,9 +70,13 @@ fn start(args: &Args) -> anyhow::Result<Ending> {
                 runner.script(&path.display().to_string(), &script)?
             }
         };
-        if ending != Ending::Good {
-            return Ok(ending);
+        match ending {
+            Ending::Good => {}
+            Ending::Failed if args.keeps_going() => has_failed = true,
+            // `.quit` after an error that was passed over does not make it good.
+            Ending::Quit if has_failed => return Ok(Ending::Failed),
+            ending => return Ok(ending),
         }
     }
-    Ok(Ending::Good)
+    Ok(if has_failed { Ending::Failed } else { Ending::Good })
 }

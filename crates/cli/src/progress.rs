@@ -67,23 +67,6 @@ impl Line {
     }
 }
 
-/// Standard output, before whose first byte the line goes.
-pub(crate) struct AfterLine<'a, W> {
-    pub(crate) out: W,
-    pub(crate) line: &'a Line,
-}
-
-impl<W: Write> Write for AfterLine<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.line.end();
-        self.out.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
 /// Characters of the bar, where there are few and where there are many columns.
 const BAR_WIDTHS: [usize; 2] = [10, 20];
 

@@ -59,6 +59,75 @@ fn a_script_stops_at_its_first_error() {
 }
 
 #[test]
+fn a_script_can_go_on_after_an_error() {
+    let script = b"SELECT 1 AS a; SELECT nothing; .nonsense\nSELECT 2 AS b;\n.nonsense\nSELECT 3 AS c;";
+    let output = piped(&["--format", "csv", "--keep-going"], script);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(out(&output), "a\n1\nc\n3\n", "{}", err(&output));
+    assert!(
+        err(&output).contains("nothing") && err(&output).contains("there is no command .nonsense"),
+        "{}",
+        err(&output)
+    );
+    let output = run(&["--keep-going", "--format", "csv", "-c", "SELECT nothing", "-c", "SELECT 1 AS a"]);
+    assert_eq!((out(&output).as_str(), output.status.code()), ("a\n1\n", Some(1)));
+    assert_eq!(run(&["--keep-going", "--bail", "-c", "SELECT 1"]).status.code(), Some(2));
+}
+
+#[test]
+fn commands_work_in_scripts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("people.csv"), "name,age\nAda,36\n").unwrap();
+    std::fs::write(path("inner.sql"), "SELECT count(*) AS n FROM people;\n").unwrap();
+    let script =
+        format!(".mode csv\n.import {people} people\n\\copy is not one of ours\n", people = path("people.csv"),);
+    let output = piped(&[], script.as_bytes());
+    assert!(err(&output).contains("there is no command \\copy"), "{}", err(&output));
+    let script = format!(
+        ".mode csv\n.import {people} people\n.import {people} people\n.read {inner}\n.export {copy} people\n\
+         .output {results}\nSELECT name FROM people;\n.output\n\\d people\nSELECT max(age) AS oldest\nFROM '{copy}';\n.quit\nSELECT 1;",
+        people = path("people.csv"),
+        inner = path("inner.sql"),
+        copy = path("copy.parquet"),
+        results = path("results.csv"),
+    );
+    let output = piped(&[], script.as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(
+        out(&output),
+        "n\n2\ncolumn_name,data_type,is_nullable\nname,varchar,YES\nage,bigint,YES\noldest\n36\n",
+        "{}",
+        err(&output)
+    );
+    assert_eq!(std::fs::read_to_string(path("results.csv")).unwrap(), "name\nAda\nAda\n");
+}
+
+#[test]
+fn a_command_may_be_given_with_c() {
+    let output =
+        run(&["--format", "csv", "-c", "CREATE TABLE t AS SELECT 1 AS a", "-c", ".tables", "-c", ".explain FROM t"]);
+    assert!(out(&output).starts_with("table_schema,table_name,table_type\npublic,t,BASE TABLE\n"), "{}", err(&output));
+    assert!(out(&run(&["-c", ".help mode"])).contains("also \\x"));
+}
+
+#[test]
+fn a_script_that_reads_itself_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("self.sql");
+    std::fs::write(&path, format!(".read {}\n", path.display())).unwrap();
+    let output = run(&["-f", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("read itself"), "{}", err(&output));
+}
+
+#[test]
+fn places_in_errors_count_the_lines_of_commands() {
+    let output = piped(&[], b".mode csv\n\n.timer on\nSELECT nothing;");
+    assert!(err(&output).contains("line 4: SELECT nothing"), "{}", err(&output));
+}
+
+#[test]
 fn wrong_usage_exits_with_2() {
     for arguments in [&["--format", "xml"][..], &["--no-such"], &["--memory-limit", "much"], &["--threads", "0"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_dolmen")).args(arguments).output().unwrap();
@@ -158,6 +227,15 @@ fn paths_and_writes_can_be_fenced_off() {
     let copy = format!("COPY (SELECT 1 AS a) TO '{}'", folder.path().join("b.csv").display());
     assert_eq!(run(&["--read-only", "-c", &copy]).status.code(), Some(1));
     assert!(!folder.path().join("b.csv").exists());
+    let path = folder.path().join("c.csv").display().to_string();
+    for (fence, command) in [("--read-only", ".output"), ("--read-only", ".read")] {
+        let output = run(&[fence, "-c", &format!("{command} {path}")]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("only statements reach files"), "{}", err(&output));
+    }
+    let output = run(&["--allow-path", allowed, "-c", &format!(".output {path}")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.path().join("c.csv").exists());
 }
 
 #[test]

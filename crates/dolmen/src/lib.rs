@@ -61,12 +61,12 @@ mod statement;
 
 pub use datafusion::scalar::ScalarValue;
 pub use dolmen_frame::{
-    Completeness, CsvConflict, EngineError, Error, NotPortable, OptionValue, Position, Progress, Result, TableError,
-    changed_rows, completeness,
+    Completeness, CsvConflict, EngineError, Error, FunctionInfo, NotPortable, OptionValue, Position, Progress, Result,
+    TableError, changed_rows, completeness,
 };
 pub use dolmen_graph as graph;
 pub use dolmen_scheduler as scheduler;
-pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, parse_bytes};
+pub use dolmen_storage::{ExternalAccess, StorageError, format_bytes, is_secret_key, nearest, parse_bytes, redact_url};
 pub use query::{BatchStream, BlockingBatches, Query};
 pub use session::{Prepared, Session, SessionBuilder, serve_if_worker};
 pub use statement::Statement;

@@ -8,10 +8,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use dolmen_frame::{
-    ContextOptions, ExecutorSource, FileRequest, NotPortable, OptionValue, RemoteExecutor, RuntimeOptions, SplitError,
-    SqlContext, StoredTable, TableDefinition,
+    ContextOptions, ExecutorSource, FileRequest, FunctionInfo, NotPortable, OptionValue, RemoteExecutor,
+    RuntimeOptions, SplitError, SqlContext, StoredTable, TableDefinition,
 };
 use dolmen_graph::{Executor, OpRegistry};
 use dolmen_scheduler::LocalExecutor;
@@ -528,6 +529,44 @@ impl Session {
     /// The names of tables and views, with their schema unless it is `public`, sorted.
     pub fn table_names(&self) -> Vec<String> {
         self.core().context.table_names()
+    }
+
+    /// The columns of a table, by `table` or `schema.table` without quotes; no file is read.
+    ///
+    /// `None` if there is no such table, or if it is a view: [`Query::schema`] plans a query for its columns.
+    ///
+    /// ```
+    /// # fn main() -> dolmen::Result<()> {
+    /// let session = dolmen::Session::new()?;
+    /// session.sql("CREATE TABLE t (id BIGINT, name VARCHAR)").execute_blocking()?;
+    /// let schema = session.table_schema("t").expect("it was just made");
+    /// assert_eq!(schema.field(1).name(), "name");
+    /// assert!(session.table_schema("u").is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn table_schema(&self, name: &str) -> Option<SchemaRef> {
+        self.core().context.table_schema(name)
+    }
+
+    /// Every function that statements may call, sorted by name.
+    ///
+    /// ```
+    /// # fn main() -> dolmen::Result<()> {
+    /// let session = dolmen::Session::new()?;
+    /// let functions = session.functions();
+    /// let read = functions.iter().find(|function| function.name == "read_csv").expect("it is built in");
+    /// assert!(read.gives_rows);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn functions(&self) -> Vec<FunctionInfo> {
+        self.core().context.functions()
+    }
+
+    /// The full names of all settings, sorted.
+    pub fn setting_names(&self) -> Vec<String> {
+        self.core().context.setting_names()
     }
 
     /// Changes a setting for later statements, by its full or short name.

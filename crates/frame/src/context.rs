@@ -260,7 +260,7 @@ impl SqlContext {
 }
 
 /// A name as the embedding program writes it: `table` or `schema.table`, without quotes, in its own case.
-fn table_name(name: &str) -> Name {
+pub(crate) fn table_name(name: &str) -> Name {
     match name.split_once('.') {
         Some((schema, table)) => Name { schema: schema.to_owned(), table: table.to_owned() },
         None => Name::from(&TableReference::bare(name)),

@@ -17,6 +17,13 @@ pub struct OutputOptions {
     pub max_width: Option<usize>,
     /// The text of NULL. JSON does not use it: NULL is `null` there.
     pub null: String,
+    /// After so many rows a table settles its widths, and writes these rows and all later ones as they come; later cells
+    /// of text that are wider are cut. `None` waits for the last row. With [`max_rows`](Self::max_rows) it has no effect.
+    pub settle_rows: Option<usize>,
+    /// A table that would leave out columns has one field a line instead, if that takes no more lines than this.
+    pub lines_max: Option<usize>,
+    /// Whether tables colour NULL, so that it cannot be taken for a text. Terminals only.
+    pub colour_null: bool,
     /// Whether column names are written in tables, CSV, TSV and HTML. The other formats cannot be without them.
     pub header: bool,
 }
@@ -29,7 +36,16 @@ impl OutputOptions {
             Format::Tsv => "\\N",
             Format::Table | Format::Json | Format::NdJson | Format::Markdown | Format::Html | Format::Line => "NULL",
         };
-        Self { format, max_rows: None, max_width: None, null: null.to_owned(), header: true }
+        Self {
+            format,
+            max_rows: None,
+            max_width: None,
+            null: null.to_owned(),
+            settle_rows: None,
+            lines_max: None,
+            colour_null: false,
+            header: true,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) use external::external_table;
 pub(crate) use open::open;
 pub(crate) use per_file::FileColumns;
 pub use request::{FileRequest, OptionValue};
-pub(crate) use request::{is_reading_function, looks_like_location};
+pub(crate) use request::{is_reading_function, looks_like_location, reading_functions};
 pub(crate) use text::TextTable;
 pub(crate) use text_scan::TextScan;
 pub use write::WriteRequest;

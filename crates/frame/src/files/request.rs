@@ -104,6 +104,11 @@ const FUNCTIONS: [(&str, FileKind); 7] = [
     ("read_arrow", FileKind::Arrow),
 ];
 
+/// The names of the functions that read files.
+pub(crate) fn reading_functions() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(function, _)| *function)
+}
+
 /// Whether `name` (in lower case) is a function that reads files.
 pub(crate) fn is_reading_function(name: &str) -> bool {
     FUNCTIONS.iter().any(|(function, _)| *function == name)

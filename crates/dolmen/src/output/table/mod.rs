@@ -1,4 +1,7 @@
 //! Tables for people: box-drawn, with the type under each name, long results and wide rows cut to what can be seen.
+//!
+//! A table is written when its last row is there, or, for a pager, from the moment when enough rows are there to tell how
+//! wide its columns are.
 
 mod layout;
 mod retained;
@@ -9,6 +12,7 @@ mod width;
 use super::OutputOptions;
 use super::cells::{Column, Kind};
 use super::escape::visible;
+use super::line::Line;
 use super::writer::Encoder;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -17,6 +21,7 @@ use layout::{Extent, Slot, lay_out};
 use retained::Retained;
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::Arc;
 use width::{Align, append_fitted, width};
 
 /// The narrowest table: two columns of one letter, one of them the mark for those left out.
@@ -31,11 +36,23 @@ const ELISION: &str = "…";
 /// Text goes out in pieces of about this many bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Keeps the rows that will be shown, and writes all of them at the end, when the widths are known.
+/// Colours NULL, and what follows as before.
+const NULL_COLOUR: [&str; 2] = ["\x1b[90m", "\x1b[0m"];
+
+/// Keeps the rows that will be shown, and writes them when the widths are known.
 pub(super) struct Table {
     headings: Vec<Heading>,
     options: OutputOptions,
     rows: Retained,
+    /// The other form of the result, for one whose columns do not fit.
+    lines: Option<Line>,
+    settled: Option<Settled>,
+}
+
+/// A table whose head has been written, and whose rows are written as they come.
+struct Settled {
+    slots: Arc<[Slot]>,
+    n_written: usize,
 }
 
 struct Heading {
@@ -60,9 +77,10 @@ impl Table {
             data_type: visible(&sql_type_name(field.data_type())).into_owned(),
             kind: Kind::of(field.data_type()),
         });
+        let lines = options.lines_max.map(|_| Line::new(schema, &options));
         options.null = visible(&options.null).into_owned();
         options.max_width = options.max_width.map(|width| width.max(MIN_WIDTH));
-        Self { headings: headings.collect(), rows: Retained::new(options.max_rows), options }
+        Self { headings: headings.collect(), rows: Retained::new(options.max_rows), lines, settled: None, options }
     }
 
     /// How much room each column wants.
@@ -143,14 +161,61 @@ impl Table {
             let mut columns = columns.iter();
             append_row(slots, text, |slot, text| match (slot, columns.next()) {
                 (Slot::Column { idx, width }, Some(Some(column))) => {
+                    let is_coloured = self.options.colour_null && column.is_null(row);
                     let cell = self.cell(column, row, &mut buffer);
-                    append_fitted(&cell, *width, self.headings[*idx].align(), text);
+                    let [before, after] = if is_coloured { NULL_COLOUR } else { ["", ""] };
+                    text.push_str(before);
+                    append_fitted(&cell, self.cell_width(&cell, *idx, *width), self.headings[*idx].align(), text);
+                    text.push_str(after);
                 }
                 _ => text.push_str(ELISION),
             });
             flush_above(PIECE_BYTES, text, out)?;
         }
         Ok(())
+    }
+
+    /// The width of a cell in a column of `column_width`.
+    fn cell_width(&self, cell: &str, idx: usize, column_width: usize) -> usize {
+        match self.headings[idx].kind {
+            // Half of a number looks like another number: one that comes after the widths were settled may be wider.
+            Kind::Number | Kind::Plain if self.settled.is_some() => column_width.max(width(cell)),
+            Kind::Number | Kind::Plain | Kind::Text => column_width,
+        }
+    }
+
+    /// Settles the widths by the rows that are there, and writes these.
+    fn settle(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let slots = lay_out(&self.extents(), self.options.max_width);
+        let mut text = String::new();
+        if !slots.is_empty() {
+            self.write_header(&slots, &mut text);
+            for batch in self.rows.batches() {
+                self.write_batch(batch, &slots, &mut text, out)?;
+            }
+        }
+        self.settled = Some(Settled { slots: slots.into(), n_written: self.rows.total() });
+        self.rows = Retained::new(None);
+        flush_above(0, &mut text, out)
+    }
+
+    /// Writes further rows of a settled table.
+    fn write_more(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
+        let Some(settled) = &mut self.settled else { return Ok(()) };
+        settled.n_written += batch.num_rows();
+        let slots = Arc::clone(&settled.slots);
+        let mut text = String::new();
+        if !slots.is_empty() {
+            self.write_batch(batch, &slots, &mut text, out)?;
+        }
+        flush_above(0, &mut text, out)
+    }
+
+    /// Whether the rows are better shown one field a line: columns would be left out, and there is room for all of them.
+    fn prefers_lines(&self, slots: &[Slot]) -> bool {
+        let n_lines = self.rows.total() * (self.headings.len() + 1);
+        let is_room = self.options.lines_max.is_some_and(|lines_max| n_lines <= lines_max);
+        is_room && self.rows.n_hidden() == 0 && self.rows.total() > 0 && slots.contains(&Slot::Elided)
     }
 
     fn write_elided_rows(&self, slots: &[Slot], text: &mut String) {
@@ -163,8 +228,11 @@ impl Table {
     /// Says what is not shown: `336,776 rows (40 shown)`, `19 columns (8 shown)`.
     fn write_footer(&self, slots: &[Slot], text: &mut String) {
         let mut parts = Vec::new();
+        let n_streamed = self.settled.as_ref().map(|settled| settled.n_written);
         if self.headings.is_empty() {
-            parts.push(format!("{} without columns", counted(self.rows.total(), "row")));
+            parts.push(format!("{} without columns", counted(n_streamed.unwrap_or(self.rows.total()), "row")));
+        } else if let Some(n_rows) = n_streamed {
+            parts.push(counted(n_rows, "row"));
         } else if self.rows.total() == 0 {
             parts.push("0 rows".to_owned());
         } else if self.rows.n_hidden() > 0 {
@@ -189,13 +257,39 @@ impl Table {
 impl Encoder for Table {
     fn begin(&mut self, _: &mut Vec<u8>) {}
 
-    fn encode(&mut self, batch: &RecordBatch, _: &mut Vec<u8>) {
-        self.rows.push(batch);
+    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) {
+        let written = match &self.settled {
+            Some(_) => self.write_more(batch, out),
+            None => {
+                self.rows.push(batch);
+                let settles = self.options.max_rows.is_none()
+                    && self.options.settle_rows.is_some_and(|n_rows| self.rows.total() >= n_rows);
+                if settles { self.settle(out) } else { Ok(()) }
+            }
+        };
+        debug_assert!(written.is_ok(), "writing to memory does not fail");
     }
 
-    fn end(&mut self, _: u64, out: &mut dyn Write) -> io::Result<u64> {
+    fn end(&mut self, rows: u64, out: &mut dyn Write) -> io::Result<u64> {
+        if let Some(settled) = &self.settled {
+            let mut text = String::new();
+            if !settled.slots.is_empty() {
+                append_border(&settled.slots, ['└', '┴', '┘'], &mut text);
+            }
+            self.write_footer(&settled.slots, &mut text);
+            flush_above(0, &mut text, out)?;
+            return Ok(rows);
+        }
         self.rows.finish();
         let slots = lay_out(&self.extents(), self.options.max_width);
+        if self.prefers_lines(&slots)
+            && let Some(lines) = &mut self.lines
+        {
+            let mut text = Vec::new();
+            self.rows.batches().for_each(|batch| lines.encode(batch, &mut text));
+            out.write_all(&text)?;
+            return Ok(rows);
+        }
         let mut text = String::new();
         if !slots.is_empty() {
             self.write_header(&slots, &mut text);

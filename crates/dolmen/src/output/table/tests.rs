@@ -1,7 +1,7 @@
 //! Tests of how tables look, and that they keep to the width of the terminal.
 
 use super::super::samples::{all_types, batch, in_format, small, written};
-use super::super::{Format, OutputOptions};
+use super::super::{Format, OutputOptions, ResultWriter};
 use super::{counted, grouped};
 use arrow::array::*;
 use arrow::datatypes::Schema;
@@ -179,4 +179,84 @@ fn counts_are_grouped() {
     assert_eq!(counts.map(grouped), ["0", "999", "1,000", "336,776", "1,234,567"]);
     assert_eq!(counted(1, "row"), "1 row");
     assert_eq!(counted(1_000, "column"), "1,000 columns");
+}
+
+fn numbered(n_rows: i64) -> RecordBatch {
+    let numbers = Int64Array::from_iter_values(0..n_rows);
+    let texts = StringArray::from_iter_values((0..n_rows).map(|n| "x".repeat(n as usize % 30)));
+    batch(vec![("n", Arc::new(numbers)), ("text", Arc::new(texts))])
+}
+
+#[test]
+fn a_settled_table_is_written_as_its_rows_come() {
+    let batch = numbered(12);
+    let options = OutputOptions { settle_rows: Some(3), ..OutputOptions::new(Format::Table) };
+    let mut text = Vec::new();
+    let mut writer = ResultWriter::new(&mut text, &batch.schema(), options);
+    writer.write(&batch.slice(0, 3)).unwrap();
+    writer.write(&batch.slice(3, 9)).unwrap();
+    let count = writer.finish().unwrap();
+    assert_eq!((count.rows, count.rows_shown), (12, 12));
+    let text = String::from_utf8(text).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    // Four lines of head, twelve rows, a border and the count; the text is as wide as its type.
+    assert_eq!(lines.len(), 18, "{text}");
+    assert_eq!(lines[4], "│      0 │         │");
+    assert_eq!(lines[15], "│     11 │ xxxxxx… │");
+    assert_eq!(lines[17], "12 rows");
+}
+
+#[test]
+fn nothing_waits_once_a_table_is_settled() {
+    let batch = numbered(3);
+    let options = OutputOptions { settle_rows: Some(3), ..OutputOptions::new(Format::Table) };
+    let mut text = Vec::new();
+    let mut writer = ResultWriter::new(&mut text, &batch.schema(), options);
+    writer.write(&batch).unwrap();
+    drop(writer);
+    assert_eq!(String::from_utf8(text).unwrap().lines().count(), 7);
+}
+
+#[test]
+fn a_settled_table_cuts_no_number() {
+    let options = OutputOptions { settle_rows: Some(1), ..OutputOptions::new(Format::Table) };
+    let batches = [1, 12_345_678_901].map(|n| batch(vec![("n", Arc::new(Int64Array::from(vec![n])))]));
+    let text = written(&batches[0].schema(), &batches, options);
+    assert!(text.contains("│ 12345678901 │"), "{text}");
+}
+
+#[test]
+fn rows_too_wide_are_shown_one_field_a_line_where_there_is_room() {
+    let columns: Vec<(String, Arc<dyn Array>)> =
+        (0..5).map(|n| (format!("column_{n}"), Arc::new(Int64Array::from(vec![n, n + 1])) as Arc<dyn Array>)).collect();
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let in_lines = |lines_max| {
+        let options = OutputOptions { lines_max, max_width: Some(30), ..OutputOptions::new(Format::Table) };
+        written(&batch.schema(), std::slice::from_ref(&batch), options)
+    };
+    insta::assert_snapshot!(in_lines(Some(12)), @r"
+    column_0 = 0
+    column_1 = 1
+    column_2 = 2
+    column_3 = 3
+    column_4 = 4
+
+    column_0 = 1
+    column_1 = 2
+    column_2 = 3
+    column_3 = 4
+    column_4 = 5
+    ");
+    for lines_max in [None, Some(11)] {
+        assert!(in_lines(lines_max).contains("5 columns"), "{}", in_lines(lines_max));
+    }
+}
+
+#[test]
+fn null_differs_from_its_text() {
+    let texts = StringArray::from(vec![Some("NULL"), None, Some("")]);
+    let batch = batch(vec![("s", Arc::new(texts))]);
+    let options = OutputOptions { colour_null: true, ..OutputOptions::new(Format::Table) };
+    let text = written(&batch.schema(), std::slice::from_ref(&batch), options);
+    assert!(text.contains("│ NULL    │\n│ \x1b[90mNULL   \x1b[0m │\n│         │"), "{text}");
 }
