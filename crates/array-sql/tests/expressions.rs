@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use dolmen_array::{Array, ChunkSpec, lower};
 use dolmen_array_sql::{
-    ArrayName, ArraySqlError, Bound, Environment, bind, bind_array, numpy_text, parse_expression, queries, shown_positions,
+    ArrayName, ArraySqlError, Bound, Environment, bind, bind_array, numpy_text, parse_expression, queries,
+    shown_positions,
 };
 use dolmen_graph::{Executor, GraphBuilder, InlineExecutor, SubmitOptions, TaskId};
 use dolmen_kernels::{Block, DType, Pool, TimeUnit};
@@ -36,7 +37,8 @@ fn named(name: &ArrayName, size: usize) -> Option<Array> {
         (None, "m") => Block::from_vec(&[4, 6], (0..24).map(|at| at % 3 == 0).collect()).unwrap(),
         (None, "n") => Block::from_vec(&[5], vec![1.0, f64::NAN, 3.0, f64::INFINITY, -2.0]).unwrap(),
         (None, "z") => {
-            Block::from_vec(&[3], vec![Complex::new(1.0, 2.0), Complex::new(0.0, -0.5), Complex::new(3.0, 0.0)]).unwrap()
+            Block::from_vec(&[3], vec![Complex::new(1.0, 2.0), Complex::new(0.0, -0.5), Complex::new(3.0, 0.0)])
+                .unwrap()
         }
         (None, "t") => {
             let days = Block::from_vec(&[12], (16_071..16_083).collect::<Vec<i64>>()).unwrap();
@@ -113,7 +115,11 @@ fn mistakes_are_told_with_what_was_meant() {
         ("sum(x, 0, axis => 1)", "axis is given twice", 10),
         ("sum()", "a is missing", 0),
         ("sqrt(x, y)", "2 arguments are given, it has 1 parameters", 8),
-        ("sum(x, axis => 1.5)", "the argument axis of sum needs an axis or a list of axes, which are integers, not a float", 15),
+        (
+            "sum(x, axis => 1.5)",
+            "the argument axis of sum needs an axis or a list of axes, which are integers, not a float",
+            15,
+        ),
         ("sum(x, axis => 2)", "axis 2 is out of bounds", 0),
         ("x + i", "do not broadcast", 0),
         ("x - mean(x, axis => 1)", "keepdims", 0),
@@ -182,7 +188,8 @@ fn names_come_before_constants_and_may_have_a_schema() {
 #[test]
 fn a_function_of_several_results_gives_all_of_them() {
     let expression = parse_expression("linalg.qr(x)").unwrap();
-    let Bound::Several { function, arrays } = with_environment(3, |environment| bind(&expression, environment)).unwrap()
+    let Bound::Several { function, arrays } =
+        with_environment(3, |environment| bind(&expression, environment)).unwrap()
     else {
         panic!("one array")
     };
@@ -230,7 +237,10 @@ fn a_large_array_shows_its_corners() {
     assert_eq!(corner.shape().unwrap(), [6]);
     assert_eq!(shown_positions(&shape).unwrap()[0].len(), 6);
     let text = numpy_text(&shape, &compute(&corner)).unwrap();
-    assert_eq!(text, "[0.00000000e+00 2.00000000e+00 4.00000000e+00 ... 3.99999999e+09\n 4.00000000e+09 4.00000000e+09]");
+    assert_eq!(
+        text,
+        "[0.00000000e+00 2.00000000e+00 4.00000000e+00 ... 3.99999999e+09\n 4.00000000e+09 4.00000000e+09]"
+    );
     let blocks = corner.chunks().n_blocks().unwrap();
     assert!(blocks <= 2, "{blocks} blocks are computed");
 }

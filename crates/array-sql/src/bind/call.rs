@@ -54,9 +54,8 @@ impl<'a> Call<'a> {
         random: &'a RandomGenerator,
     ) -> Result<Self> {
         let signature = function.signature;
-        let wrong = |problem: String, span| {
-            Err(ArraySqlError::Arguments { function: function.name, problem, signature, span })
-        };
+        let wrong =
+            |problem: String, span| Err(ArraySqlError::Arguments { function: function.name, problem, signature, span });
         let n_parameters = parameters(signature).count();
         let is_variadic = signature.starts_with('*');
         if let Some(extra) = positional.get(n_parameters).filter(|_| !is_variadic) {
@@ -68,7 +67,8 @@ impl<'a> Call<'a> {
         let mut given: Vec<(&'static str, Option<Given>)> =
             parameters(signature).map(|(name, ..)| (name, positional.next())).collect();
         for (keyword, value) in keywords {
-            let at = parameters(signature).position(|(name, alias, _)| keyword.value == name || alias == Some(keyword.value.as_str()));
+            let at = parameters(signature)
+                .position(|(name, alias, _)| keyword.value == name || alias == Some(keyword.value.as_str()));
             let Some(at) = at else {
                 let names = parameters(signature).flat_map(|(name, alias, _)| [Some(name), alias]).flatten();
                 return Err(ArraySqlError::UnknownKeyword {
@@ -83,7 +83,8 @@ impl<'a> Call<'a> {
                 return wrong(format!("{} is given twice", keyword.value), keyword.span);
             }
         }
-        let missing = parameters(signature).zip(&given).find(|((_, _, is_optional), (_, value))| !is_optional && value.is_none());
+        let missing =
+            parameters(signature).zip(&given).find(|((_, _, is_optional), (_, value))| !is_optional && value.is_none());
         if let Some(((name, ..), _)) = missing {
             return wrong(format!("{name} is missing"), span);
         }
@@ -271,7 +272,8 @@ impl<'a> Call<'a> {
 
     /// What makes random numbers: of the seed that was given, or of the session's.
     pub(super) fn with_random<T>(&self, make: impl FnOnce(&RandomGenerator) -> Result<T>) -> Result<T> {
-        match self.read("seed", "an integer from 0 to 18446744073709551615", |value| u64::try_from(value.as_int()?).ok())? {
+        let expected = "an integer from 0 to 18446744073709551615";
+        match self.read("seed", expected, |value| u64::try_from(value.as_int()?).ok())? {
             Some(seed) => make(&RandomGenerator::new(seed)),
             None => make(self.random),
         }
@@ -299,7 +301,7 @@ fn ints<T: TryFrom<i128>>(value: &Value) -> Option<Vec<T>> {
 
 /// What chunks may be, for errors.
 pub(crate) const CHUNKS_EXPECTED: &str =
-    "chunks: a size, a size for each axis, or a list of sizes for each axis (-1 is the whole axis, 'auto' what is best)";
+    "chunks: a size, a size for each axis, or a list of sizes for each axis (-1: the whole axis, 'auto': what is best)";
 
 pub(super) fn chunk_spec(value: &Value) -> Option<ChunkSpec> {
     match value {

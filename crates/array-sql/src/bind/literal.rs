@@ -105,9 +105,11 @@ fn of_ints(op: BinaryOp, a: i128, b: i128) -> Result<WeakScalar, String> {
         BinaryOp::BitOr => Some(a | b),
         BinaryOp::BitXor => Some(a ^ b),
         BinaryOp::ShiftLeft | BinaryOp::ShiftRight if b < 0 => return Err("a shift by less than zero".to_owned()),
-        BinaryOp::ShiftLeft => {
-            u32::try_from(b).ok().filter(|b| *b < 127).and_then(|b| a.checked_mul(1_i128 << b)).or((a == 0).then_some(0))
-        }
+        BinaryOp::ShiftLeft => u32::try_from(b)
+            .ok()
+            .filter(|b| *b < 127)
+            .and_then(|b| a.checked_mul(1_i128 << b))
+            .or((a == 0).then_some(0)),
         BinaryOp::ShiftRight => Some(a >> b.min(127)),
         _ => return compared(op, a.cmp(&b).into()),
     };
@@ -135,7 +137,11 @@ fn of_floats(op: BinaryOp, a: f64, b: f64) -> Result<WeakScalar, String> {
 /// With the sign of the divisor.
 fn remainder(a: f64, b: f64) -> f64 {
     let rest = a % b;
-    if rest != 0.0 && ((rest < 0.0) != (b < 0.0)) { rest + b } else { rest.copysign(if rest == 0.0 { b } else { rest }) }
+    if rest != 0.0 && ((rest < 0.0) != (b < 0.0)) {
+        rest + b
+    } else {
+        rest.copysign(if rest == 0.0 { b } else { rest })
+    }
 }
 
 fn of_complex(op: BinaryOp, a: Complex<f64>, b: Complex<f64>) -> Result<WeakScalar, String> {

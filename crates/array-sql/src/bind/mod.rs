@@ -36,7 +36,10 @@ pub struct Environment<'a> {
 
 impl std::fmt::Debug for Environment<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Environment").field("queries", &self.queries.len()).field("seed", &self.seed).finish_non_exhaustive()
+        f.debug_struct("Environment")
+            .field("queries", &self.queries.len())
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 

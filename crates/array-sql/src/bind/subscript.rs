@@ -24,7 +24,9 @@ pub(super) fn index_of(value: &Value, span: Span) -> Result<Index> {
         Value::Null => Ok(Index::NewAxis),
         Value::List(items) => list_index(items, span),
         other => match other.as_int() {
-            Some(at) => isize::try_from(at).map(Index::At).map_err(|_| ArraySqlError::value("the index is too large", span)),
+            Some(at) => {
+                isize::try_from(at).map(Index::At).map_err(|_| ArraySqlError::value("the index is too large", span))
+            }
             None => Err(wrong(other.kind())),
         },
     }

@@ -108,7 +108,10 @@ impl Value {
 
 /// The error that all results of a function stand where one array should.
 pub(super) fn several(function: &str, n_results: usize, span: Span) -> ArraySqlError {
-    ArraySqlError::value(format!("{function} has {n_results} results; take one of them, such as {function}(...)[0]"), span)
+    ArraySqlError::value(
+        format!("{function} has {n_results} results; take one of them, such as {function}(...)[0]"),
+        span,
+    )
 }
 
 /// The array of a list: of literals, which decide the dtype together, or of arrays, which are stacked.
@@ -117,8 +120,7 @@ fn array_of(items: Vec<Value>, subject: &str, span: Span) -> Result<Array> {
     if let Some(shape) = literal_shape(&items, &mut literals, span)? {
         return literal_array(&shape, &literals, span);
     }
-    let arrays: Vec<Array> =
-        items.into_iter().map(|item| item.into_array(subject, span)).collect::<Result<_>>()?;
+    let arrays: Vec<Array> = items.into_iter().map(|item| item.into_array(subject, span)).collect::<Result<_>>()?;
     Array::stack(&arrays, 0).map_err(|error| ArraySqlError::array(error, span))
 }
 

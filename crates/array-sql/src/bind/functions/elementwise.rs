@@ -48,7 +48,8 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         }),
         own("isreal", "x", |call| {
             let x = call.array("x")?;
-            let imaginary = if x.dtype().kind() == Kind::Complex { call.at(x.imag())? } else { call.at(x.zeros_like(None))? };
+            let imaginary =
+                if x.dtype().kind() == Kind::Complex { call.at(x.imag())? } else { call.at(x.zeros_like(None))? };
             one(call.at(imaginary.equal(0))?)
         }),
         own("degrees", "x", |call| scaled(call, 180.0 / std::f64::consts::PI)),

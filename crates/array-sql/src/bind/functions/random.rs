@@ -25,9 +25,11 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
             one(call.with_random(|random| call.at(random.normal(0.0, 1.0, &shape, chunks)))?)
         }),
-        own("random.integers", "low, high=null, size|shape=null, dtype='int64', endpoint=false, chunks=null, seed=null", |call| {
-            integers(call, call.flag("endpoint")?)
-        }),
+        own(
+            "random.integers",
+            "low, high=null, size|shape=null, dtype='int64', endpoint=false, chunks=null, seed=null",
+            |call| integers(call, call.flag("endpoint")?),
+        ),
         own("random.randint", "low, high=null, size|shape=null, dtype='int64', chunks=null, seed=null", |call| {
             integers(call, false)
         }),

@@ -40,9 +40,11 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         ("nanargmin", Kernel::ArgMin.skipping_nan(), PLAIN),
         ("nanargmax", Kernel::ArgMax.skipping_nan(), PLAIN),
     ];
-    let reductions = reductions
-        .into_iter()
-        .map(|(name, reduction, signature)| Function { name, signature, body: Body::Reduce(reduction) });
+    let reductions = reductions.into_iter().map(|(name, reduction, signature)| Function {
+        name,
+        signature,
+        body: Body::Reduce(reduction),
+    });
     let others = [
         own("ptp", PLAIN, |call| {
             let (array, options) = (call.array("a")?, call.reduce()?);

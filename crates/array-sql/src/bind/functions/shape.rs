@@ -4,10 +4,10 @@ use dolmen_array::{Array, Index, PadMode, broadcast_arrays};
 use dolmen_kernels::WeakScalar;
 
 use super::{Function, one, own};
+use crate::Result;
 use crate::bind::call::{CHUNKS_EXPECTED, Call};
 use crate::bind::subscript::indices_of;
 use crate::bind::value::Value;
-use crate::Result;
 
 /// NumPy's functions on shapes, and Dask's `rechunk`.
 pub(super) fn functions() -> impl Iterator<Item = Function> {
@@ -17,7 +17,9 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             one(call.at(call.array("a")?.reshape(&shape))?)
         }),
         own("ravel", "a", |call| one(call.at(call.array("a")?.ravel())?)),
-        own("transpose", "a, axes=null", |call| one(call.at(call.array("a")?.transpose(call.axes("axes")?.as_deref()))?)),
+        own("transpose", "a, axes=null", |call| {
+            one(call.at(call.array("a")?.transpose(call.axes("axes")?.as_deref()))?)
+        }),
         own("matrix_transpose", "x", |call| {
             let x = call.array("x")?;
             let n = x.n_dims() as isize;
@@ -166,7 +168,9 @@ fn pad(call: &Call<'_>) -> Result<Value> {
     };
     let widths = &call.required("pad_width")?.value;
     let widths = match widths {
-        Value::List(items) if items.iter().any(|item| matches!(item, Value::List(_))) => items.iter().map(pair).collect(),
+        Value::List(items) if items.iter().any(|item| matches!(item, Value::List(_))) => {
+            items.iter().map(pair).collect()
+        }
         other => pair(other).map(|pair| vec![pair]),
     };
     let expected = "should be a width, [before, after], or a list of [before, after] for each axis";
