@@ -39,7 +39,7 @@ PAIRS = [
     ("x[1]",), ("x[-1, 2]",), ("x[1:3, ::2]",), ("x[::-1, ::-2]",), ("x[:, newaxis, 1]", "x[:, None, 1]"), ("x[..., 0]",),
     ("x[[0, 2]]",), ("x[[0, 2], [1, 3]]",), ("x[:, [5, 0, 0]]",), ("x[[true, false, true, false]]", "x[[True, False, True, False]]"),
     ("x[m]",), ("x[x > 5]",), ("y[[[0, 1], [2, 3]]]",), ("x[1][2:]",), ("x[null]", "x[None]"), ("x[1:100]",),
-    ("x[2 - 1, 2 * 2]",), ("y[i[0, 1:] + 5]",), ("x[m[:, 0], 1]",),
+    ("x[2 - 1, 2 * 2]",), ("y[i[0, 1:] + 5]",), ("x[[true, false, true, true], 1]", "x[[True, False, True, True], 1]"),
     # Functions, by position, by keyword, as methods.
     ("sum(x)", "np.sum(x)"), ("sum(x, 0)", "np.sum(x, 0)"), ("sum(x, axis => [0, 1])", "np.sum(x, axis=(0, 1))"),
     ("x.sum(axis => -1, keepdims => true)", "x.sum(axis=-1, keepdims=True)"), ("mean(x)", "np.mean(x)"), ("u.sum()",),
