@@ -97,9 +97,21 @@ PAIRS = [
     ("abs(linalg.qr(x[:, :3])[1])[0]", "abs(np.linalg.qr(x[:, :3])[1])[0]"), ("linalg.svd(x[:, :3])[1][:1]", "np.linalg.svd(x[:, :3])[1][:1]"),
     ("histogram(x, bins => 4)[0]", "np.histogram(x, bins=4)[0]"), ("histogram(x, bins => 4, range => [0, 20])[1]", "np.histogram(x, bins=4, range=(0, 20))[1]"),
     ("histogram(x, [0, 5, 10])[0]", "np.histogram(x, [0, 5, 10])[0]"), ("topk(y, 2)", "np.array([3, 2.5])"), ("topk(y, -2)", "np.array([0.5, 1.0])"),
+    # What is left, so that every function is called at least once.
+    ("broadcast_arrays(y, x)[0]", "np.broadcast_arrays(y, x)[0]"), ("complex128(1, -2)", "np.complex128(1 - 2j)"), ("complex128(y)", "y.astype('complex128')"),
+    ("empty([2, 0])", "np.empty((2, 0))"), ("shape(empty_like(i))", "np.array([3, 4])"), ("flipud(i)", "np.flipud(i)"),
+    ("float16(0.1)", "np.float16(0.1)"), ("int16(x)", "x.astype('int16')"), ("int32(-3)", "np.int32(-3)"), ("uint8(i[2])", "i[2].astype('uint8')"),
+    ("uint16(7)", "np.uint16(7)"), ("uint32(7)", "np.uint32(7)"), ("uint64(18446744073709551615)", "np.uint64(18446744073709551615)"),
+    ("isreal(z)", "np.isreal(z)"), ("isreal(i)", "np.isreal(i)"), ("linalg.svdvals(x[:, :2])[:1]", "np.linalg.svdvals(x[:, :2])[:1]"),
+    ("matrix_transpose(reshape(x, [2, 3, 4]))", "np.matrix_transpose(x.reshape(2, 3, 4))"), ("nanargmax(n[:3])", "np.nanargmax(n[:3])"),
+    ("nanargmin(n)", "np.nanargmin(n)"), ("nancumsum(n[:3])", "np.nancumsum(n[:3])"), ("nancumprod(n[:3])", "np.nancumprod(n[:3])"),
+    ("nanmin(n)", "np.nanmin(n)"), ("nanprod(n[:3])", "np.nanprod(n[:3])"), ("nanstd(n[:3])", "np.nanstd(n[:3])"), ("nanvar(n[:3], ddof => 1)", "np.nanvar(n[:3], ddof=1)"),
+    ("radians(y)", "np.radians(y)"), ("rad2deg(y)", "np.rad2deg(y)"),
     # Random numbers are not NumPy's, but their shape and dtype are.
     ("random.normal(10, 0.1, size => [2, 3], seed => 1).shape()", "np.array([2, 3])"),
     ("random.integers(5, size => 1000, seed => 3).max() < 5", "np.True_"), ("random.random(10, seed => 1) >= 0", "np.ones(10, 'bool')"),
+    ("random.randint(2, 5, size => 100, seed => 2).min() >= 2", "np.True_"), ("random.standard_normal([2, 2], seed => 4).shape()", "np.array([2, 2])"),
+    ("abs(mean(random.uniform(2, 4, size => 10000, seed => 9)) - 3) < 0.05", "np.True_"),
     ("(random.random(shape => [9], seed => 7) == random.random(9, seed => 7)).all()", "np.True_"),
 ]
 

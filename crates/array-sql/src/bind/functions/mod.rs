@@ -136,4 +136,23 @@ mod tests {
             assert_eq!(function(alias).map(|function| function.name), Some(*name), "{alias}");
         }
     }
+
+    /// A body asks for its parameters by name, and a wrong name shows when it is called.
+    #[test]
+    fn every_function_is_called_by_a_golden_expression() {
+        let expressions = include_str!("../../../tests/golden/expressions.json");
+        let is_called = |function: &&Function| {
+            let call = format!("{}(", function.name);
+            let mut places = expressions.match_indices(&call).map(|(at, _)| expressions[..at].chars().next_back());
+            places.any(|before| !before.is_some_and(|c| c.is_alphanumeric() || c == '_'))
+        };
+        let is_own = |function: &&Function| !matches!(function.body, Body::Elementwise(_));
+        let missing: Vec<&str> = FUNCTIONS
+            .iter()
+            .filter(is_own)
+            .filter(|function| !is_called(function))
+            .map(|function| function.name)
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }
