@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dolmen_kernels::KernelError as ArrayError;
+use dolmen_array::ArrayError;
 use thiserror::Error;
 
 /// The result of this crate's operations.

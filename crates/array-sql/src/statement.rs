@@ -384,7 +384,8 @@ mod tests {
         assert!(matches!(parsed("ARRAY mean(x)"), ArrayStatement::Show(_)));
         assert!(matches!(parsed("array[1, 2]"), ArrayStatement::Show(_)));
         assert!(matches!(parsed("EXPLAIN ARRAY sum(x @ transpose(x + 1), axis => 0)"), ArrayStatement::Explain(_)));
-        let ArrayStatement::Copy { location, options, .. } = parsed("COPY ARRAY x + 1 TO 'o.zarr' WITH (chunks => [9],)")
+        let ArrayStatement::Copy { location, options, .. } =
+            parsed("COPY ARRAY x + 1 TO 'o.zarr' WITH (chunks => [9],)")
         else {
             panic!()
         };

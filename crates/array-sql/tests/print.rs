@@ -44,10 +44,10 @@ fn every_array_prints_as_numpy_prints_it() {
 #[test]
 fn only_the_corners_of_a_large_array_are_asked_for() {
     assert_eq!(shown_positions(&[1000]), None);
-    assert_eq!(shown_positions(&[4, 1 << 40]).unwrap(), [
-        vec![0, 1, 2, 3],
-        vec![0, 1, 2, (1 << 40) - 3, (1 << 40) - 2, (1 << 40) - 1]
-    ]);
+    assert_eq!(
+        shown_positions(&[4, 1 << 40]).unwrap(),
+        [vec![0, 1, 2, 3], vec![0, 1, 2, (1 << 40) - 3, (1 << 40) - 2, (1 << 40) - 1]]
+    );
     assert_eq!(shown_positions(&[usize::MAX, usize::MAX, 0]), None);
     assert_eq!(shown_positions(&[usize::MAX, usize::MAX]).unwrap().len(), 2);
     let whole = Block::from_vec(&[1001], vec![0_u8; 1001]).unwrap();

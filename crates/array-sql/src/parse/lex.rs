@@ -73,38 +73,39 @@ pub(crate) fn lex(text: &str) -> Result<Vec<Lexeme>> {
 
 fn append(text: &str, token: TokenWithSpan, span: Span, lexemes: &mut Vec<Lexeme>) -> Result<()> {
     let written = &text[span.start..span.end];
-    let token = match token.token {
-        Token::Whitespace(_) => return Ok(()),
-        Token::Word(word) => {
-            if word.quote_style.is_none()
-                && let Some(number) = touching(lexemes, span)
-                && matches!(number.token, Lexical::Int(_) | Lexical::Float(_))
-            {
-                return imaginary(number, &word.value, span);
+    let token =
+        match token.token {
+            Token::Whitespace(_) => return Ok(()),
+            Token::Word(word) => {
+                if word.quote_style.is_none()
+                    && let Some(number) = touching(lexemes, span)
+                    && matches!(number.token, Lexical::Int(_) | Lexical::Float(_))
+                {
+                    return imaginary(number, &word.value, span);
+                }
+                let quoted = word.quote_style.is_some();
+                let value = if quoted { word.value } else { word.value.to_lowercase() };
+                Lexical::Word(Ident { value, quoted, span })
             }
-            let quoted = word.quote_style.is_some();
-            let value = if quoted { word.value } else { word.value.to_lowercase() };
-            Lexical::Word(Ident { value, quoted, span })
-        }
-        Token::Number(digits, false) => number(&digits, span)?,
-        Token::HexStringLiteral(digits) if written.starts_with("0x") => {
-            let value = i128::from_str_radix(&digits.replace('_', ""), 16);
-            Lexical::Int(value.map_err(|_| too_large(span))?)
-        }
-        Token::SingleQuotedString(value) => Lexical::Text(value),
-        Token::DoubleColon => {
-            let middle = span.start + 1;
-            lexemes.push(Lexeme { token: Lexical::Symbol(":"), span: Span { start: span.start, end: middle } });
-            lexemes.push(Lexeme { token: Lexical::Symbol(":"), span: Span { start: middle, end: span.end } });
-            return Ok(());
-        }
-        Token::Placeholder(_) => {
-            return Err(ArraySqlError::unsupported("a parameter in an array expression", "write the value", span));
-        }
-        token => Lexical::Symbol(symbol(&token).ok_or_else(|| {
-            ArraySqlError::syntax(format!("{written} has no meaning in an array expression"), span)
-        })?),
-    };
+            Token::Number(digits, false) => number(&digits, span)?,
+            Token::HexStringLiteral(digits) if written.starts_with("0x") => {
+                let value = i128::from_str_radix(&digits.replace('_', ""), 16);
+                Lexical::Int(value.map_err(|_| too_large(span))?)
+            }
+            Token::SingleQuotedString(value) => Lexical::Text(value),
+            Token::DoubleColon => {
+                let middle = span.start + 1;
+                lexemes.push(Lexeme { token: Lexical::Symbol(":"), span: Span { start: span.start, end: middle } });
+                lexemes.push(Lexeme { token: Lexical::Symbol(":"), span: Span { start: middle, end: span.end } });
+                return Ok(());
+            }
+            Token::Placeholder(_) => {
+                return Err(ArraySqlError::unsupported("a parameter in an array expression", "write the value", span));
+            }
+            token => Lexical::Symbol(symbol(&token).ok_or_else(|| {
+                ArraySqlError::syntax(format!("{written} has no meaning in an array expression"), span)
+            })?),
+        };
     if let Lexical::Symbol(second) = token
         && let Some(first) = touching(lexemes, span)
         && let Lexical::Symbol(written) = first.token
@@ -248,7 +249,10 @@ mod tests {
 
     #[test]
     fn literals() {
-        assert_eq!(symbols("1_000 0xFf 1. .5 1e-3 2j 2.5J 'it''s'").join(" "), "1000 255 1.0 0.5 0.001 2j 2.5j 'it's' ");
+        assert_eq!(
+            symbols("1_000 0xFf 1. .5 1e-3 2j 2.5J 'it''s'").join(" "),
+            "1000 255 1.0 0.5 0.001 2j 2.5j 'it's' "
+        );
         assert_eq!(symbols("Sum \"Sum\" -- end\n/* x */ y").join(" "), "sum Sum y ");
     }
 

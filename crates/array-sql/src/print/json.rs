@@ -44,9 +44,7 @@ fn append_element(element: Scalar, out: &mut Vec<u8>) {
         _ => {
             let is_text = match element {
                 Scalar::DateTime(..) => true,
-                Scalar::F16(_) | Scalar::F32(_) | Scalar::F64(_) => {
-                    !element.as_f64().is_some_and(f64::is_finite)
-                }
+                Scalar::F16(_) | Scalar::F32(_) | Scalar::F64(_) => !element.as_f64().is_some_and(f64::is_finite),
                 _ => false,
             };
             let quote: &[u8] = if is_text { b"\"" } else { b"" };

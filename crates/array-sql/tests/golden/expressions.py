@@ -1,0 +1,127 @@
+"""Writes expressions.json: array expressions, and what NumPy makes of the same.
+
+    python crates/array-sql/tests/golden/expressions.py
+
+The names stand for the arrays that tests/expressions.rs makes.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+
+x = np.arange(24, dtype="float64").reshape(4, 6) * 1.5 - 7
+y = np.linspace(0.5, 3, 6)
+i = np.arange(-5, 7, dtype="int32").reshape(3, 4)
+u = np.arange(12, dtype="uint8").reshape(3, 4)
+f = (np.arange(10) / 4).astype("float32")
+m = np.arange(24).reshape(4, 6) % 3 == 0
+n = np.array([1.0, np.nan, 3.0, np.inf, -2.0])
+z = np.array([1 + 2j, -0.5j, 3])
+t = np.arange("2014-01-01", "2014-01-13", dtype="datetime64[D]")
+names = dict(x=x, y=y, i=i, u=u, f=f, m=m, n=n, z=z, t=t, np=np)
+
+# Each pair: the expression, and the same in Python; without a second one it is Python already.
+PAIRS = [
+    # Literals are computed as in Python, and are weak beside arrays.
+    ("1 + 2 * 3 ** 2",), ("-7 // 2",), ("7 % -3",), ("1 / 4",), ("2 ** -1",), ("not true", "np.False_"), ("1 < 2", "np.True_"),
+    ("f + 1",), ("f * 2.5",), ("i + 1",), ("u + 200",), ("u / 2",), ("i // 2",), ("i % 3",), ("i ** 2",), ("-i",), ("~i",),
+    ("u & 6 | 1",), ("u ^ 3",), ("u << 2 >> 1",), ("i * 1.5",), ("f + float64(1)", "f + np.float64(1)"),
+    ("f + float32(1.5)", "f + np.float32(1.5)"), ("x == 2", ), ("x = 2", "x == 2"), ("x <> 2", "x != 2"), ("x != 2",),
+    ("x > 5 AND x < 20", "(x > 5) & (x < 20)"), ("NOT m OR x > 10", "~m | (x > 10)"), ("(x > 5) & m",), ("m ^ (x > 5)",),
+    ("-x ** 2",), ("2 ** -y",), ("x * y",), ("x @ y",), ("x @ transpose(x)", "x @ x.T"), ("1 + 2j",), ("z * 2j",),
+    ("complex(1, 2) * z", "(1 + 2j) * z"), ("complex64(1, 2)", "np.complex64(1 + 2j)"), ("complex(y, 1)", "y + 1j"),
+    ("pi", "np.float64(np.pi)"), ("nan", "np.float64(np.nan)"), ("y + e", "y + np.e"), ("y * inf", "y * np.inf"),
+    ("[1, 2, 3] + y[:3]", "np.array([1, 2, 3]) + y[:3]"), ("[[1, 2], [3, 4.5]]", "np.array([[1, 2], [3, 4.5]])"),
+    ("[true, false]", "np.array([True, False])"), ("[]", "np.array([])"), ("[y, y + 1]", "np.array([y, y + 1])"),
+    ("[18446744073709551615]", "np.array([18446744073709551615])"), ("[true, 2]", "np.array([True, 2])"),
+    # Subscripts.
+    ("x[1]",), ("x[-1, 2]",), ("x[1:3, ::2]",), ("x[::-1, ::-2]",), ("x[:, newaxis, 1]", "x[:, None, 1]"), ("x[..., 0]",),
+    ("x[[0, 2]]",), ("x[[0, 2], [1, 3]]",), ("x[:, [5, 0, 0]]",), ("x[[true, false, true, false]]", "x[[True, False, True, False]]"),
+    ("x[m]",), ("x[x > 5]",), ("y[[[0, 1], [2, 3]]]",), ("x[1][2:]",), ("x[null]", "x[None]"), ("x[1:100]",),
+    ("x[2 - 1, 2 * 2]",), ("y[i[0, 1:] + 5]",), ("x[[true, false, true, true], 1]", "x[[True, False, True, True], 1]"),
+    # Functions, by position, by keyword, as methods.
+    ("sum(x)", "np.sum(x)"), ("sum(x, 0)", "np.sum(x, 0)"), ("sum(x, axis => [0, 1])", "np.sum(x, axis=(0, 1))"),
+    ("x.sum(axis => -1, keepdims => true)", "x.sum(axis=-1, keepdims=True)"), ("mean(x)", "np.mean(x)"), ("u.sum()",),
+    ("mean(u, axis => 0)", "np.mean(u, axis=0)"), ("sum(f, dtype => 'float64')", "np.sum(f, dtype='float64')"),
+    ("std(x, axis => 1, ddof => 1)", "np.std(x, axis=1, ddof=1)"), ("var(x)", "np.var(x)"), ("x.max()",), ("min(i, 0)", "np.min(i, 0)"),
+    ("argmax(x, axis => 1)", "np.argmax(x, axis=1)"), ("argmin(x)", "np.argmin(x)"), ("any(m, axis => 0)", "np.any(m, axis=0)"),
+    ("all(x > -100)", "np.all(x > -100)"), ("nansum(n)", "np.nansum(n)"), ("nanmax(n[:3])", "np.nanmax(n[:3])"),
+    ("nanmean(n[:3])", "np.nanmean(n[:3])"), ("prod(y)", "np.prod(y)"), ("ptp(x, axis => 0)", "np.ptp(x, axis=0)"),
+    ("count_nonzero(m)", "np.count_nonzero(m)"), ("cumsum(x, axis => 1)", "np.cumsum(x, axis=1)"), ("cumsum(i)", "np.cumsum(i)"),
+    ("cumprod(y)", "np.cumprod(y)"), ("(x - mean(x, axis => 1, keepdims => true)).std()", "(x - x.mean(axis=1, keepdims=True)).std()"),
+    ("sqrt(y)", "np.sqrt(y)"), ("exp(f)", "np.exp(f)"), ("sin(x)", "np.sin(x)"), ("abs(i)", "np.abs(i)"), ("sqrt(u)", "np.sqrt(u)"),
+    ("sqrt(2)", "np.sqrt(2)"), ("maximum(x, 3)", "np.maximum(x, 3)"), ("arctan2(y, 2)", "np.arctan2(y, 2)"), ("hypot(3, 4)", "np.hypot(3, 4)"),
+    ("where(x > 5, x, -1)", "np.where(x > 5, x, -1)"), ("clip(x, 0, 10)", "np.clip(x, 0, 10)"), ("clip(i, a_max => 2)", "np.clip(i, None, 2)"),
+    ("round(x / 7, 2)", "np.round(x / 7, 2)"), ("floor(x / 4)", "np.floor(x / 4)"), ("isnan(n)", "np.isnan(n)"), ("isfinite(n)", "np.isfinite(n)"),
+    ("notnull(n)", "~np.isnan(n)"), ("astype(x, 'int16')", "x.astype('int16')"), ("x.astype('bool')",), ("real(z)", "np.real(z)"),
+    ("imag(z)", "np.imag(z)"), ("conj(z)", "np.conj(z)"), ("angle(z)", "np.angle(z)"), ("absolute(z)", "np.absolute(z)"),
+    ("isclose(y, y + 1e-9)", "np.isclose(y, y + 1e-9)"), ("allclose(y, y * 1.1)", "np.allclose(y, y * 1.1)"),
+    ("isclose(n, n, equal_nan => true)", "np.isclose(n, n, equal_nan=True)"), ("divmod(i, 3)[1]", "np.divmod(i, 3)[1]"),
+    ("degrees(y)", "np.degrees(y)"), ("deg2rad(f)", "np.deg2rad(f)"), ("power(y, 2)", "np.power(y, 2)"), ("mod(i, 4)", "np.mod(i, 4)"),
+    ("logical_xor(m, true)", "np.logical_xor(m, True)"), ("square(i)", "np.square(i)"), ("sign(x)", "np.sign(x)"),
+    # Creation.
+    ("zeros([2, 3])", "np.zeros((2, 3))"), ("ones(3, dtype => 'int8')", "np.ones(3, dtype='int8')"), ("full([2, 2], 7)", "np.full((2, 2), 7)"),
+    ("full(3, 2.5, 'float32')", "np.full(3, 2.5, 'float32')"), ("eye(3)", "np.eye(3)"), ("eye(2, 4, k => 1)", "np.eye(2, 4, k=1)"),
+    ("identity(2, dtype => 'int64')", "np.identity(2, dtype='int64')"), ("arange(5)", "np.arange(5)"), ("arange(2, 10, 3)", "np.arange(2, 10, 3)"),
+    ("arange(0, 1, 0.25)", "np.arange(0, 1, 0.25)"), ("arange(5, dtype => 'float32')", "np.arange(5, dtype='float32')"),
+    ("linspace(0, 1, 5)", "np.linspace(0, 1, 5)"), ("linspace(0, 1, 4, endpoint => false)", "np.linspace(0, 1, 4, endpoint=False)"),
+    ("zeros_like(i)", "np.zeros_like(i)"), ("full_like(f, 3)", "np.full_like(f, 3)"), ("ones_like(x, dtype => 'bool')", "np.ones_like(x, dtype='bool')"),
+    ("array([[1, 2], [3, 4]], dtype => 'float32')", "np.array([[1, 2], [3, 4]], dtype='float32')"), ("int64(7)", "np.int64(7)"),
+    ("float32(x)", "x.astype('float32')"), ("bool(i)", "i.astype('bool')"), ("arange(3) + int8(1)", "np.arange(3) + np.int8(1)"),
+    ("datetime64('2014-01-01T12:00')", "np.datetime64('2014-01-01T12:00')"), ("datetime64('2014-01-01', 's')", "np.datetime64('2014-01-01', 's')"),
+    ("t[t >= datetime64('2014-01-10')]", "t[t >= np.datetime64('2014-01-10')]"), ("t - datetime64('2014-01-05')", "t - np.datetime64('2014-01-05')"),
+    ("t[:3] + timedelta64(2, 'D')", "t[:3] + np.timedelta64(2, 'D')"), ("t.max() - t.min()",), ("timedelta64(5, 'm')", "np.timedelta64(5, 'm')"),
+    # Shapes.
+    ("reshape(x, [3, 8])", "x.reshape(3, 8)"), ("x.reshape([-1])", "x.reshape(-1)"), ("reshape(sum(x), [])", "x.sum().reshape(())"),
+    ("ravel(i)", "i.ravel()"), ("transpose(x)", "x.T"), ("transpose(reshape(x, [2, 3, 4]), [2, 0, 1])", "x.reshape(2, 3, 4).transpose(2, 0, 1)"),
+    ("swapaxes(reshape(x, [2, 3, 4]), 0, -1)", "x.reshape(2, 3, 4).swapaxes(0, -1)"), ("moveaxis(reshape(x, [2, 3, 4]), 0, 2)", "np.moveaxis(x.reshape(2, 3, 4), 0, 2)"),
+    ("expand_dims(y, 0)", "np.expand_dims(y, 0)"), ("squeeze(x[:1])", "x[:1].squeeze()"), ("broadcast_to(y, [2, 6])", "np.broadcast_to(y, (2, 6))"),
+    ("flip(x)", "np.flip(x)"), ("flip(x, axis => 1)", "np.flip(x, axis=1)"), ("fliplr(i)", "np.fliplr(i)"),
+    ("concatenate([x, x + 1], axis => 1)", "np.concatenate([x, x + 1], axis=1)"), ("concatenate([i, x[:3, :4]])", "np.concatenate([i, x[:3, :4]])"),
+    ("concatenate([i, y], axis => null)", "np.concatenate([i, y], axis=None)"), ("stack([y, y * 2], axis => 1)", "np.stack([y, y * 2], axis=1)"),
+    ("vstack([y, y])", "np.vstack([y, y])"), ("hstack([y, [1, 2]])", "np.hstack([y, [1, 2]])"), ("hstack([i, i])", "np.hstack([i, i])"),
+    ("pad(y, 2)", "np.pad(y, 2)"), ("pad(i, [[1, 0], [0, 2]], mode => 'edge')", "np.pad(i, [[1, 0], [0, 2]], mode='edge')"),
+    ("pad(y, [1, 2], constant_values => 9)", "np.pad(y, [1, 2], constant_values=9)"), ("pad(y, 2, 'reflect')", "np.pad(y, 2, 'reflect')"),
+    ("rechunk(x, [2, 3])", "x"), ("rechunk(x, [[1, 3], -1]).sum(axis => 0)", "x.sum(axis=0)"), ("take(y, [0, -1])", "np.take(y, [0, -1])"),
+    ("take(x, [1, 1], axis => 1)", "np.take(x, [1, 1], axis=1)"), ("compress([true, false, true], i, axis => 0)", "np.compress([True, False, True], i, axis=0)"),
+    ("setitem(x, x > 5, 0)", "np.where(x > 5, 0, x)"), ("setitem(y, slice(1, 3), -1)", "np.array([0.5, -1, -1, 2, 2.5, 3])"),
+    ("setitem(x, [slice(0, 2), slice(null, null, 2)], 0)", "np.where((np.arange(4)[:, None] < 2) & (np.arange(6) % 2 == 0), 0, x)"),
+    ("x.shape()[1] * 2", "np.int64(12)"), ("sum(x) / size(x)", "np.mean(x)"), ("ndim(x)", "np.int64(2)"),
+    # Algebra.
+    ("matmul(i, transpose(i))", "i @ i.T"), ("dot(y, y)", "np.dot(y, y)"), ("vdot(z, z)", "np.vdot(z, z)"), ("outer([1, 2], y)", "np.outer([1, 2], y)"),
+    ("add.outer([1, 2, 3], y)", "np.add.outer([1, 2, 3], y)"), ("multiply.outer(i[0], i[1])", "np.multiply.outer(i[0], i[1])"),
+    ("tensordot(x, transpose(x), 1)", "np.tensordot(x, x.T, 1)"), ("tensordot(x, x, axes => [[0, 1], [0, 1]])", "np.tensordot(x, x, axes=[[0, 1], [0, 1]])"),
+    ("linalg.norm(x)", "np.linalg.norm(x)"), ("linalg.norm(y, ord => 1)", "np.linalg.norm(y, ord=1)"), ("linalg.norm(x, axis => 1)", "np.linalg.norm(x, axis=1)"),
+    ("linalg.norm(x, 'fro')", "np.linalg.norm(x, 'fro')"), ("linalg.norm(y, inf)", "np.linalg.norm(y, np.inf)"),
+    ("abs(linalg.qr(x[:, :3])[1])[0]", "abs(np.linalg.qr(x[:, :3])[1])[0]"), ("linalg.svd(x[:, :3])[1][:1]", "np.linalg.svd(x[:, :3])[1][:1]"),
+    ("histogram(x, bins => 4)[0]", "np.histogram(x, bins=4)[0]"), ("histogram(x, bins => 4, range => [0, 20])[1]", "np.histogram(x, bins=4, range=(0, 20))[1]"),
+    ("histogram(x, [0, 5, 10])[0]", "np.histogram(x, [0, 5, 10])[0]"), ("topk(y, 2)", "np.array([3, 2.5])"), ("topk(y, -2)", "np.array([0.5, 1.0])"),
+    # What is left, so that every function is called at least once.
+    ("broadcast_arrays(y, x)[0]", "np.broadcast_arrays(y, x)[0]"), ("complex128(1, -2)", "np.complex128(1 - 2j)"), ("complex128(y)", "y.astype('complex128')"),
+    ("empty([2, 0])", "np.empty((2, 0))"), ("shape(empty_like(i))", "np.array([3, 4])"), ("flipud(i)", "np.flipud(i)"),
+    ("float16(0.1)", "np.float16(0.1)"), ("int16(x)", "x.astype('int16')"), ("int32(-3)", "np.int32(-3)"), ("uint8(i[2])", "i[2].astype('uint8')"),
+    ("uint16(7)", "np.uint16(7)"), ("uint32(7)", "np.uint32(7)"), ("uint64(18446744073709551615)", "np.uint64(18446744073709551615)"),
+    ("isreal(z)", "np.isreal(z)"), ("isreal(i)", "np.isreal(i)"), ("linalg.svdvals(x[:, :2])[:1]", "np.linalg.svdvals(x[:, :2])[:1]"),
+    ("matrix_transpose(reshape(x, [2, 3, 4]))", "np.matrix_transpose(x.reshape(2, 3, 4))"), ("nanargmax(n[:3])", "np.nanargmax(n[:3])"),
+    ("nanargmin(n)", "np.nanargmin(n)"), ("nancumsum(n[:3])", "np.nancumsum(n[:3])"), ("nancumprod(n[:3])", "np.nancumprod(n[:3])"),
+    ("nanmin(n)", "np.nanmin(n)"), ("nanprod(n[:3])", "np.nanprod(n[:3])"), ("nanstd(n[:3])", "np.nanstd(n[:3])"), ("nanvar(n[:3], ddof => 1)", "np.nanvar(n[:3], ddof=1)"),
+    ("radians(y)", "np.radians(y)"), ("rad2deg(y)", "np.rad2deg(y)"),
+    # Random numbers are not NumPy's, but their shape and dtype are.
+    ("random.normal(10, 0.1, size => [2, 3], seed => 1).shape()", "np.array([2, 3])"),
+    ("random.integers(5, size => 1000, seed => 3).max() < 5", "np.True_"), ("random.random(10, seed => 1) >= 0", "np.ones(10, 'bool')"),
+    ("random.randint(2, 5, size => 100, seed => 2).min() >= 2", "np.True_"), ("random.standard_normal([2, 2], seed => 4).shape()", "np.array([2, 2])"),
+    ("abs(mean(random.uniform(2, 4, size => 10000, seed => 9)) - 3) < 0.05", "np.True_"),
+    ("(random.random(shape => [9], seed => 7) == random.random(9, seed => 7)).all()", "np.True_"),
+]
+
+cases = []
+with np.errstate(all="ignore"):
+    for pair in PAIRS:
+        python = pair[-1]
+        value = np.asarray(eval(python, names))  # noqa: S307
+        cases.append({"sql": pair[0], "dtype": str(value.dtype), "shape": list(value.shape), "text": str(value)})
+
+path = pathlib.Path(__file__).with_suffix(".json")
+path.write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+print(len(cases), "cases,", path.stat().st_size, "bytes, NumPy", np.__version__)
