@@ -57,7 +57,8 @@ fn flip(mut bytes: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn a_damaged_chunk_is_named() {
-    let of_v2 = ["none", "gzip", "zlib", "zstd", "lz4", "blosc_blosclz_1", "blosc_lz4_2", "blosc_zlib_0", "blosc_zstd_1"];
+    let of_v2 =
+        ["none", "gzip", "zlib", "zstd", "lz4", "blosc_blosclz_1", "blosc_lz4_2", "blosc_zlib_0", "blosc_zstd_1"];
     for name in of_v2 {
         chunk_damage(&format!("v2_{name}"), "0.1", cut);
     }
@@ -77,7 +78,9 @@ fn a_damaged_chunk_is_named() {
 
 #[test]
 fn no_change_of_a_byte_brings_the_process_down() {
-    for (name, key) in [("v2_blosc_blosclz_1", "0.1"), ("v2_blosc_lz4_2", "0.1"), ("v2_lz4", "0.1"), ("v3_shards", "c/0/0")] {
+    for (name, key) in
+        [("v2_blosc_blosclz_1", "0.1"), ("v2_blosc_lz4_2", "0.1"), ("v2_lz4", "0.1"), ("v3_shards", "c/0/0")]
+    {
         let length = std::fs::read(golden("zarr").join(name).join(key)).unwrap().len();
         for at in (0..length).step_by(length.div_ceil(80)) {
             let _ = read_changed(name, key, |mut bytes| {
@@ -104,7 +107,13 @@ fn damaged_metadata_say_where_and_what() {
         ("v2_zstd", ".zarray", "\"shape\":[20,30],", "", "`shape` is missing"),
         ("v2_zstd", ".zarray", "\"shape\":[20,30]", "\"shape\":[20,-1]", "`shape` is no list of sizes"),
         ("v2_zstd", ".zarray", "\"chunks\":[20,18]", "\"chunks\":[20]", "has 1 entries for 2 axes"),
-        ("v2_zstd", ".zarray", "\"chunks\":[20,18]", "\"chunks\":[9999999999,9999999999]", "larger than can be addressed"),
+        (
+            "v2_zstd",
+            ".zarray",
+            "\"chunks\":[20,18]",
+            "\"chunks\":[9999999999,9999999999]",
+            "larger than can be addressed",
+        ),
         ("v2_zstd", ".zarray", "\"order\":\"C\"", "\"order\":\"Z\"", "the order `Z`"),
         ("v2_zstd", ".zarray", "\"fill_value\":0.0", "\"fill_value\":\"x\"", "the fill value"),
         ("v2_zstd", ".zarray", "\"id\":\"zstd\"", "\"id\":\"pcodec\"", "the compressor `pcodec` is not supported"),
@@ -116,7 +125,13 @@ fn damaged_metadata_say_where_and_what() {
         ("v3_zstd", "zarr.json", "\"attributes\":{}", "\"attributes\":{},\"new\":{}", "the extension `new`"),
         ("v3_zstd", "zarr.json", "\"name\":\"bytes\"", "\"name\":\"crc32c\"", "the codec `crc32c` is not supported"),
         ("v3_zstd", "zarr.json", "{\"shape\"", "{\"shape", "cannot be read"),
-        ("v3_shards", "zarr.json", "\"chunk_shape\":[4,3]", "\"chunk_shape\":[5,3]", "not a whole number of chunks of 5"),
+        (
+            "v3_shards",
+            "zarr.json",
+            "\"chunk_shape\":[4,3]",
+            "\"chunk_shape\":[5,3]",
+            "not a whole number of chunks of 5",
+        ),
         ("v3_transpose", "zarr.json", "\"order\":[1,2,0]", "\"order\":[1,1,0]", "does not name every axis once"),
     ];
     for (name, file, from, to, expected) in cases {
@@ -154,7 +169,8 @@ fn sizes_that_a_description_makes_up_cost_no_memory() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.npy");
     let text = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000000, 8), }";
-    std::fs::write(&path, [b"\x93NUMPY\x01\x00\x76\x00".as_slice(), format!("{text:<117}\n").as_bytes()].concat()).unwrap();
+    std::fs::write(&path, [b"\x93NUMPY\x01\x00\x76\x00".as_slice(), format!("{text:<117}\n").as_bytes()].concat())
+        .unwrap();
     let error = NpyFile::open_blocking(&stores(), &location(&path)).unwrap_err();
     let is_short = |damage| matches!(damage, FileDamage::Truncated { expected_bytes: u64::MAX, found_bytes: 128 });
     assert!(matches!(error, ArrayFileError::Damaged { damage, .. } if is_short(damage.clone())));

@@ -1,7 +1,8 @@
 //! npy files.
 
 use dolmen_storage::{
-    ArrayFileError, ElementProblem, ElementType, FileDamage, NpyFile, NpyWriter, Occupant, Region, StorageError, TempFolder,
+    ArrayFileError, ElementProblem, ElementType, FileDamage, NpyFile, NpyWriter, Occupant, Region, StorageError,
+    TempFolder,
 };
 
 use crate::values::{expected, regions};
@@ -32,7 +33,8 @@ async fn check(name: &str, shape: &[u64], element: ElementType) {
 
 #[tokio::test]
 async fn every_type_and_byte_order() {
-    let files: Vec<String> = names(golden("npy")).into_iter().filter(|name| name.contains("le.") || name.contains("be.")).collect();
+    let files: Vec<String> =
+        names(golden("npy")).into_iter().filter(|name| name.contains("le.") || name.contains("be.")).collect();
     assert_eq!(files.len(), 29);
     for name in files {
         check(&name, &[3, 4, 5], element_of(&name)).await;

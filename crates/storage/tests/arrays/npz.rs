@@ -73,7 +73,10 @@ fn names_and_missing_regions() {
 
     let file = NpzFile::open_blocking(&stores(), &location(golden("npz/stored.npz"))).unwrap();
     let missing = file.open_array_blocking("A", &temp).unwrap_err();
-    assert!(missing.to_string().ends_with("holds no array `A` (did you mean `a`?). It holds `a`, `b`, `ünï`"), "{missing}");
+    assert!(
+        missing.to_string().ends_with("holds no array `A` (did you mean `a`?). It holds `a`, `b`, `ünï`"),
+        "{missing}"
+    );
     let file = NpzFile::open_blocking(&stores(), &location(golden("npz/bzip2.npz"))).unwrap();
     assert_eq!(file.names().collect::<Vec<_>>(), ["a"]);
     let other = file.open_array_blocking("a", &temp).unwrap_err();
@@ -104,11 +107,11 @@ fn damaged_archives_say_so() {
         assert!(is_npz, "{cut}: {error}");
     }
     let mut n_found = 0;
-    for at in 0..deflated.len() {
+    for at in (0..deflated.len()).step_by(3) {
         let mut other = deflated.clone();
         other[at] ^= 0x55;
         n_found += usize::from(read_damaged(&other).is_err());
     }
     // Names, dates and attributes may be anything; every other byte is looked at.
-    assert!(n_found * 2 > deflated.len(), "{n_found} of {}", deflated.len());
+    assert!(n_found * 6 > deflated.len(), "{n_found} of {}", deflated.len());
 }

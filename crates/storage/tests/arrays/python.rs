@@ -51,7 +51,9 @@ fn python_reads_what_is_written() {
         let place = location(dir.path().join(format!("{format:?}.group")));
         let attributes = serde_json::from_str("{\"title\": \"t\"}").unwrap();
         let mut writer = ZarrGroupWriter::create_blocking(&stores(), &place, format, attributes).unwrap();
-        for (name, shape, chunks) in [("lat", vec![4], vec![4]), ("lon", vec![6], vec![6]), ("value", vec![4, 6], vec![3, 4])] {
+        for (name, shape, chunks) in
+            [("lat", vec![4], vec![4]), ("lon", vec![6], vec![6]), ("value", vec![4, 6], vec![3, 4])]
+        {
             let names: Vec<&str> = if name == "value" { vec!["lat", "lon"] } else { vec![name] };
             let mut metadata = ZarrMetadata::new(element("<f4"), &shape, &chunks);
             metadata.fill_value = f32::NAN.to_ne_bytes().to_vec();

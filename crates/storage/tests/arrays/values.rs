@@ -19,18 +19,14 @@ pub(crate) fn value(i: u64, element: ElementType) -> Vec<u8> {
         (ElementKind::Float, 2) => f16::from_f64(float).to_ne_bytes().to_vec(),
         (ElementKind::Float, 4) => (float as f32).to_ne_bytes().to_vec(),
         (ElementKind::Float, _) => float.to_ne_bytes().to_vec(),
-        (ElementKind::Complex, 8) => [float as f32, -float as f32].map(f32::to_ne_bytes).concat(),
-        (ElementKind::Complex, _) => [float, -float].map(f64::to_ne_bytes).concat(),
+        (ElementKind::Complex, 8) => [float as f32, (0.0 - float) as f32].map(f32::to_ne_bytes).concat(),
+        (ElementKind::Complex, _) => [float, 0.0 - float].map(f64::to_ne_bytes).concat(),
         _ => number.to_ne_bytes().to_vec(),
     }
 }
 
 /// The bytes of `region` of a golden array of `shape`, or of any function of the number of the element.
-pub(crate) fn region_of(
-    shape: &[u64],
-    region: &Region,
-    mut element_at: impl FnMut(&[u64], u64) -> Vec<u8>,
-) -> Vec<u8> {
+pub(crate) fn region_of(shape: &[u64], region: &Region, mut element_at: impl FnMut(&[u64], u64) -> Vec<u8>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for n in 0..region.shape().iter().product() {
         let mut rest: u64 = n;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dolmen_storage::{
-    ArrayFileError, ByteOrder, ElementType, LayoutProblem, Region, StorageError, Stores, TempFolder, ZarrArray, ZarrChunks,
-    ZarrCompression, ZarrFormat, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrWriter,
+    ArrayFileError, ByteOrder, ElementType, LayoutProblem, Region, StorageError, Stores, TempFolder, ZarrArray,
+    ZarrChunks, ZarrCompression, ZarrFormat, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrWriter,
 };
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
@@ -111,7 +111,8 @@ async fn what_is_said_about_an_array_comes_back() {
         assert_eq!(*array.metadata(), metadata);
         let read = array.read_region(&Region::whole(&[4, 4])).await.unwrap();
         let numbers = read.chunks_exact(4).map(|bytes| f32::from_ne_bytes(bytes.try_into().unwrap()));
-        let is_one = |(i, number): (usize, f32)| if [2, 3, 6, 7].contains(&i) { number == 1.0 } else { number.is_nan() };
+        let is_one =
+            |(i, number): (usize, f32)| if [2, 3, 6, 7].contains(&i) { number == 1.0 } else { number.is_nan() };
         assert!(numbers.enumerate().all(is_one));
     }
     assert_eq!(names(dir.path().join("V2")), [".zarray", ".zattrs", "0.1"]);

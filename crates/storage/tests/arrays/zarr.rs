@@ -9,13 +9,16 @@ use crate::values::{region_of, regions, value};
 use crate::{golden, location, names, stores};
 
 async fn open(name: &str) -> ZarrArray {
-    ZarrArray::open(&stores(), &location(golden("zarr").join(name))).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+    ZarrArray::open(&stores(), &location(golden("zarr").join(name)))
+        .await
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Reads regions and chunks, and compares with what the elements are.
 async fn check(name: &str, array: &ZarrArray, element_at: impl Fn(&ZarrMetadata, &[u64], u64) -> Vec<u8>) {
     let metadata = array.metadata();
-    let expected = |region: &Region| region_of(&metadata.shape, region, |position, i| element_at(metadata, position, i));
+    let expected =
+        |region: &Region| region_of(&metadata.shape, region, |position, i| element_at(metadata, position, i));
     for region in regions(&metadata.shape) {
         let expected = expected(&region);
         assert_eq!(array.read_region(&region).await.unwrap(), expected, "{name} {region}");
@@ -75,7 +78,10 @@ async fn missing_chunks_have_the_fill_value() {
 #[tokio::test]
 async fn shards_have_inner_chunks_some_of_which_are_missing() {
     let array = open("v3_shards").await;
-    assert_eq!((&array.metadata().chunks[..], array.metadata().inner_chunks.as_deref()), (&[8, 12][..], Some(&[4, 3][..])));
+    assert_eq!(
+        (&array.metadata().chunks[..], array.metadata().inner_chunks.as_deref()),
+        (&[8, 12][..], Some(&[4, 3][..]))
+    );
     check("v3_shards", &array, |metadata, position, i| {
         let is_left = (2..12).contains(&position[0]) && (5..13).contains(&position[1]);
         if is_left { vec![0; 8] } else { value(i, metadata.element) }
@@ -103,7 +109,8 @@ async fn descriptions() {
     let metadata = open("v3_names").await.metadata().clone();
     assert_eq!(metadata.dimension_names, [Some("lat".to_owned()), Some("lon".to_owned())]);
     assert_eq!(serde_json::Value::Object(metadata.attributes), serde_json::json!({"unit": "K", "n": [1, 2]}));
-    for (name, element) in [("v2_big", ">f8"), ("v3_big", ">f8"), ("v2_M8", "<M8[ns]"), ("v3_m8", "<m8[25s]"), ("v3_b1", "|b1")]
+    for (name, element) in
+        [("v2_big", ">f8"), ("v3_big", ">f8"), ("v2_M8", "<M8[ns]"), ("v3_m8", "<m8[25s]"), ("v3_b1", "|b1")]
     {
         assert_eq!(open(name).await.metadata().element, ElementType::from_numpy(element).unwrap(), "{name}");
     }

@@ -8,9 +8,6 @@ use crate::array_files::error::FileDamage;
 /// What every npy file begins with.
 pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// The bytes that say how long the header is: magic, version, and a length of 4 bytes at most.
-pub(crate) const PREFIX_BYTES_MAX: u64 = 12;
-
 /// NumPy itself takes headers longer than 10,000 bytes for an attack.
 pub(crate) const HEADER_BYTES_MAX: u64 = 64 << 10;
 
@@ -49,7 +46,7 @@ fn unreadable(problem: impl Into<String>) -> HeaderError {
     HeaderError::Damaged(FileDamage::Description { part: "header", problem: problem.into() })
 }
 
-/// Reads the first bytes of a file, at most [`PREFIX_BYTES_MAX`] of them.
+/// Reads the first 12 bytes of a file: magic, version, and the length of the header.
 pub(crate) fn read_prefix(bytes: &[u8]) -> Result<Prefix, HeaderError> {
     let not_npy = || HeaderError::Damaged(FileDamage::Format { format: "npy" });
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(not_npy)?;

@@ -6,7 +6,7 @@ use crate::array_files::boxes::transpose;
 use crate::array_files::element_type::ElementType;
 use crate::array_files::error::{ArrayFileError, ArrayFileResult, FileDamage};
 use crate::array_files::memory::{check_length, check_region, zeroed};
-use crate::array_files::npy::header::{Header, HeaderError, PREFIX_BYTES_MAX, read_prefix};
+use crate::array_files::npy::header::{Header, HeaderError, read_prefix};
 use crate::array_files::region::{Region, n_bytes};
 use crate::array_files::runs::Runs;
 use crate::array_files::source::Source;
@@ -14,9 +14,35 @@ use crate::array_files::waiting::block_on;
 use crate::location::Location;
 use crate::stores::Stores;
 
+/// Nearly all headers have 128 bytes, so one request brings one.
+const FIRST_BYTES: u64 = 256;
+
 /// An array in an npy file, or in a member of an npz file. Cheap to clone.
 ///
 /// Holds no open file: each read opens it again, and finds out if it was changed meanwhile.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dolmen_storage::{
+///     ArrayFileError, ElementType, Location, NpyFile, NpyWriter, Region, Stores, StoresConfig, TempFolder,
+/// };
+///
+/// # fn main() -> Result<(), ArrayFileError> {
+/// # let dir = tempfile::tempdir().expect("a temporary folder");
+/// # let text = dir.path().join("x.npy").display().to_string();
+/// let (stores, temp) = (Arc::new(Stores::new(StoresConfig::default())?), TempFolder::new(None));
+/// let (location, bytes) = (Location::parse(&text)?, ElementType::from_name("uint8").expect("a type"));
+/// let writer = NpyWriter::create(&stores, &location, &temp, bytes, &[2, 3])?;
+/// writer.write_region_blocking(&Region::whole(&[2, 3]), &[1, 2, 3, 4, 5, 6])?;
+/// writer.finish_blocking()?;
+///
+/// let mut column = [0; 2];
+/// let file = NpyFile::open_blocking(&stores, &location)?;
+/// file.read_region_blocking(&Region::new(vec![0, 1], vec![2, 1]), &mut column)?;
+/// assert_eq!(column, [2, 5]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct NpyFile {
     inner: Arc<Inner>,
@@ -57,19 +83,20 @@ impl NpyFile {
                 ArrayFileError::ElementType { file: source.shown().to_owned(), source: error }
             }
         };
-        let first = source.read(start..end.min(start + PREFIX_BYTES_MAX)).await?;
+        let first = source.read(start..end.min(start + FIRST_BYTES)).await?;
         let prefix = read_prefix(&first).map_err(failed)?;
         let data_start = start + prefix.data_start;
         let truncated = |expected_bytes: u64| {
-            source.damaged(FileDamage::Truncated {
-                expected_bytes: expected_bytes.saturating_sub(start),
-                found_bytes: end - start,
-            })
+            let (expected_bytes, found_bytes) = (expected_bytes.saturating_sub(start), end - start);
+            source.damaged(FileDamage::Truncated { expected_bytes, found_bytes })
         };
         if data_start > end {
             return Err(truncated(data_start));
         }
-        let text = source.read(start + prefix.text_start..data_start).await?;
+        let text = match first.get(prefix.text_start as usize..prefix.data_start as usize) {
+            Some(_) => first.slice(prefix.text_start as usize..prefix.data_start as usize),
+            None => source.read(start + prefix.text_start..data_start).await?,
+        };
         let header = Header::parse(&text).map_err(failed)?;
         let data_bytes = n_bytes(&header.shape, header.element.size_bytes()).map_or(u64::MAX, |n| n as u64);
         if data_bytes > end - data_start {

@@ -28,6 +28,33 @@ const AHEAD_BYTES: usize = 64 << 20;
 ///
 /// A read fetches the chunks that the region touches, and of shards only their index and the inner chunks that it touches.
 /// Chunks are fetched ahead, and decoded one after the other where the read is waited for.
+///
+/// Codecs: bytes, transpose, sharding_indexed (in each other too), gzip, zstd, blosc, crc32c and, of the Python package
+/// numcodecs, zlib and lz4. In Zarr 2: gzip, zlib, zstd, lz4, blosc; both orders, both separators; no filters.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dolmen_storage::{
+///     ArrayFileError, ElementType, Location, Region, Stores, StoresConfig, ZarrArray, ZarrCompression, ZarrMetadata,
+///     ZarrWriter,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ArrayFileError> {
+/// # let dir = tempfile::tempdir().expect("a temporary folder");
+/// # let text = dir.path().join("x.zarr").display().to_string();
+/// let stores = Arc::new(Stores::new(StoresConfig::default())?);
+/// let location = Location::parse(&text)?;
+/// let metadata = ZarrMetadata::new(ElementType::from_name("uint8").expect("a type"), &[3, 3], &[2, 2]);
+/// let writer = ZarrWriter::create(&stores, &location, metadata, ZarrCompression::default()).await?;
+/// writer.chunks().write_chunk(&[0, 1], vec![7, 8]).await?;
+/// writer.finish().await?;
+///
+/// let array = ZarrArray::open(&stores, &location).await?;
+/// assert_eq!(array.read_region(&Region::new(vec![0, 1], vec![3, 2])).await?, [0, 7, 0, 8, 0, 0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ZarrArray {
     inner: Arc<Inner>,
