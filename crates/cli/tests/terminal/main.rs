@@ -197,7 +197,7 @@ fn a_short_result_is_not_paged() {
     terminal.wait_for("5 rows in");
     assert!(!terminal.screen().contains("paged\n"), "{}", terminal.screen());
     terminal.enter("SELECT x FROM range(50) AS r(x);");
-    terminal.wait_for("50 rows in");
+    terminal.wait_for("50 rows");
     terminal.enter("SELECT 'later' AS t;");
     terminal.wait_for("│ later   │");
 }
