@@ -74,16 +74,17 @@ impl<'a> Paged<'a> {
         }
     }
 
-    /// Shows what is kept, or waits until the user leaves the pager.
+    /// Shows what is kept, or waits until the user leaves the pager; whether there was one.
     ///
     /// # Errors
     /// What standard output reports.
-    pub(crate) fn finish(&self) -> io::Result<()> {
+    pub(crate) fn finish(&self) -> io::Result<bool> {
         match self.state.replace(State::Direct) {
-            State::Kept { text, .. } if text.is_empty() => Ok(()),
-            State::Kept { text, .. } => self.show(&text),
-            State::Paging(child) => wait(child),
-            State::Direct | State::Gone => Ok(()),
+            State::Kept { text, .. } if text.is_empty() => Ok(false),
+            State::Kept { text, .. } => self.show(&text).map(|()| false),
+            State::Paging(child) => wait(child).map(|()| true),
+            State::Direct => Ok(false),
+            State::Gone => Ok(true),
         }
     }
 
@@ -209,7 +210,7 @@ mod tests {
         assert!(!file.exists() && n_calls.get() == 0);
         (&tall).write_all(b"c\n").unwrap();
         (&tall).write_all(b"d\n").unwrap();
-        tall.finish().unwrap();
+        assert!(tall.finish().unwrap());
         assert_eq!((std::fs::read_to_string(&file).unwrap().as_str(), n_calls.get()), ("a\nb\nc\nd\n", 1));
     }
 

@@ -191,7 +191,7 @@ impl Runner {
         match result {
             Ok(done) => {
                 if self.is_interactive && !self.quiet {
-                    let elapsed = self.display.shows_time.then(|| started.elapsed());
+                    let elapsed = (self.display.shows_time && !done.is_paged).then(|| started.elapsed());
                     // Nobody is left to be told.
                     let _ = writeln!(io::stderr(), "{}", summary(&done, elapsed));
                 }
@@ -229,10 +229,9 @@ impl Runner {
         let command = self.pager.clone().filter(|_| self.display.is_paged);
         let paged = Paged::new(command, screen.height.saturating_sub(LINES_BELOW), &before);
         let written = self.waiting.block_on(until_stopped(write_result(query, options, &paged), line, paged.left()));
-        if written.is_ok() {
-            paged.finish()?;
-        }
-        written
+        let mut done = written?;
+        done.is_paged = paged.finish()?;
+        Ok(done)
     }
 
     /// Prints an error, with colours where they are wanted.
@@ -257,6 +256,8 @@ struct Done {
     /// Rows that it gave or changed, if it does such a thing.
     n_rows: Option<u64>,
     is_result: bool,
+    /// Whether the statement went on as fast as a person reads, so that its time says nothing.
+    is_paged: bool,
 }
 
 /// `3 rows in 0.012 s`, `INSERT 2 in 0.003 s`, `CREATE TABLE in 0.001 s`.
@@ -322,20 +323,20 @@ async fn write_result<W: Write>(query: Query, options: OutputOptions, mut out: W
         while let Some(batch) = stream.next().await {
             n_rows += dolmen::changed_rows(&batch?);
         }
-        return Ok(Done { tag: tag.to_owned(), n_rows: Some(n_rows), is_result: false });
+        return Ok(Done { tag: tag.to_owned(), n_rows: Some(n_rows), is_result: false, is_paged: false });
     }
     if schema.fields().is_empty() && tag != "SELECT" {
         while let Some(batch) = stream.next().await {
             batch?;
         }
-        return Ok(Done { tag: tag.to_owned(), n_rows: None, is_result: false });
+        return Ok(Done { tag: tag.to_owned(), n_rows: None, is_result: false, is_paged: false });
     }
     let mut writer = ResultWriter::new(BufWriter::new(out), &schema, options);
     while let Some(batch) = stream.next().await {
         writer.write(&batch?)?;
     }
     let count = writer.finish()?;
-    Ok(Done { tag: tag.to_owned(), n_rows: Some(count.rows), is_result: true })
+    Ok(Done { tag: tag.to_owned(), n_rows: Some(count.rows), is_result: true, is_paged: false })
 }
 
 #[cfg(test)]
@@ -344,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_summary_says_what_was_done() {
-        let done = |tag: &str, n_rows, is_result| Done { tag: tag.to_owned(), n_rows, is_result };
+        let done = |tag: &str, n_rows, is_result| Done { tag: tag.to_owned(), n_rows, is_result, is_paged: false };
         let elapsed = Some(Duration::from_millis(1234));
         assert_eq!(summary(&done("SELECT", Some(1), true), elapsed), "1 row in 1.234 s");
         assert_eq!(summary(&done("SELECT", Some(0), true), None), "0 rows");

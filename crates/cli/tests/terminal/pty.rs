@@ -57,7 +57,7 @@ impl Terminal {
         });
         drop(pair.slave);
         let terminal = Self { child, keys, screen };
-        terminal.wait_for("dolmen> ");
+        terminal.wait_for("dolmen>");
         terminal
     }
 
