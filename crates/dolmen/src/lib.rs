@@ -95,6 +95,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;
 
+/// The program of docs/arrays.md, run as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/arrays.md")]
+struct ArraysOfDocs;
+
 /// The programs of docs/delayed.md, run as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/delayed.md")]

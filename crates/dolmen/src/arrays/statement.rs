@@ -10,7 +10,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use dolmen_array::{Array, ArrayWriter, ChunkSpec, explain};
 use dolmen_array_sql::{
     ArrayName, ArraySqlError, ArrayStatement, Definition, Environment, Expression, OnConflict, OptionValue, Span,
-    StatementOption, bind_array, chunks_option, parse_statement, queries,
+    ArraySummary, StatementOption, bind_array, chunks_option, parse_statement, queries, summarize,
 };
 use dolmen_frame::{Caller, Diagnosis, Outcome, Parameters, Position};
 use dolmen_graph::{Executor, TaskId};
@@ -30,8 +30,9 @@ fn done(tag: &'static str) -> Outcome {
 }
 
 /// Columns of text.
-fn text_rows(tag: &'static str, schema: Schema, columns: Vec<Vec<String>>) -> Result<Outcome> {
-    let schema = Arc::new(schema);
+fn text_rows(tag: &'static str, names: &[&str], columns: Vec<Vec<String>>) -> Result<Outcome> {
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect();
+    let schema = Arc::new(Schema::new(fields));
     let columns = columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as _).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
     let batch = batch.map_err(|error| Error::internal(error.to_string()))?;
@@ -58,7 +59,7 @@ pub(crate) async fn run(
     core.arrays.keep_tables(|name| core.context.table_names().iter().any(|table| table == name));
     if let ArrayStatement::Describe(name) = &statement {
         let Some(array) = core.arrays.get(&name.name) else { return Ok(None) };
-        return description(&[(name.name.clone(), array)], "DESCRIBE").map(Some);
+        return description(&array).map(Some);
     }
     if !matches!(parameters, Parameters::None) {
         return Err(Error::Parameter { message: "statements about arrays take no parameters".to_owned() });
@@ -89,7 +90,7 @@ pub(crate) async fn run(
             }
             done("DROP ARRAY")
         }
-        ArrayStatement::List => description(&core.arrays.all(), "SHOW")?,
+        ArrayStatement::List => list(&core.arrays.all())?,
         ArrayStatement::Describe(_) => return Ok(None),
     };
     Ok(Some(outcome))
@@ -127,29 +128,28 @@ fn shown(core: &Core, array: Array) -> Result<Outcome> {
 fn explained(core: &Core, array: &Array) -> Result<Outcome> {
     let n_workers = u32::try_from(core.threads.get()).unwrap_or(u32::MAX);
     let text = explain(std::slice::from_ref(array), n_workers).map_err(of_array)?.to_string();
-    let field = |name: &str| Field::new(name, DataType::Utf8, false);
-    let schema = Schema::new(vec![field("plan_type"), field("plan")]);
-    text_rows("EXPLAIN", schema, vec![vec!["array".to_owned()], vec![text]])
+    text_rows("EXPLAIN", &["plan_type", "plan"], vec![vec!["array".to_owned()], vec![text]])
 }
 
-/// What is known of arrays without computing them.
-fn description(arrays: &[(String, Array)], tag: &'static str) -> Result<Outcome> {
-    let schema = ["array", "shape", "dtype", "chunks", "bytes"].map(|name| Field::new(name, DataType::Utf8, false));
-    let bytes = |array: &Array| array.nbytes().map_or_else(|| "unknown".to_owned(), |n| dolmen_storage::format_bytes(n as u64));
-    let shape = |array: &Array| {
-        let dims = array.dims().into_iter().map(|len| len.map_or_else(|| "unknown".to_owned(), |len| len.to_string()));
-        let dims: Vec<_> = dims.collect();
-        if dims.len() == 1 { format!("({},)", dims[0]) } else { format!("({})", dims.join(", ")) }
-    };
-    let column = |text: &dyn Fn(&Array) -> String| arrays.iter().map(|(_, array)| text(array)).collect::<Vec<_>>();
-    let columns = vec![
-        arrays.iter().map(|(name, _)| name.clone()).collect(),
-        column(&shape),
-        column(&|array| array.dtype().to_string()),
-        column(&|array| array.chunks().to_string()),
-        column(&bytes),
-    ];
-    text_rows(tag, Schema::new(schema.to_vec()), columns)
+/// A row for each array.
+fn list(arrays: &[(String, Array)]) -> Result<Outcome> {
+    let names = ["array", "shape", "dtype", "chunks", "bytes"];
+    let mut columns: Vec<Vec<String>> = vec![Vec::new(); names.len()];
+    for (name, array) in arrays {
+        let ArraySummary { shape, dtype, chunks, nbytes, .. } = summarize(array).map_err(of_array)?;
+        let bytes = nbytes.map_or_else(|| "unknown".to_owned(), |n| dolmen_storage::format_bytes(n as u64));
+        for (column, text) in columns.iter_mut().zip([name.clone(), shape, dtype, chunks, bytes]) {
+            column.push(text);
+        }
+    }
+    text_rows("SHOW", &names, columns)
+}
+
+/// A row for each thing that is known of an array.
+fn description(array: &Array) -> Result<Outcome> {
+    let rows = summarize(array).map_err(of_array)?.rows();
+    let (what, values) = rows.into_iter().map(|(what, value)| (what.to_owned(), value)).unzip();
+    text_rows("DESCRIBE", &["property", "value"], vec![what, values])
 }
 
 /// An array that is to get a name.

@@ -1,6 +1,7 @@
 //! What the embedding program is promised, looked at from outside.
 #![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
 
+mod arrays;
 mod bad_input;
 mod cancel;
 mod closing;

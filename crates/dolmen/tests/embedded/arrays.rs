@@ -1,0 +1,139 @@
+//! Arrays by statements, as tables, in files, and from Rust.
+
+use dolmen::Session;
+use dolmen::array::{Array, DType, Reduce};
+use dolmen::output::Format;
+
+fn session(threads: usize) -> Session {
+    Session::builder().threads(threads).memory_limit(256 << 20).build().unwrap()
+}
+
+fn run(session: &Session, script: &str) {
+    for query in session.script(script).unwrap() {
+        let text = query.text().to_owned();
+        query.collect_blocking().unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+fn printed(session: &Session, sql: &str) -> String {
+    let printed = futures::executor::block_on(session.sql(sql).printed_array(Format::Table)).unwrap();
+    String::from_utf8(printed.expect("it is an array")).unwrap()
+}
+
+fn error(session: &Session, sql: &str) -> String {
+    session.sql(sql).collect_blocking().unwrap_err().report()
+}
+
+#[test]
+fn the_statements_of_the_documentation_run() {
+    let text = include_str!("../../../../docs/arrays.md");
+    let sql = text.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    run(&session(1), sql);
+    run(&session(2), sql);
+}
+
+#[test]
+fn arrays_print_as_numpy_prints_them() {
+    let session = session(2);
+    run(&session, "CREATE ARRAY t AS reshape(arange(6), [2, 3])");
+    assert_eq!(printed(&session, "ARRAY t + 1"), "[[1 2 3]\n [4 5 6]]\n");
+    assert_eq!(printed(&session, "ARRAY sum(t)"), "15\n");
+    assert_eq!(printed(&session, "ARRAY mean(t, axis => 0)"), "[1.5 2.5 3.5]\n");
+    assert_eq!(printed(&session, "ARRAY t[t > 2]"), "[3 4 5]\n");
+    assert_eq!(printed(&session, "ARRAY t @ transpose(t)"), "[[ 5 14]\n [14 50]]\n");
+    // Of an array that no memory would hold, the corners alone are computed.
+    let corners = printed(&session, "ARRAY ones([1000000, 1000000], chunks => [1000, 1000])");
+    assert!(corners.starts_with("[[1. 1. 1. ... 1. 1. 1.]") && corners.lines().count() == 7, "{corners}");
+}
+
+#[test]
+fn an_array_is_a_table() {
+    for threads in [1, 2] {
+        for form in ["pipelined", "staged"] {
+            let session = session(threads);
+            session.set("execution_form", form).unwrap();
+            run(&session, "CREATE ARRAY t AS reshape(arange(60, chunks => 7), [6, 10])");
+            let rows = |sql: &str| session.sql(sql).rows_blocking::<(i64, i64)>().unwrap();
+            let sums = rows("SELECT dim_0, sum(value) FROM t WHERE dim_1 >= 8 AND 2 > dim_0 GROUP BY dim_0 ORDER BY dim_0");
+            assert_eq!(sums, [(0, 17), (1, 37)]);
+            assert_eq!(rows("SELECT count(*), sum(value) FROM t"), [(60, 1770)]);
+            assert_eq!(rows("SELECT count(*), coalesce(max(dim_0), -1) FROM t WHERE dim_0 = 7"), [(0, -1)]);
+            let joined = rows("SELECT a.dim_1, b.value FROM t a JOIN t b ON a.value = b.dim_1 * 10 WHERE a.dim_0 = 0 AND b.dim_0 = 1 ORDER BY 2");
+            assert_eq!(joined.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn queries_become_arrays() {
+    let session = session(2);
+    assert_eq!(printed(&session, "ARRAY array(SELECT x FROM range(4) AS r(x)) * 2"), "[0 2 4 6]\n");
+    let two = "ARRAY array(SELECT x, NULLIF(x, 1) / 2.0::double FROM range(3) AS r(x) ORDER BY x)";
+    assert_eq!(printed(&session, two), "[[0.  0. ]\n [1.  nan]\n [2.  1. ]]\n");
+    assert!(error(&session, "ARRAY array(SELECT 'a' AS name)").contains("\"name\""));
+}
+
+#[test]
+fn files_are_written_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(2);
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    run(&session, "CREATE ARRAY t AS reshape(arange(60, dtype => 'float32', chunks => 7), [6, 10])");
+    for (name, options) in [("a.npy", ""), ("a.zarr", "WITH (chunks => [4, 3])")] {
+        run(&session, &format!("COPY ARRAY t * 2 TO '{}' {options}", at(name)));
+        run(&session, &format!("CREATE OR REPLACE ARRAY back FROM '{}'", at(name)));
+        assert_eq!(printed(&session, "ARRAY sum(back)"), "3540.0\n", "{name}");
+        assert_eq!(printed(&session, "ARRAY back[4, 2:5]"), "[84. 86. 88.]\n", "{name}");
+        assert_eq!(printed(&session, "ARRAY all(back == t * 2)"), "True\n", "{name}");
+    }
+    let missing = error(&session, &format!("CREATE ARRAY m FROM '{}'", at("missing.npy")));
+    assert!(missing.contains("missing.npy"), "{missing}");
+    let denied = Session::builder().external_access(dolmen::ExternalAccess::None).build().unwrap();
+    assert!(error(&denied, &format!("CREATE ARRAY m FROM '{}'", at("a.npy"))).contains("denied"));
+}
+
+#[test]
+fn names_are_shared_with_tables() {
+    let session = session(1);
+    run(&session, "CREATE ARRAY a AS ones(3); CREATE TABLE t AS SELECT 1 AS x");
+    assert!(error(&session, "CREATE ARRAY a AS ones(4)").contains("already exists"));
+    assert!(error(&session, "CREATE ARRAY t AS ones(4)").contains("already exists"));
+    assert!(session.sql("CREATE TABLE a AS SELECT 1 AS x").collect_blocking().is_err());
+    run(&session, "CREATE ARRAY IF NOT EXISTS a AS ones(4); CREATE OR REPLACE ARRAY a AS ones(5)");
+    assert_eq!(printed(&session, "ARRAY sum(a)"), "5.0\n");
+    run(&session, "DROP ARRAY a; DROP ARRAY IF EXISTS a");
+    assert!(error(&session, "SELECT * FROM a").contains("does not exist"));
+    assert!(error(&session, "DROP ARRAY a").contains("does not exist"));
+}
+
+#[test]
+fn errors_have_a_place() {
+    let session = session(1);
+    let text = error(&session, "ARRAY maen([1, 2])");
+    assert!(text.contains("unknown function maen") && text.contains("mean") && text.contains("^^^^"), "{text}");
+    assert!(error(&session, "ARRAY ones([2, 3]) + ones([4])").contains("^"));
+    assert!(error(&session, "ARRAY (1 +").starts_with("syntax error"));
+    assert_eq!(session.sql("SELECT 1").rows_blocking::<i64>().unwrap(), [1]);
+}
+
+#[test]
+fn persisted_arrays_count_against_the_limit() {
+    let session = Session::builder().threads(1).memory_limit(8 << 20).build().unwrap();
+    run(&session, "CREATE PERSISTED ARRAY p AS arange(100000) * 2");
+    assert!(session.memory_used_bytes() >= 800_000);
+    assert_eq!(printed(&session, "ARRAY sum(p)"), "9999900000\n");
+    run(&session, "DROP ARRAY p");
+    assert_eq!(session.memory_used_bytes(), 0);
+    assert!(error(&session, "CREATE PERSISTED ARRAY p AS ones(2000000)").contains("memory"));
+}
+
+#[test]
+fn arrays_larger_than_the_limit_are_reduced() {
+    let session = Session::builder().threads(2).memory_limit(32 << 20).build().unwrap();
+    let x = Array::ones(&[4000, 8000], DType::F64, 1000).unwrap();
+    let sums = (&x + 1.0).sum(&Reduce::axis(0)).unwrap();
+    let total = (&x * 2.0).sum(&Reduce::all()).unwrap();
+    let blocks = session.compute_arrays_blocking(&[sums, total]).unwrap();
+    assert_eq!(blocks[0].to_vec::<f64>().unwrap(), vec![8000.0; 8000]);
+    assert_eq!(blocks[1].to_vec::<f64>().unwrap(), [64e6]);
+}
