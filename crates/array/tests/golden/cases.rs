@@ -139,7 +139,7 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("set_list", |i| i("a").setitem(&[all(), list(&[1, 5, 1])], &i("b").index(&[all(), (..3).into()])?)),
     ("cumsum", |i| i("n").cumsum(Some(1))),
     ("cumsum_flat", |i| i("l").cumsum(None)),
-    ("cumprod", |i| (1 + i("a") / 10).cumprod(Some(0))),
+    ("cumprod", |i| (i("a") / 10 + 1).cumprod(Some(0))),
     ("topk", |i| i("l").topk(4, -1)),
     ("topk_least", |i| i("n").topk(-2, 1)),
     ("arange", |_| Array::arange(3, 40, 4, None, 5)),
