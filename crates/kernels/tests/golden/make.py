@@ -43,7 +43,7 @@ def values(dtype):
 
 
 def pack(array):
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array, order="C")
     return {"dtype": str(array.dtype), "shape": list(array.shape), "bytes": array.tobytes().hex()}
 
 
