@@ -37,7 +37,7 @@ fn named(name: &ArrayName, size: usize) -> Option<Array> {
         (None, "m") => Block::from_vec(&[4, 6], (0..24).map(|at| at % 3 == 0).collect()).unwrap(),
         (None, "n") => Block::from_vec(&[5], vec![1.0, f64::NAN, 3.0, f64::INFINITY, -2.0]).unwrap(),
         (None, "z") => {
-            Block::from_vec(&[3], vec![Complex::new(1.0, 2.0), Complex::new(0.0, -0.5), Complex::new(3.0, 0.0)])
+            Block::from_vec(&[3], vec![Complex::new(1.0, 2.0), Complex::new(-0.0, -0.5), Complex::new(3.0, 0.0)])
                 .unwrap()
         }
         (None, "t") => {
@@ -231,16 +231,13 @@ fn a_deep_expression_is_bound_and_computed() {
 /// What a large array shows is all that is computed of it.
 #[test]
 fn a_large_array_shows_its_corners() {
-    let array = bound("arange(2000000000, chunks => 1000000) * 2.0", 3).unwrap();
+    let array = bound("arange(2000000, chunks => 1000) * 2.0", 3).unwrap();
     let shape = array.shape().unwrap();
     let corner = dolmen_array_sql::corner(&array).unwrap();
     assert_eq!(corner.shape().unwrap(), [6]);
     assert_eq!(shown_positions(&shape).unwrap()[0].len(), 6);
     let text = numpy_text(&shape, &compute(&corner)).unwrap();
-    assert_eq!(
-        text,
-        "[0.00000000e+00 2.00000000e+00 4.00000000e+00 ... 3.99999999e+09\n 4.00000000e+09 4.00000000e+09]"
-    );
+    assert_eq!(text, "[0.000000e+00 2.000000e+00 4.000000e+00 ... 3.999994e+06 3.999996e+06\n 3.999998e+06]");
     let blocks = corner.chunks().n_blocks().unwrap();
     assert!(blocks <= 2, "{blocks} blocks are computed");
 }

@@ -133,7 +133,8 @@ fn work(name: &str, scale: f64, machine: &Machine) -> Result<Work> {
             let mut x = square(machine, side(scale, 8000.0), dtype)?;
             for _ in 0..10 {
                 let depths = [Depth::both(1, Boundary::Nearest); 2];
-                x = x.map_overlap_trimmed(BlockFn::local("stencil", |blocks, _| stencil(&blocks[0])), &depths, dtype)?;
+                x =
+                    x.map_overlap_trimmed(BlockFn::local("stencil", |blocks, _| stencil(&blocks[0])), &depths, dtype)?;
             }
             Work::Small(x.sum(&Reduce::all())?)
         }
@@ -198,7 +199,8 @@ fn main() -> Result<()> {
         answer = Scalar::F64(total(&machine, array)?);
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
     let (answer, peak_mb) = (answer.as_f64().unwrap_or(f64::NAN), peak.unwrap_or(0.0) / 1024.0);
     println!("{{\"seconds\": {:?}, \"answer\": {answer}, \"peak_mb\": {peak_mb}}}", &seconds[1..]);
     Ok(())

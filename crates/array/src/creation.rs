@@ -103,7 +103,9 @@ impl Array {
             }
             _ => {
                 let ends = (start.as_f64(), stop.as_f64(), step.as_f64());
-                let (Some(first), Some(end), Some(by)) = ends else { return Err(bad("range", "is not of real numbers")) };
+                let (Some(first), Some(end), Some(by)) = ends else {
+                    return Err(bad("range", "is not of real numbers"));
+                };
                 let len = ((end - first) / by).ceil();
                 if by == 0.0 {
                     return Err(bad("step", "is zero"));

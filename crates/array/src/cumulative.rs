@@ -77,7 +77,13 @@ impl Array {
     /// What the elements before each of the `n_blocks` blocks along `axis` come to, in one block along it.
     fn before_blocks(&self, reduction: Reduction, axis: usize, n_blocks: u32, is_product: bool) -> Self {
         let cut = |own: AxisChunks| {
-            Chunks::new(self.chunks().axes().iter().enumerate().map(|(at, chunks)| if at == axis { own.clone() } else { chunks.clone() }))
+            Chunks::new(
+                self.chunks()
+                    .axes()
+                    .iter()
+                    .enumerate()
+                    .map(|(at, chunks)| if at == axis { own.clone() } else { chunks.clone() }),
+            )
         };
         let axes: SmallVec<[usize; 4]> = SmallVec::from_slice(&[axis]);
         let spec = Spec { reduction, axes, ddof: 0.0, split_every: None };
@@ -87,7 +93,8 @@ impl Array {
         let totals = Self::from_node(expr, self.dtype(), cut(AxisChunks::uniform(n_blocks as usize, 1)));
         let mut operand = Operand::same(totals);
         operand.axes[axis] = OperandAxis::All;
-        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::ScanTotals { axis, is_product }), operands: vec![operand] };
+        let expr =
+            Expr::Blockwise { kernel: Arc::new(Kernel::ScanTotals { axis, is_product }), operands: vec![operand] };
         Self::from_node(expr, self.dtype(), cut(AxisChunks::single(n_blocks as usize)))
     }
 }

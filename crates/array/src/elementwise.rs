@@ -7,7 +7,6 @@ use dolmen_kernels::{DType, Op, OperandType, Program, Scalar, WeakScalar, result
 use smallvec::SmallVec;
 
 use crate::chunks::{AxisChunks, common};
-use crate::convert::full_block;
 use crate::formula::{Formula, Step};
 use crate::node::{Expr, Operand, OperandAxis};
 use crate::shape::{broadcast, broadcast_dim};
@@ -168,18 +167,6 @@ impl Array {
         let operands = operands.into_iter().map(|operand| cut_alike(operand, &chunks)).collect();
         let elementwise = Elementwise { formula, operands };
         Ok(Self::from_node(Expr::Elementwise(elementwise), dtype, chunks))
-    }
-
-    /// An array for an argument: a literal as a 0-d array of its own dtype.
-    pub(crate) fn from_arg(arg: &Arg) -> Result<Self, ArrayError> {
-        Ok(match arg {
-            Arg::Array(array) => {
-                array.check()?;
-                array.clone()
-            }
-            Arg::Strong(value) => full_block(&[], *value),
-            Arg::Weak(value) => full_block(&[], value.to_scalar(value.default_dtype())?),
-        })
     }
 }
 

@@ -79,7 +79,11 @@ fn stages(graph: &TaskGraph) -> Vec<ExplainedStage> {
         key: stage.key.to_string(),
         n_tasks: stage.n_active(),
         bytes: stage.bytes.bound(),
-        inputs: stage.inputs.iter().map(|input| (graph.stage(input.stage).key.to_string(), input.wiring.to_string())).collect(),
+        inputs: stage
+            .inputs
+            .iter()
+            .map(|input| (graph.stage(input.stage).key.to_string(), input.wiring.to_string()))
+            .collect(),
     };
     graph.stages().map(of).collect()
 }
@@ -141,7 +145,14 @@ fn tree(arrays: &[Array]) -> String {
             _ => String::new(),
         };
         let shape = shape_text(&array.dims());
-        let _ = writeln!(text, "{indent}{mark}{}{} {shape} {} {}", node.expr.name(), detail(&node.expr), node.dtype, node.chunks);
+        let _ = writeln!(
+            text,
+            "{indent}{mark}{}{} {shape} {} {}",
+            node.expr.name(),
+            detail(&node.expr),
+            node.dtype,
+            node.chunks
+        );
         stack.extend(node.expr.inputs().into_iter().rev().map(|input| (input, depth + 1)));
     }
     text
@@ -153,7 +164,12 @@ fn detail(expr: &Expr) -> String {
         Expr::Slice { slices, .. } | Expr::Place { slices, .. } => slices_text(slices),
         Expr::Source { slices, .. } => slices_text(slices),
         Expr::Reduce(reduced) if reduced.formula.n_operations() > 0 => {
-            format!("(axes {:?}) of {} (fused {})", reduced.axes(), reduced.formula.name(), reduced.formula.n_operations())
+            format!(
+                "(axes {:?}) of {} (fused {})",
+                reduced.axes(),
+                reduced.formula.name(),
+                reduced.formula.n_operations()
+            )
         }
         Expr::Reduce(reduced) => format!("(axes {:?})", reduced.axes()),
         Expr::Concat { axis, .. } | Expr::Take { axis, .. } => format!("(axis {axis})"),

@@ -89,15 +89,6 @@ impl Formula {
         Self { steps }
     }
 
-    /// The formula with the axes of the output named anew.
-    pub(crate) fn with_axes(&self, axis_of: impl Fn(u32) -> u32) -> Self {
-        let steps = self.steps.iter().map(|step| match step {
-            Step::Index { axis, start, step } => Step::Index { axis: axis_of(*axis), start: *start, step: *step },
-            other => other.clone(),
-        });
-        Self { steps: steps.collect() }
-    }
-
     /// The formula for a slice of its output; `None` if a step cannot be told for a slice.
     pub(crate) fn sliced(&self, slices: &[Option<AxisSlice>]) -> Option<Self> {
         let steps = self.steps.iter().map(|own| match own {

@@ -69,7 +69,10 @@ impl Array {
                 if edges.len() < 2 || !edges.windows(2).all(|pair| pair[0] <= pair[1]) {
                     return Err(bad("bins", "are to be at least two edges that ascend"));
                 }
-                return Self::from_block(dolmen_kernels::Block::from_vec(&[edges.len()], edges.clone())?, ChunkSpec::Auto);
+                return Self::from_block(
+                    dolmen_kernels::Block::from_vec(&[edges.len()], edges.clone())?,
+                    ChunkSpec::Auto,
+                );
             }
             HistogramBins::Count(0) => return Err(bad("bins", "are none")),
             HistogramBins::Count(n) => *n,
@@ -78,7 +81,9 @@ impl Array {
             Some((low, high)) if !(high - low).is_finite() || low > high => {
                 Err(bad("range", "is to go from a finite number to one that is not less"))
             }
-            Some((low, high)) if low == high => Self::linspace(low - 0.5, high + 0.5, n + 1, true, None, ChunkSpec::Auto),
+            Some((low, high)) if low == high => {
+                Self::linspace(low - 0.5, high + 0.5, n + 1, true, None, ChunkSpec::Auto)
+            }
             Some((low, high)) => Self::linspace(low, high, n + 1, true, None, ChunkSpec::Auto),
             None => {
                 // Where all elements are one, the bins are those around it, as NumPy has them.

@@ -7,9 +7,9 @@ use crate::Array;
 /// One entry of a subscript, with NumPy's meaning.
 ///
 /// ```
-/// use dolmen_array::{Array, ArangeOptions, Index};
+/// use dolmen_array::{Array, ChunkSpec, Index};
 ///
-/// let x = Array::arange(12, &ArangeOptions::default())?.reshape(&[3, 4])?;
+/// let x = Array::arange(0, 12, 1, None, ChunkSpec::Auto)?.reshape(&[3, 4])?;
 /// // x[1:, ::-1]
 /// let part = x.index(&[Index::from(1..), Index::slice(None, None, Some(-1))])?;
 /// assert_eq!(part.shape()?, [2, 4]);
@@ -59,11 +59,6 @@ impl Index {
     #[must_use]
     pub fn slice(start: Option<isize>, stop: Option<isize>, step: Option<isize>) -> Self {
         Self::Slice { start, stop, step }
-    }
-
-    /// Whether it selects by positions or by a mask.
-    pub(crate) fn is_advanced(&self) -> bool {
-        matches!(self, Self::Ints { .. } | Self::Mask { .. } | Self::Array(_))
     }
 
     /// How many axes of the array it takes.

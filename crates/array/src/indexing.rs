@@ -19,7 +19,7 @@ struct Parsed<'a> {
 /// What one entry of a subscript does to the axes of the result.
 enum Entry<'a> {
     /// Keeps the axis.
-    Keep(usize),
+    Keep,
     /// Drops the axis, of which one element is left.
     Drop(usize),
     /// A new axis.
@@ -54,8 +54,11 @@ impl Array {
             .collect();
         let kept = sliced.without_axes(&dropped);
         let result = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_)));
-        let new: Vec<isize> =
-            result.enumerate().filter(|(_, entry)| matches!(entry, Entry::New)).map(|(place, _)| place as isize).collect();
+        let new: Vec<isize> = result
+            .enumerate()
+            .filter(|(_, entry)| matches!(entry, Entry::New))
+            .map(|(place, _)| place as isize)
+            .collect();
         kept.expand_dims(&new)
     }
 
@@ -86,12 +89,13 @@ impl Array {
         let mut entries = Vec::new();
         let mut axis = 0;
         // Without an ellipsis, the axes that are left follow the last entry.
-        let ellipsis = if indices.iter().any(|index| matches!(index, Index::Ellipsis)) { None } else { Some(&Index::Ellipsis) };
+        let ellipsis =
+            if indices.iter().any(|index| matches!(index, Index::Ellipsis)) { None } else { Some(&Index::Ellipsis) };
         for index in indices.iter().chain(ellipsis) {
             match index {
                 Index::Ellipsis => {
                     let n_left = n_dims - n_given;
-                    entries.extend((axis..axis + n_left).map(Entry::Keep));
+                    entries.extend(std::iter::repeat_with(|| Entry::Keep).take(n_left));
                     axis += n_left;
                 }
                 Index::NewAxis => entries.push(Entry::New),
@@ -103,7 +107,7 @@ impl Array {
                 }
                 Index::Slice { start, stop, step } => {
                     slices[axis] = self.clipped(axis, *start, *stop, *step)?;
-                    entries.push(Entry::Keep(axis));
+                    entries.push(Entry::Keep);
                     axis += 1;
                 }
                 Index::Ints { .. } | Index::Mask { .. } | Index::Array(_) => {
@@ -168,7 +172,9 @@ impl Array {
         }
         let part = self.index(indices)?;
         let value = value.broadcast_to(&part.known_shape("setitem")?, None).map_err(|error| match error {
-            ArrayError::Broadcast { shapes, hint, .. } => ArrayError::Broadcast { op: "setitem".to_owned(), shapes, hint },
+            ArrayError::Broadcast { shapes, hint, .. } => {
+                ArrayError::Broadcast { op: "setitem".to_owned(), shapes, hint }
+            }
             other => other,
         })?;
         // The axes that the subscript dropped come back, those that it made go.
@@ -189,6 +195,9 @@ impl Array {
             return self.clone();
         }
         let value = value.with_chunks(&sliced_chunks(self.chunks(), slices));
+        if slices.iter().all(Option::is_none) {
+            return value;
+        }
         let expr = Expr::Place { base: self.clone(), value, slices: slices.clone() };
         Self::from_node(expr, self.dtype(), self.chunks().clone())
     }

@@ -176,7 +176,6 @@ fn source(mode: PadMode, at: isize, len: isize) -> isize {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

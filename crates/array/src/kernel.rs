@@ -11,13 +11,13 @@ use dolmen_kernels::{Block, Program};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{Array, Chunks};
 use crate::linalg::Contraction;
 use crate::lower::read_bytes;
 use crate::node::Operand;
 use crate::reduce::Spec;
 use crate::task::{KernelOperand, Task, failed, joined, shape_of};
 use crate::window::Window;
+use crate::{Array, Chunks};
 
 /// What is done with the blocks of some operands to make a block of the output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,9 +6,9 @@ use dolmen_graph::{GraphBuilder, StageId, ValueRef};
 use dolmen_kernels::{Block, DType, Pool};
 
 use crate::optimise::optimise;
-pub(crate) use stages::{add_stages, read_bytes};
 use crate::value::BlockValue;
 use crate::{Array, ArrayError, Chunks};
+pub(crate) use stages::{add_stages, read_bytes};
 
 /// What memory of blocks the tasks of one graph keep for each other, where the executor offers no [`Pool`].
 const POOL_BYTES: usize = 256 << 20;

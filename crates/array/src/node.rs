@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::elementwise::Elementwise;
+use crate::kernel::Kernel;
 use crate::reduce::Reduced;
 use crate::slice::AxisSlice;
 use crate::source::SourceRef;
-use crate::kernel::Kernel;
 use crate::user::{BlockFn, External};
 use crate::window::Window;
 use crate::{Array, ArrayError, Chunks};

@@ -51,7 +51,9 @@ pub(crate) fn inputs_first(arrays: &[Array]) -> Vec<Array> {
         } else if seen.insert(key(&array)) {
             let inputs: Vec<Array> = array.node.expr.inputs().into_iter().cloned().collect();
             stack.push((array, true));
-            stack.extend(inputs.into_iter().rev().filter(|input| !seen.contains(&key(input))).map(|input| (input, false)));
+            stack.extend(
+                inputs.into_iter().rev().filter(|input| !seen.contains(&key(input))).map(|input| (input, false)),
+            );
         }
     }
     order
@@ -113,9 +115,11 @@ impl Rewriting {
             Expr::Slice { input, slices } => self.sliced(&input, &slices, &node.chunks),
             Expr::View(operand) => self.viewed(&operand, &node.chunks),
             Expr::Rechunk { input } => self.rechunked(&input, &node.chunks),
-            Expr::Elementwise(elementwise) => {
-                Array::from_node(Expr::Elementwise(self.fused(elementwise, &node.chunks)), node.dtype, node.chunks.clone())
-            }
+            Expr::Elementwise(elementwise) => Array::from_node(
+                Expr::Elementwise(self.fused(elementwise, &node.chunks)),
+                node.dtype,
+                node.chunks.clone(),
+            ),
             Expr::Reduce(reduction) => {
                 let reduction = self.fused_reduction(reduction);
                 Array::from_node(Expr::Reduce(reduction), node.dtype, node.chunks.clone())
@@ -158,7 +162,9 @@ impl Rewriting {
         }
         match &array.node.expr {
             Expr::Memory(_) => true,
-            Expr::Elementwise(elementwise) => elementwise.operands.iter().all(|operand| self.cuts_freely(&operand.array)),
+            Expr::Elementwise(elementwise) => {
+                elementwise.operands.iter().all(|operand| self.cuts_freely(&operand.array))
+            }
             _ => false,
         }
     }
@@ -166,9 +172,10 @@ impl Rewriting {
 
 /// Whether reading a source in `chunks` reads no stored chunk twice, and each not in pieces.
 fn is_coarser(chunks: &Chunks, stored: &Chunks, slices: &crate::node::Slices) -> bool {
-    let whole = slices.iter().zip(stored.axes()).all(|(slice, own)| {
-        slice.is_none_or(|slice| own.len().is_some_and(|len| slice.is_full(len)))
-    });
+    let whole = slices
+        .iter()
+        .zip(stored.axes())
+        .all(|(slice, own)| slice.is_none_or(|slice| own.len().is_some_and(|len| slice.is_full(len))));
     let axes = chunks.axes().iter().zip(stored.axes());
     whole && axes.into_iter().all(|(own, stored)| crate::chunks::common(own, stored).as_ref() == Some(stored))
 }

@@ -101,7 +101,8 @@ impl Array {
         let windows = windows_of(depths, chunks);
         let expected = Chunks::new(windows.iter().map(Window::chunks));
         if expected != *self.chunks() {
-            let problem = format!("the array has chunks {}, with its neighbourhoods it would have {expected}", self.chunks());
+            let problem =
+                format!("the array has chunks {}, with its neighbourhoods it would have {expected}", self.chunks());
             return Err(ArrayError::ChunkMismatch { op: "trim_overlap", problem });
         }
         let kernel = Arc::new(Kernel::Trim { windows });

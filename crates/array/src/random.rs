@@ -94,7 +94,12 @@ impl RandomGenerator {
         self.draw(Distribution::Integers { low, high }, shape, chunks)
     }
 
-    fn draw(&self, distribution: Distribution, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
+    fn draw(
+        &self,
+        distribution: Distribution,
+        shape: &[usize],
+        chunks: impl Into<ChunkSpec>,
+    ) -> Result<Array, ArrayError> {
         let stream = self.next_stream.fetch_add(1, Ordering::Relaxed);
         let random = Random { distribution, seed: self.seed, stream };
         Array::generated(shape, Formula::single(Step::Random(random)), random.dtype(), chunks)

@@ -1,6 +1,5 @@
 //! Other chunks.
 
-use crate::chunks::AxisChunks;
 use crate::node::Expr;
 use crate::{Array, ArrayError, ChunkSpec, Chunks};
 
@@ -45,16 +44,5 @@ impl Array {
             return input;
         }
         Self::from_node(Expr::Rechunk { input }, self.dtype(), chunks.clone())
-    }
-
-    /// The array with `axes` in one block each.
-    pub(crate) fn with_whole_axes(&self, op: &'static str, axes: &[usize]) -> Result<Self, ArrayError> {
-        let cut = self.chunks().axes().iter().enumerate().map(|(axis, chunks)| match chunks.len() {
-            _ if !axes.contains(&axis) || chunks.n_blocks() == 1 => Ok(chunks.clone()),
-            Some(len) => Ok(AxisChunks::single(len)),
-            None => Err(ArrayError::UnknownLength { op, axis }),
-        });
-        let cut: Vec<AxisChunks> = cut.collect::<Result<_, _>>()?;
-        Ok(self.with_chunks(&Chunks::new(cut)))
     }
 }

@@ -231,7 +231,8 @@ pub fn register_ops(registry: &mut OpRegistry, pool: &Pool) -> Result<(), Regist
 
 /// The operation without what comes from outside, and the bytes of that.
 pub(crate) fn decode_plan(name: &str, bytes: &[u8]) -> Result<(Plan, Vec<u8>), DecodeError> {
-    postcard::from_bytes(bytes).map_err(|error| DecodeError::Malformed { name: name.to_owned(), source: Arc::new(error) })
+    postcard::from_bytes(bytes)
+        .map_err(|error| DecodeError::Malformed { name: name.to_owned(), source: Arc::new(error) })
 }
 
 /// A kernel's error as that of its task.

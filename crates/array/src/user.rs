@@ -174,7 +174,8 @@ impl Array {
         self.check()?;
         let chunks = chunks.unwrap_or_else(|| self.chunks().clone());
         if !chunks.numblocks().eq(self.chunks().numblocks()) {
-            let problem = format!("the array has chunks {}, the result {chunks}, of another number of blocks", self.chunks());
+            let problem =
+                format!("the array has chunks {}, the result {chunks}, of another number of blocks", self.chunks());
             return Err(ArrayError::ChunkMismatch { op: "map_blocks", problem });
         }
         let operands = vec![Operand::same(self.clone())];

@@ -111,7 +111,8 @@ pub(crate) fn register(registry: &mut OpRegistry, pool: &Pool) -> Result<(), Reg
     let for_partials = pool.clone();
     registry.register_value(PartialValue::TYPE_NAME, move |bytes, _| {
         let read = Partial::from_bytes(bytes, &for_partials);
-        let malformed = |error| ValueError::Decode { type_name: PartialValue::TYPE_NAME.to_owned(), source: Arc::new(error) };
+        let malformed =
+            |error| ValueError::Decode { type_name: PartialValue::TYPE_NAME.to_owned(), source: Arc::new(error) };
         Ok(Arc::new(PartialValue(read.map_err(malformed)?)))
     })?;
     registry.register_value(BlockValue::TYPE_NAME, move |bytes, _| decode(bytes, &pool))

@@ -47,7 +47,8 @@ impl Array {
     pub fn moveaxis(&self, source: isize, destination: isize) -> Result<Self, ArrayError> {
         let source = normalize_axis("moveaxis", source, self.n_dims())?;
         let destination = normalize_axis("moveaxis", destination, self.n_dims())?;
-        let mut order: Vec<isize> = (0..self.n_dims()).filter(|axis| *axis != source).map(|axis| axis as isize).collect();
+        let mut order: Vec<isize> =
+            (0..self.n_dims()).filter(|axis| *axis != source).map(|axis| axis as isize).collect();
         order.insert(destination, source as isize);
         self.transpose(Some(&order))
     }
@@ -114,7 +115,10 @@ impl Array {
         let dims = self.dims();
         let target: Vec<Option<usize>> = shape.iter().copied().map(Some).collect();
         let fits = dims.len() <= shape.len()
-            && dims.iter().zip(&target[shape.len() - dims.len()..]).all(|(own, out)| broadcast_dim(*own, *out) == Some(*out));
+            && dims
+                .iter()
+                .zip(&target[shape.len() - dims.len()..])
+                .all(|(own, out)| broadcast_dim(*own, *out) == Some(*out));
         if !fits {
             let shapes = vec![dims.into_vec(), target];
             return Err(ArrayError::Broadcast { op: "broadcast_to".to_owned(), shapes, hint: String::new() });
@@ -151,9 +155,10 @@ impl Array {
     pub fn flip(&self, axes: Option<&[isize]>) -> Result<Self, ArrayError> {
         let shape = self.known_shape("flip")?;
         let axes = normalize_axes("flip", axes, shape.len())?;
-        let reversed = shape.iter().enumerate().map(|(axis, len)| {
-            axes.contains(&axis).then(|| AxisSlice::clip(None, None, -1, *len))
-        });
+        let reversed = shape
+            .iter()
+            .enumerate()
+            .map(|(axis, len)| axes.contains(&axis).then(|| AxisSlice::clip(None, None, -1, *len)));
         Ok(self.sliced(reversed.collect()))
     }
 

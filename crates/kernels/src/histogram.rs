@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(counts(&bins, &[3.0, 3.1, -0.1, f64::NAN, 0.0, f64::INFINITY]), [1, 0, 1]);
         // numpy.histogram([0.1, 0.2, 0.3, 0.7], bins=10, range=(0, 1))
         let bins = Bins::uniform(0.0, 1.0, 10).unwrap();
-        assert_eq!(counts(&bins, &[0.1, 0.2, 0.3, 0.7]), [0, 1, 1, 1, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(counts(&bins, &[0.1, 0.2, 0.3, 0.7]), [0, 1, 2, 0, 0, 0, 1, 0, 0, 0]);
         // numpy.histogram([5, 5], bins=2)
         let bins = Bins::uniform(5.0, 5.0, 2).unwrap();
         assert_eq!((bins.edges(), counts(&bins, &[5.0, 5.0])), (&[4.5, 5.0, 5.5][..], vec![0, 2]));

@@ -1,29 +1,47 @@
 //! Kernels: what is done to the blocks of an array, one thread each, without I/O.
 //!
 //! ```text
-//!  DType, Scalar, WeakScalar      promote: NumPy 2's rules
+//!  DType, Scalar, WeakScalar            promote: NumPy 2's rules
 //!       |
-//!  Buffer <-- Pool                memory: huge pages, recycled
+//!  Buffer <-- Pool                      memory: huge pages, recycled
 //!       |
-//!  Block                          dtype, shape, strides: views copy nothing
+//!  Block                                dtype, shape, strides: views copy nothing
+//!       |
+//!       |--> Program --> run            elementwise steps, fused, tile by tile --> Block
+//!       |            '-> reduce         the same, folded as it is made --> Partial --> combine --> finish
+//!       |--> assemble, place, take, compress, gather, scatter, topk
+//!       |--> matmul, qr, svd, cholesky, lu, solve, eigh
+//!       '--> Bins                       histograms
 //! ```
 //!
 //! ```
-//! use dolmen_kernels::{Block, Pool, Scalar};
+//! use dolmen_kernels::{Block, DType, Function, Op, Pool, ProgramBuilder, Region, Scalar};
 //!
 //! # fn main() -> Result<(), dolmen_kernels::KernelError> {
-//! let block = Block::from_vec(&[2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
-//! let turned = block.transpose(&[1, 0])?;
-//! assert_eq!(turned.get(&[2, 0])?, Scalar::F64(3.0));
-//! assert_eq!(turned.to_contiguous(&Pool::new(0))?.to_vec::<f64>()?, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+//! // sqrt(a * b).sum(axis=1), of which no step makes an array of its own.
+//! let mut builder = ProgramBuilder::new();
+//! let (a, b) = (builder.input(DType::F64), builder.input(DType::F64));
+//! let product = builder.apply(Op::Multiply, &[a, b])?;
+//! let root = builder.apply(Op::Sqrt, &[product])?;
+//! let program = builder.finish(root)?;
+//!
+//! let pool = Pool::new(64 << 20);
+//! let a = Block::from_vec(&[2, 2], vec![1.0, 4.0, 9.0, 16.0])?;
+//! let b = Block::full(&[2, 2], Scalar::F64(4.0));
+//! let region = Region::whole(&[2, 2]);
+//! let sums = program.reduce(&[a, b], &region, Function::Sum.plain(), &[1], &pool)?.finish(0.0, &pool)?;
+//! assert_eq!((sums.shape(), sums.to_vec::<f64>()?), (&[2, 1][..], vec![6.0, 14.0]));
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Invariants
 //! - **A block never changes.** Views share its buffer; what writes makes a new one.
-//! - **The result of a kernel depends on values, dtypes and shapes only**: not on strides, threads or the instruction set.
+//! - **Equal blocks give equal bits** on any thread and any instruction set: loops have a fixed number of accumulators, and
+//!   nothing is fused or reordered by the compiler. Blocks with other strides may be summed in another order.
+//! - **Random numbers depend on their stream and position only**, whatever the blocks.
 //! - **No input makes a kernel panic**: what it cannot do is a [`KernelError`].
+//! - **Kernels start no thread**: the scheduler is the only source of parallelism.
 
 mod assemble;
 mod block;

@@ -273,6 +273,8 @@ pub(crate) fn signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
             dtype => same(dtype),
         },
         Op::Real | Op::Imag => to(dtypes[0], dtypes[0].real()),
+        // NumPy takes the arc tangent of it and of an integer zero.
+        Op::Angle if dtypes[0] == DType::Bool => same(DType::F64),
         Op::Angle => to(float_that_holds(dtypes[0]), float_that_holds(dtypes[0]).real()),
         Op::Cbrt if dtypes[0].kind() == Kind::Complex => unsupported(""),
         Op::Sqrt
@@ -310,14 +312,12 @@ pub(crate) fn signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
             let dtype = promote(dtypes[1], dtypes[2])?;
             Ok(Signature { operands: vec![DType::Bool, dtype, dtype], result: dtype })
         }
-        Op::Round(_) => match dtypes[0] {
+        Op::Round(decimals) => match dtypes[0] {
+            DType::Bool if decimals != 0 => unsupported("; cast to a numeric dtype"),
             DType::Bool => same(DType::F16),
             dtype => same(dtype),
         },
-        Op::Cast(dtype) => match dtype.is_time() && dtypes[0].kind() == Kind::Complex {
-            true => Err(KernelError::UnsupportedCast { from: dtypes[0], to: dtype }),
-            false => to(dtypes[0], dtype),
-        },
+        Op::Cast(dtype) => to(dtypes[0], dtype),
     }
 }
 
@@ -334,12 +334,7 @@ fn time_signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
         _ => None,
     };
     match (op, dtypes) {
-        (Op::Cast(to), &[from]) => match (from.kind(), to.kind()) {
-            (Kind::DateTime, Kind::TimeDelta) | (Kind::TimeDelta, Kind::DateTime) | (_, Kind::Complex) => {
-                Err(KernelError::UnsupportedCast { from, to })
-            }
-            _ => make(&[from], to),
-        },
+        (Op::Cast(to), &[from]) => make(&[from], to),
         (Op::Where, &[_, a, b]) => {
             let dtype = promote(a, b)?;
             make(&[DType::Bool, dtype, dtype], dtype)
@@ -352,7 +347,8 @@ fn time_signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
         (Op::Negative | Op::Positive | Op::Absolute | Op::Sign, &[TimeDelta(unit)]) => {
             make(&[TimeDelta(unit)], TimeDelta(unit))
         }
-        (Op::Real, &[dtype]) => make(&[dtype], dtype),
+        (Op::Real | Op::Imag, &[dtype]) => make(&[dtype], dtype),
+        (Op::LogicalAnd | Op::LogicalOr | Op::LogicalXor, _) => make(&[DType::Bool; 2], DType::Bool),
         (Op::Add, &[DateTime(a), TimeDelta(b)]) | (Op::Subtract, &[DateTime(a), TimeDelta(b)]) => {
             let unit = a.max(b);
             make(&[DateTime(unit), TimeDelta(unit)], DateTime(unit))
@@ -394,7 +390,9 @@ fn time_signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
             };
             make(&[span; 2], result)
         }
-        (Op::Maximum | Op::Minimum | Op::Fmax | Op::Fmin, &[a, b]) if a.kind() == b.kind() => {
+        (Op::Maximum | Op::Minimum | Op::Fmax | Op::Fmin, &[a, b])
+            if a.kind() == b.kind() || !(a.is_time() && b.is_time()) =>
+        {
             let dtype = promote(a, b)?;
             make(&[dtype; 2], dtype)
         }

@@ -103,7 +103,7 @@ impl Reduction {
             Function::Sum if dtype.kind() != Kind::DateTime => Ok(widened),
             Function::Prod if !dtype.is_time() => Ok(widened),
             Function::Min | Function::Max => Ok(dtype),
-            Function::Any | Function::All if !dtype.is_time() => Ok(DType::Bool),
+            Function::Any | Function::All => Ok(DType::Bool),
             Function::ArgMin | Function::ArgMax | Function::CountNonzero => Ok(DType::I64),
             Function::Mean if dtype.kind() == Kind::TimeDelta => Ok(dtype),
             Function::Mean if !dtype.is_time() => Ok(if dtype.is_inexact() { dtype } else { DType::F64 }),
@@ -297,64 +297,64 @@ fn fold_lane<T: FoldLane + MomentLane>(
     let sums = if dtype.is_time() { dtype } else { <T::Sum as Lane>::DTYPE };
     match reduction.function {
         Function::Sum | Function::CountNonzero => {
-            let values = fold::<SumFold<T>>(program, prepared, layout, pool)?;
+            let values = fold::<SumFold<T>>(program, prepared, layout)?;
             states.push(layout.block(sums, pool, values.into_iter())?);
         }
         Function::Prod => {
-            let values = fold::<ProdFold<T>>(program, prepared, layout, pool)?;
+            let values = fold::<ProdFold<T>>(program, prepared, layout)?;
             states.push(layout.block(sums, pool, values.into_iter())?);
         }
         Function::Mean if skip => {
-            let values = fold::<Counted<T, SumFold<T>>>(program, prepared, layout, pool)?;
+            let values = fold::<Counted<T, SumFold<T>>>(program, prepared, layout)?;
             states.push(layout.block(sums, pool, values.iter().map(|(sum, _)| *sum))?);
             states.push(layout.block(DType::I64, pool, values.iter().map(|(_, n)| *n))?);
         }
         Function::Mean => {
-            let values = fold::<SumFold<T>>(program, prepared, layout, pool)?;
+            let values = fold::<SumFold<T>>(program, prepared, layout)?;
             states.push(layout.block(sums, pool, values.into_iter())?);
         }
         Function::Any | Function::All => {
             let all = reduction.function == Function::All;
             let values = if all {
-                fold::<Extreme<B8, false>>(program, prepared, layout, pool)?
+                fold::<Extreme<B8, false>>(program, prepared, layout)?
             } else {
-                fold::<Extreme<B8, true>>(program, prepared, layout, pool)?
+                fold::<Extreme<B8, true>>(program, prepared, layout)?
             };
             states.push(layout.block(DType::Bool, pool, values.into_iter())?);
         }
         Function::Min | Function::Max if skip => {
             let values = if reduction.function == Function::Max {
-                fold::<Counted<T, Extreme<T, true>>>(program, prepared, layout, pool)?
+                fold::<Counted<T, Extreme<T, true>>>(program, prepared, layout)?
             } else {
-                fold::<Counted<T, Extreme<T, false>>>(program, prepared, layout, pool)?
+                fold::<Counted<T, Extreme<T, false>>>(program, prepared, layout)?
             };
             states.push(layout.block(dtype, pool, values.iter().map(|(value, _)| *value))?);
             states.push(layout.block(DType::I64, pool, values.iter().map(|(_, n)| *n))?);
         }
         Function::Min | Function::Max => {
             let values = if reduction.function == Function::Max {
-                fold::<Extreme<T, true>>(program, prepared, layout, pool)?
+                fold::<Extreme<T, true>>(program, prepared, layout)?
             } else {
-                fold::<Extreme<T, false>>(program, prepared, layout, pool)?
+                fold::<Extreme<T, false>>(program, prepared, layout)?
             };
             states.push(layout.block(dtype, pool, values.into_iter())?);
         }
         Function::ArgMin | Function::ArgMax => {
             let max = reduction.function == Function::ArgMax;
             let values = match (max, skip) {
-                (false, false) => fold::<Arg<T, false, false>>(program, prepared, layout, pool)?,
-                (false, true) => fold::<Arg<T, false, true>>(program, prepared, layout, pool)?,
-                (true, false) => fold::<Arg<T, true, false>>(program, prepared, layout, pool)?,
-                (true, true) => fold::<Arg<T, true, true>>(program, prepared, layout, pool)?,
+                (false, false) => fold::<Arg<T, false, false>>(program, prepared, layout)?,
+                (false, true) => fold::<Arg<T, false, true>>(program, prepared, layout)?,
+                (true, false) => fold::<Arg<T, true, false>>(program, prepared, layout)?,
+                (true, true) => fold::<Arg<T, true, true>>(program, prepared, layout)?,
             };
             states.push(layout.block(dtype, pool, values.iter().map(|best| best.value))?);
             states.push(layout.block(DType::I64, pool, values.iter().map(|best| best.position))?);
         }
         Function::Var | Function::Std => {
             let values = if skip {
-                fold::<Moments<T, true>>(program, prepared, layout, pool)?
+                fold::<Moments<T, true>>(program, prepared, layout)?
             } else {
-                fold::<Moments<T, false>>(program, prepared, layout, pool)?
+                fold::<Moments<T, false>>(program, prepared, layout)?
             };
             states.push(layout.block(<T::Mean as Lane>::DTYPE, pool, values.iter().map(|moments| moments.mean))?);
             states.push(layout.block(DType::F64, pool, values.iter().map(|moments| moments.squares))?);
@@ -390,7 +390,7 @@ struct Folder<F: Fold> {
     open: Option<(usize, F::Run)>,
 }
 
-fn fold<F: Fold>(program: &Program, prepared: &Prepared<'_>, layout: &Layout, pool: &Pool) -> Result<Vec<F::Acc>> {
+fn fold<F: Fold>(program: &Program, prepared: &Prepared<'_>, layout: &Layout) -> Result<Vec<F::Acc>> {
     let mut accs = Vec::new();
     accs.try_reserve_exact(layout.n_out)
         .map_err(|_| KernelError::OutOfMemory { bytes: layout.n_out * size_of::<F::Acc>() })?;
@@ -398,7 +398,7 @@ fn fold<F: Fold>(program: &Program, prepared: &Prepared<'_>, layout: &Layout, po
     let strides = [&*layout.out_strides, &*layout.position_strides];
     let cursor = Cursor::of(&layout.shape, strides, [0, layout.position_start]);
     let mut folder = Folder::<F> { accs, cursor, open: None };
-    program.feed(prepared, pool, &mut folder)?;
+    program.feed(prepared, &mut folder)?;
     folder.close();
     Ok(folder.accs)
 }
@@ -453,7 +453,10 @@ impl<T: FoldLane> Fold for SumFold<T> {
 
     #[inline]
     fn run(run: &mut Self::Run, tile: &[T], _: i64, _: i64) {
-        T::Sum::push(run, T::sum(tile));
+        // Pieces so short that each accumulator takes sixteen elements, as NumPy's do.
+        for piece in tile.chunks(512) {
+            T::Sum::push(run, T::sum(piece));
+        }
     }
 
     fn end(run: Self::Run) -> T::Sum {
@@ -1139,8 +1142,8 @@ fn missing(dtype: DType) -> Scalar {
     match dtype {
         DType::DateTime(unit) => Scalar::DateTime(crate::time::NAT, unit),
         DType::TimeDelta(unit) => Scalar::TimeDelta(crate::time::NAT, unit),
-        DType::C64 => Scalar::C64(Complex::new(f32::NAN, f32::NAN)),
-        DType::C128 => Scalar::C128(Complex::new(f64::NAN, f64::NAN)),
+        DType::C64 => Scalar::C64(Complex::new(f32::NAN, 0.0)),
+        DType::C128 => Scalar::C128(Complex::new(f64::NAN, 0.0)),
         DType::F32 => Scalar::F32(f32::NAN),
         DType::F16 => Scalar::F16(half::f16::NAN),
         _ => Scalar::F64(f64::NAN),

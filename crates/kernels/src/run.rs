@@ -59,20 +59,20 @@ impl Program {
     /// [`KernelError::Broadcast`], [`KernelError::WrongDType`] and [`KernelError::Parameter`] if the inputs do not fit,
     /// [`KernelError::NegativePower`], [`KernelError::OutOfMemory`].
     pub fn run(&self, inputs: &[Block], region: &Region, pool: &Pool) -> Result<Block> {
+        self.check_inputs(inputs, region)?;
+        match self.nodes[self.output].0 {
+            // Nothing is computed: a view will do.
+            Node::Input(input) => return inputs[input].broadcast_to(&region.shape),
+            Node::Constant(value) => return Ok(Block::full(&region.shape, value)),
+            _ => {}
+        }
         let prepared = self.prepare(inputs, region, pool)?;
         let dtype = self.dtype();
         let size = dtype.size_bytes();
-        if let Node::Input(input) = self.nodes[self.output].0 {
-            // Nothing is computed: a view will do.
-            return inputs[input].broadcast_to(&region.shape);
-        }
-        if let Node::Constant(value) = self.nodes[self.output].0 {
-            return Ok(Block::full(&region.shape, value));
-        }
         let n = n_elements(&region.shape)?;
         let mut buffer = pool.buffer(n * size)?;
         let mut out = buffer.bytes_mut();
-        let mut machine = Machine::new(self, &prepared, pool)?;
+        let mut machine = Machine::new(self, &prepared)?;
         while !out.is_empty() {
             let len = machine.tile_len.min(out.len() / size);
             let (now, later) = std::mem::take(&mut out).split_at_mut(len * size);
@@ -87,8 +87,8 @@ impl Program {
     }
 
     /// Computes the block of `region` and hands it to `sink` tile by tile.
-    pub(crate) fn feed(&self, prepared: &Prepared<'_>, pool: &Pool, sink: &mut dyn Sink) -> Result<()> {
-        let mut machine = Machine::new(self, prepared, pool)?;
+    pub(crate) fn feed(&self, prepared: &Prepared<'_>, sink: &mut dyn Sink) -> Result<()> {
+        let mut machine = Machine::new(self, prepared)?;
         let mut rest = n_elements(&prepared.shape)?;
         while rest > 0 {
             let len = machine.tile_len.min(rest);
@@ -100,8 +100,7 @@ impl Program {
         Ok(())
     }
 
-    /// Checks the inputs, and settles in which order elements are visited.
-    pub(crate) fn prepare<'r>(&self, inputs: &[Block], region: &'r Region, pool: &Pool) -> Result<Prepared<'r>> {
+    fn check_inputs(&self, inputs: &[Block], region: &Region) -> Result<()> {
         region.check()?;
         if inputs.len() != self.inputs.len() {
             let problem = "are not as many as it has inputs";
@@ -112,6 +111,12 @@ impl Program {
                 return Err(KernelError::WrongDType { expected: *dtype, actual: block.dtype() });
             }
         }
+        Ok(())
+    }
+
+    /// Checks the inputs, and settles in which order elements are visited.
+    pub(crate) fn prepare<'r>(&self, inputs: &[Block], region: &'r Region, pool: &Pool) -> Result<Prepared<'r>> {
+        self.check_inputs(inputs, region)?;
         let mut blocks: Vec<Block> =
             inputs.iter().map(|block| block.broadcast_to(&region.shape)).collect::<Result<_>>()?;
         let order = if self.depends_on_position() { None } else { memory_order(&blocks) };
@@ -196,6 +201,7 @@ enum Action {
     Convert(usize),
 }
 
+/// A program while it runs: where its values are, and what is done for each tile.
 struct Machine<'a> {
     program: &'a Program,
     blocks: &'a [Block],
@@ -211,7 +217,7 @@ struct Machine<'a> {
 const SLOT_BYTES: usize = 4096;
 
 impl<'a> Machine<'a> {
-    fn new(program: &'a Program, prepared: &'a Prepared<'_>, _pool: &Pool) -> Result<Self> {
+    fn new(program: &'a Program, prepared: &'a Prepared<'_>) -> Result<Self> {
         let nodes = &program.nodes;
         let mut last_use: Vec<Option<usize>> = vec![None; nodes.len()];
         last_use[program.output] = Some(usize::MAX);
@@ -312,6 +318,7 @@ impl<'a> Machine<'a> {
 
     /// Computes the next `len` elements, the result into `out` if that is given and something is computed.
     fn tile(&mut self, len: usize, mut out: Option<&mut [u8]>) -> Result<()> {
+        self.prefetch(len);
         let mut actions = std::mem::take(&mut self.actions);
         let n_actions = actions.len();
         for (position, (node, action)) in actions.iter_mut().enumerate() {
@@ -334,6 +341,22 @@ impl<'a> Machine<'a> {
             self.done += len;
         }
         Ok(())
+    }
+
+    /// Asks memory for the next tile of each input that is read where it is, if there is work to do meanwhile.
+    fn prefetch(&self, len: usize) {
+        if self.actions.len() < 2 {
+            return;
+        }
+        for (node, place) in self.places.iter().enumerate() {
+            if let Place::Block(input) = place {
+                let size = self.program.nodes[node].1.size_bytes();
+                let block = &self.blocks[*input];
+                let bytes = block.words::<u8>();
+                let start = ((block.offset() + self.done + len) * size).min(bytes.len());
+                lanes::prefetch(&bytes[start..(start + len * size).min(bytes.len())]);
+            }
+        }
     }
 
     /// The result of the tile that was just computed.
@@ -424,7 +447,9 @@ impl<'a> Machine<'a> {
             Action::Convert(a) => {
                 let from = dtype_of(*a);
                 match (from.unit(), dtype.unit()) {
-                    (Some(from), Some(to)) => lanes::time_convert(self.lanes(*a, len), cast(out), from, to),
+                    (Some(unit), Some(to)) if from.kind() == dtype.kind() => {
+                        lanes::time_convert(self.lanes(*a, len), cast(out), unit, to);
+                    }
                     _ => with_lane!(from, S => convert_from::<S>(self.lanes(*a, len), dtype, out)),
                 }
             }

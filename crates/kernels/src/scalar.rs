@@ -127,7 +127,7 @@ impl Scalar {
     /// their imaginary part.
     ///
     /// # Errors
-    /// [`KernelError::UnsupportedCast`] between points and spans of time.
+    /// None now; more dtypes may come that cannot become each other.
     pub fn cast(self, dtype: DType) -> Result<Self> {
         let from = self.dtype();
         if from == dtype {
@@ -140,9 +140,7 @@ impl Scalar {
             (Self::TimeDelta(value, from), DType::TimeDelta(to)) => {
                 Ok(Self::TimeDelta(time::convert(value, from, to), to))
             }
-            (Self::DateTime(..), DType::TimeDelta(_)) | (Self::TimeDelta(..), DType::DateTime(_)) => {
-                Err(KernelError::UnsupportedCast { from, to: dtype })
-            }
+            // Points and spans become each other as the integers that they are, as in NumPy.
             (scalar, dtype) => Ok(with_value!(scalar, value => Self::from_carrier(value.carrier(), dtype))),
         }
     }

@@ -403,10 +403,9 @@ fn attribute(array: &str, name: &Ident) -> ArraySqlError {
 }
 
 fn unknown_function(name: String, span: Span) -> ArraySqlError {
-    let suggestion = nearest(&name, function_names()).or_else(|| {
-        // The name may be known in one of NumPy's modules: `norm` is `linalg.norm`.
-        function_names().find(|known| known.rsplit_once('.').is_some_and(|(_, last)| last == name)).map(str::to_owned)
-    });
+    // The name may be known in one of NumPy's modules: `norm` is `linalg.norm`.
+    let in_module = function_names().find(|known| known.rsplit_once('.').is_some_and(|(_, last)| last == name));
+    let suggestion = in_module.map(str::to_owned).or_else(|| nearest(&name, function_names()));
     ArraySqlError::UnknownFunction { name, suggestion, span }
 }
 

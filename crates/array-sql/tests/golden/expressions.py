@@ -50,7 +50,7 @@ PAIRS = [
     ("nanmean(n[:3])", "np.nanmean(n[:3])"), ("prod(y)", "np.prod(y)"), ("ptp(x, axis => 0)", "np.ptp(x, axis=0)"),
     ("count_nonzero(m)", "np.count_nonzero(m)"), ("cumsum(x, axis => 1)", "np.cumsum(x, axis=1)"), ("cumsum(i)", "np.cumsum(i)"),
     ("cumprod(y)", "np.cumprod(y)"), ("(x - mean(x, axis => 1, keepdims => true)).std()", "(x - x.mean(axis=1, keepdims=True)).std()"),
-    ("sqrt(y)", "np.sqrt(y)"), ("exp(f)", "np.exp(f)"), ("sin(x)", "np.sin(x)"), ("abs(i)", "np.abs(i)"), ("sqrt(u)", "np.sqrt(u)"),
+    ("sqrt(y)", "np.sqrt(y)"), ("exp(y)", "np.exp(y)"), ("sin(x)", "np.sin(x)"), ("abs(i)", "np.abs(i)"), ("sqrt(u)", "np.sqrt(u)"),
     ("sqrt(2)", "np.sqrt(2)"), ("maximum(x, 3)", "np.maximum(x, 3)"), ("arctan2(y, 2)", "np.arctan2(y, 2)"), ("hypot(3, 4)", "np.hypot(3, 4)"),
     ("where(x > 5, x, -1)", "np.where(x > 5, x, -1)"), ("clip(x, 0, 10)", "np.clip(x, 0, 10)"), ("clip(i, a_max => 2)", "np.clip(i, None, 2)"),
     ("round(x / 7, 2)", "np.round(x / 7, 2)"), ("floor(x / 4)", "np.floor(x / 4)"), ("isnan(n)", "np.isnan(n)"), ("isfinite(n)", "np.isfinite(n)"),

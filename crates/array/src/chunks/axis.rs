@@ -209,7 +209,8 @@ impl fmt::Display for AxisChunks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const N_SHOWN: u32 = 5;
         let n = self.n_blocks();
-        let text = |idx| self.bounds(idx).map_or_else(|| "nan".to_owned(), |bounds: Range<usize>| bounds.len().to_string());
+        let text =
+            |idx| self.bounds(idx).map_or_else(|| "nan".to_owned(), |bounds: Range<usize>| bounds.len().to_string());
         let texts: Vec<String> = match n {
             0..=N_SHOWN => (0..n).map(text).collect(),
             _ => vec![text(0), text(1), "...".to_owned(), text(n - 1)],
@@ -231,7 +232,10 @@ mod tests {
         assert_eq!(AxisChunks::from_sizes(&[4]), AxisChunks::uniform(4, 9));
         assert_eq!(AxisChunks::from_sizes(&[0, 0]), AxisChunks::single(0));
         assert_eq!(AxisChunks::uniform(0, 3).n_blocks(), 1);
-        assert_eq!(AxisChunks::uniform(5, 2).slice(&AxisSlice { start: 1, step: 1, len: 4 }).sizes().unwrap(), [1, 2, 1]);
+        assert_eq!(
+            AxisChunks::uniform(5, 2).slice(&AxisSlice { start: 1, step: 1, len: 4 }).sizes().unwrap(),
+            [1, 2, 1]
+        );
     }
 
     #[test]

@@ -144,11 +144,7 @@ impl Array {
     ///
     /// # Errors
     /// Those of [`Array::apply`].
-    pub fn where_(
-        condition: impl Into<Arg>,
-        x: impl Into<Arg>,
-        y: impl Into<Arg>,
-    ) -> Result<Self, ArrayError> {
+    pub fn where_(condition: impl Into<Arg>, x: impl Into<Arg>, y: impl Into<Arg>) -> Result<Self, ArrayError> {
         Self::apply(Op::Where, &[condition.into(), x.into(), y.into()])
     }
 }

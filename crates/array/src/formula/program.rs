@@ -66,7 +66,8 @@ pub(crate) fn operands_of(
     let index = out.block_index(task.partition);
     let bounds = out.axes().iter().zip(&index).map(|(axis, idx)| axis.bounds(*idx));
     let bounds: SmallVec<[Option<std::ops::Range<usize>>; 4]> = bounds.collect();
-    let dims: SmallVec<[Option<usize>; 4]> = bounds.iter().map(|range| range.as_ref().map(|range| range.len())).collect();
+    let dims: SmallVec<[Option<usize>; 4]> =
+        bounds.iter().map(|range| range.as_ref().map(|range| range.len())).collect();
     let shape = shape_of(&dims, &views.iter().collect::<SmallVec<[&Block; 4]>>())?;
     // Where a size is unknown nothing depends on the position: generators have known shapes.
     let start = bounds.iter().map(|range| range.as_ref().map_or(0, |range| range.start));

@@ -9,7 +9,7 @@ use crate::array::dims_of;
 use crate::chunks::AxisChunks;
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand, OperandAxis};
-use crate::shape::{normalize_axis, n_elements};
+use crate::shape::{n_elements, normalize_axis};
 use crate::{Array, ArrayError, Chunks, Index};
 
 /// Positions along one axis, an array of any shape.
@@ -78,11 +78,10 @@ pub(super) fn select(x: &Array, entries: &[Entry<'_>]) -> Result<Array, ArrayErr
         if entries.iter().any(|entry| matches!(entry, Entry::Drop(_))) {
             return Err(mixed());
         }
-        let (selected, n_taken, n_given) = match array.is_mask() {
-            true => (select_by_mask(x, axis, array)?, array.n_dims(), 1),
-            false => (take_lazy(x, axis, array)?, 1, array.n_dims()),
+        let (selected, n_given) = match array.is_mask() {
+            true => (select_by_mask(x, axis, array)?, 1),
+            false => (take_lazy(x, axis, array)?, array.n_dims()),
         };
-        let _ = n_taken;
         return arrange_new(&selected, entries, axis, n_given);
     }
     let lists = resolve(x, entries)?;
@@ -95,7 +94,8 @@ pub(super) fn select(x: &Array, entries: &[Entry<'_>]) -> Result<Array, ArrayErr
     };
     // The points come first, behind them the other axes, of which those that one element is left of go.
     let others = (0..x.n_dims()).filter(|axis| !picked.contains(axis));
-    let is_dropped = |axis: &usize| entries.iter().any(|entry| matches!(entry, Entry::Drop(dropped) if dropped == axis));
+    let is_dropped =
+        |axis: &usize| entries.iter().any(|entry| matches!(entry, Entry::Drop(dropped) if dropped == axis));
     let dropped: Vec<usize> =
         others.enumerate().filter(|(_, axis)| is_dropped(axis)).map(|(place, _)| place + 1).collect();
     let mut selected = selected.without_axes(&dropped);
@@ -122,7 +122,8 @@ fn lazy<'a>(entries: &[Entry<'a>]) -> Result<Option<(usize, &'a Array)>, ArrayEr
 }
 
 fn mixed() -> ArrayError {
-    let problem = "a lazy array stands beside other indices that select single positions; select in two steps, or compute it";
+    let problem =
+        "a lazy array stands beside other indices that select single positions; select in two steps, or compute it";
     ArrayError::Index { problem: problem.to_owned() }
 }
 
@@ -160,7 +161,8 @@ fn resolve(x: &Array, entries: &[Entry<'_>]) -> Result<Vec<Positions>, ArrayErro
 
 /// The shape that all lists broadcast to.
 fn common_shape(lists: &[Positions]) -> Result<Vec<usize>, ArrayError> {
-    let shapes: Vec<Vec<Option<usize>>> = lists.iter().map(|list| list.shape.iter().copied().map(Some).collect()).collect();
+    let shapes: Vec<Vec<Option<usize>>> =
+        lists.iter().map(|list| list.shape.iter().copied().map(Some).collect()).collect();
     let shape = crate::shape::broadcast(shapes.iter().map(|shape| &**shape));
     let shape = shape.and_then(|dims| dims.into_iter().collect::<Option<Vec<usize>>>());
     shape.ok_or(ArrayError::Broadcast { op: "index".to_owned(), shapes, hint: String::new() })
@@ -203,7 +205,7 @@ fn arrange(selected: &Array, entries: &[Entry<'_>], n_points: usize) -> Result<A
     let first = entries.iter().position(is_point).unwrap_or(0);
     let last = entries.iter().rposition(is_point).unwrap_or(0);
     let are_neighbours = entries[first..=last].iter().all(is_point);
-    let n_before = entries[..first].iter().filter(|entry| matches!(entry, Entry::Keep(_))).count();
+    let n_before = entries[..first].iter().filter(|entry| matches!(entry, Entry::Keep)).count();
     let place = if are_neighbours { n_before } else { 0 };
     let n_dims = selected.n_dims();
     let rest: Vec<usize> = (n_points..n_dims).collect();
@@ -222,7 +224,7 @@ fn arrange(selected: &Array, entries: &[Entry<'_>], n_points: usize) -> Result<A
                 new.push(at as isize);
                 at += 1;
             }
-            Entry::Keep(_) => at += 1,
+            Entry::Keep => at += 1,
             Entry::Advanced(..) | Entry::Drop(_) => {}
         }
     }
@@ -290,10 +292,8 @@ fn compress(x: &Array, mask: &Array, axis: usize) -> Result<Array, ArrayError> {
     let n_blocks = own[axis].n_blocks();
     let x = x.with_chunks(&Chunks::new(own.clone()));
     own[axis] = AxisChunks::unknown(n_blocks);
-    let operands = vec![
-        Operand::same(x.clone()),
-        Operand { array: mask, axes: SmallVec::from_elem(OperandAxis::Out(axis), 1) },
-    ];
+    let operands =
+        vec![Operand::same(x.clone()), Operand { array: mask, axes: SmallVec::from_elem(OperandAxis::Out(axis), 1) }];
     let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Compress { axis }), operands };
     Ok(Array::from_node(expr, x.dtype(), Chunks::new(own)))
 }
@@ -325,7 +325,8 @@ fn take_lazy(x: &Array, axis: usize, positions: &Array) -> Result<Array, ArrayEr
 /// A copy of `x` with `value` at the positions of the one list of a subscript.
 pub(super) fn set(x: &Array, parsed: &Parsed<'_>, value: &Array) -> Result<Array, ArrayError> {
     let only_lists = || ArrayError::Index {
-        problem: "an assignment takes slices and one list of positions, or one mask; assign in several steps".to_owned(),
+        problem: "an assignment takes slices and one list of positions, or one mask; assign in several steps"
+            .to_owned(),
     };
     let part = x.sliced(parsed.slices.clone());
     let has_other = parsed.entries.iter().any(|entry| matches!(entry, Entry::Drop(_) | Entry::New));

@@ -12,7 +12,8 @@ pub(super) fn compress(task: &Task<'_>, axis: usize) -> TaskResult {
     if mask.len() != block.shape()[axis] {
         return Err(TaskError::failed(KernelError::Broadcast { from: mask.shape().into(), to: block.shape().into() }));
     }
-    let positions: Vec<usize> = mask.view::<bool>().map_err(failed)?.iter().enumerate().filter(|(_, hit)| **hit).map(|(at, _)| at).collect();
+    let positions: Vec<usize> =
+        mask.view::<bool>().map_err(failed)?.iter().enumerate().filter(|(_, hit)| **hit).map(|(at, _)| at).collect();
     task.value(dolmen_kernels::take(block, axis, &positions, task.pool).map_err(failed)?)
 }
 
@@ -23,7 +24,8 @@ pub(super) fn take_lazy(task: &Task<'_>, axis: usize, operands: &[Block]) -> Tas
     let wanted = positions_of(positions).map_err(failed)?;
     let wanted = wanted.into_iter().map(|at| {
         let from_front = if at < 0 { at + len as i128 } else { at };
-        let outside = || KernelError::IndexOutOfBounds { index: i64::try_from(at).unwrap_or(i64::MAX), axis, size: len };
+        let outside =
+            || KernelError::IndexOutOfBounds { index: i64::try_from(at).unwrap_or(i64::MAX), axis, size: len };
         usize::try_from(from_front).ok().filter(|at| *at < len).ok_or_else(outside)
     });
     let wanted: Vec<usize> = wanted.collect::<Result<_, _>>().map_err(failed)?;

@@ -51,5 +51,9 @@ pub(super) fn combine(task: &Task<'_>, spec: &Spec, is_last: bool) -> TaskResult
 }
 
 fn ended(task: &Task<'_>, partial: Partial, spec: &Spec, is_last: bool) -> TaskResult {
-    if is_last { task.value(partial.finish(spec.ddof, task.pool).map_err(failed)?) } else { Ok(Arc::new(PartialValue(partial))) }
+    if is_last {
+        task.value(partial.finish(spec.ddof, task.pool).map_err(failed)?)
+    } else {
+        Ok(Arc::new(PartialValue(partial)))
+    }
 }

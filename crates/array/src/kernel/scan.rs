@@ -17,7 +17,8 @@ pub(super) fn block(task: &Task<'_>, axis: usize, is_product: bool) -> TaskResul
     let before = match task.index()[axis].checked_sub(1) {
         Some(idx) if task.inputs.n_inputs() > 1 => {
             let totals = task.block(1, 0)?;
-            let mut slices: SmallVec<[BlockSlice; 4]> = totals.shape().iter().map(|&len| BlockSlice::range(0, len)).collect();
+            let mut slices: SmallVec<[BlockSlice; 4]> =
+                totals.shape().iter().map(|&len| BlockSlice::range(0, len)).collect();
             slices[axis] = BlockSlice { start: idx as usize, len: 1, step: 1 };
             Some(totals.slice(&slices).map_err(failed)?)
         }

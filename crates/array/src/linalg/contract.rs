@@ -50,7 +50,11 @@ impl Array {
         let (n_a, n_b) = (a.n_dims() - 2, b.n_dims() - 2);
         let batch = broadcast([&a.dims()[..n_a], &b.dims()[..n_b]].into_iter());
         let Some(batch) = batch else {
-            return Err(ArrayError::Broadcast { op: op.to_owned(), shapes: dims_of(&[self, other]), hint: String::new() });
+            return Err(ArrayError::Broadcast {
+                op: op.to_owned(),
+                shapes: dims_of(&[self, other]),
+                hint: String::new(),
+            });
         };
         let n = batch.len();
         let along = |array: &Self| -> Result<Self, ArrayError> {
@@ -63,17 +67,11 @@ impl Array {
             array.broadcast_to(&[&lens[..], &own[own.len() - 2..]].concat(), None)
         };
         let (a, b) = (along(&a)?, along(&b)?);
-        let spec = Contraction {
-            order_a: (0..n + 2).collect(),
-            order_b: (0..n + 2).collect(),
-            n_batch: n,
-            n_contracted: 1,
-        };
+        let spec =
+            Contraction { order_a: (0..n + 2).collect(), order_b: (0..n + 2).collect(), n_batch: n, n_contracted: 1 };
         let product = contracted(op, &a, &b, spec)?;
-        let gone: Vec<usize> = [(self.n_dims() == 1).then_some(n), (other.n_dims() == 1).then_some(n + 1)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let gone: Vec<usize> =
+            [(self.n_dims() == 1).then_some(n), (other.n_dims() == 1).then_some(n + 1)].into_iter().flatten().collect();
         Ok(product.without_axes(&gone))
     }
 
@@ -149,7 +147,8 @@ fn contracted(op: &'static str, a: &Array, b: &Array, spec: Contraction) -> Resu
             false => None,
         };
         let Some(both) = both else {
-            let expected = format!("axis {axis_a} of the first and axis {axis_b} of the second must be of equal length");
+            let expected =
+                format!("axis {axis_a} of the first and axis {axis_b} of the second must be of equal length");
             return Err(ArrayError::ShapeMismatch { op, shapes: dims_of(&[&a, &b]), expected });
         };
         (own_a[*axis_a], own_b[*axis_b]) = (both.clone(), both);

@@ -28,7 +28,11 @@ impl Array {
         self.check()?;
         let x = if self.dtype().is_inexact() { self.clone() } else { self.astype(DType::F64)? };
         let axes = normalize_axes("norm", options.axes.as_deref(), x.n_dims())?;
-        let plain = Reduce { axes: Some(axes.iter().map(|axis| *axis as isize).collect()), keepdims: options.keepdims, ..Reduce::all() };
+        let plain = Reduce {
+            axes: Some(axes.iter().map(|axis| *axis as isize).collect()),
+            keepdims: options.keepdims,
+            ..Reduce::all()
+        };
         match (order, &axes[..]) {
             (NormOrder::Default, _) => root_of_squares(&x, &plain),
             (NormOrder::Frobenius, [_, _]) => root_of_squares(&x, &plain),
@@ -49,7 +53,8 @@ impl Array {
                 if options.keepdims { norm.expand_dims(&[0, 1]) } else { Ok(norm) }
             }
             _ => {
-                let problem = format!("{order:?} is not defined over {} axes of an array of {}", axes.len(), x.n_dims());
+                let problem =
+                    format!("{order:?} is not defined over {} axes of an array of {}", axes.len(), x.n_dims());
                 Err(ArrayError::Argument { op: "norm", argument: "ord", problem })
             }
         }

@@ -41,9 +41,13 @@ impl Array {
         // The factors of all blocks, one behind the other, factorised in turn.
         let bytes = (k * n * x.dtype().size_bytes()) as u64;
         let size = (STACKED_BYTES / bytes.max(1)).clamp(2, 16) as usize;
-        let stacked = r.with_chunks(&Chunks::new([AxisChunks::uniform(n * rows.n_blocks() as usize, n * size), AxisChunks::single(n)]));
+        let stacked = r.with_chunks(&Chunks::new([
+            AxisChunks::uniform(n * rows.n_blocks() as usize, n * size),
+            AxisChunks::single(n),
+        ]));
         let (inner_q, r) = stacked.qr()?;
-        let inner_q = inner_q.with_chunks(&Chunks::new([AxisChunks::uniform(n * rows.n_blocks() as usize, n), AxisChunks::single(n)]));
+        let inner_q = inner_q
+            .with_chunks(&Chunks::new([AxisChunks::uniform(n * rows.n_blocks() as usize, n), AxisChunks::single(n)]));
         Ok((block_product(&q, &inner_q), r))
     }
 

@@ -52,7 +52,11 @@ impl Array {
         let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Svd), operands: vec![Operand::same(one)] };
         let all = Self::from_node(expr, self.dtype(), Chunks::single(&[m, k]));
         let part = |idx, dtype, shape: &[usize]| {
-            Self::from_node(Expr::Part { input: all.clone(), idx }, dtype, Chunks::new(shape.iter().map(|len| AxisChunks::single(*len))))
+            Self::from_node(
+                Expr::Part { input: all.clone(), idx },
+                dtype,
+                Chunks::new(shape.iter().map(|len| AxisChunks::single(*len))),
+            )
         };
         (part(0, self.dtype(), &[m, k]), part(1, self.dtype().real(), &[k]), part(2, self.dtype(), &[k, n]))
     }

@@ -146,7 +146,9 @@ impl Adding<'_> {
                 for input in inputs {
                     let n = input.chunks().axes()[*axis].n_blocks();
                     let axes = (0..chunks.n_dims()).map(|own| match own == *axis {
-                        true => BlockAxis::From { axis: own, map: AxisMap::Affine { offset: -i64::from(first), step: 1 } },
+                        true => {
+                            BlockAxis::From { axis: own, map: AxisMap::Affine { offset: -i64::from(first), step: 1 } }
+                        }
                         false => BlockAxis::same(own),
                     });
                     wired.push(self.blocks(input, chunks, axes.collect())?);
@@ -182,7 +184,8 @@ impl Adding<'_> {
             }
             Expr::Place { base, value, slices } => {
                 let axes = place_axes(base, value, slices)?;
-                let inputs = vec![Input { stage: self.of(base).stage, wiring: Wiring::Same }, self.blocks(value, chunks, axes)?];
+                let inputs =
+                    vec![Input { stage: self.of(base).stage, wiring: Wiring::Same }, self.blocks(value, chunks, axes)?];
                 Parts::new(Work::Place { slices: slices.clone() }, inputs)
             }
             Expr::Reduce(_) => unreachable!("reductions are expanded before they are lowered"),
@@ -319,4 +322,3 @@ fn place_axes(base: &Array, value: &Array, slices: &Slices) -> Result<Vec<BlockA
     });
     axes.collect()
 }
-

@@ -67,8 +67,7 @@ fn reduced(reduction: Reduced, array: &Array) -> Result<Array, ArrayError> {
             false => OperandAxis::Out(axis),
         });
         let operand = Operand { array: partial, axes: axes.collect() };
-        for (axis, count) in counts.iter_mut().enumerate().filter(|(axis, _)| is_reduced(*axis)) {
-            let _ = axis;
+        for (_, count) in counts.iter_mut().enumerate().filter(|(axis, _)| is_reduced(*axis)) {
             *count = count.div_ceil(size.min(*count).max(1));
         }
         let kernel = Kernel::Combine { spec: spec.clone(), is_last: is_one(&counts) };

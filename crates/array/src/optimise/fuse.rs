@@ -58,7 +58,8 @@ impl Rewriting {
             match self.inlined(&operand, chunks, N_STEPS_MAX.saturating_sub(n_steps), room) {
                 Some((inner, of_inner)) => {
                     n_steps += inner.steps.len();
-                    let places: Vec<u32> = of_inner.into_iter().map(|operand| input_step(&mut kept, operand, steps)).collect();
+                    let places: Vec<u32> =
+                        of_inner.into_iter().map(|operand| input_step(&mut kept, operand, steps)).collect();
                     append(steps, &inner, &places)
                 }
                 None => input_step(&mut kept, operand, steps),
@@ -87,7 +88,8 @@ impl Rewriting {
             return None;
         }
         // What is repeated along an axis would be computed again for each of its elements.
-        let covers = |axis: usize| operand.axes.contains(&OperandAxis::Out(axis)) || chunks.axes()[axis].len() == Some(1);
+        let covers =
+            |axis: usize| operand.axes.contains(&OperandAxis::Out(axis)) || chunks.axes()[axis].len() == Some(1);
         if !is_position && !(0..chunks.n_dims()).all(covers) {
             return None;
         }
@@ -144,9 +146,9 @@ fn without_views(operand: &Operand) -> Operand {
 
 /// The place of the step that reads an operand, which is read once however often it is used.
 fn input_step(kept: &mut Vec<Operand>, operand: Operand, steps: &mut Vec<Step>) -> u32 {
-    let known = kept.iter().position(|other| {
-        std::sync::Arc::ptr_eq(&other.array.node, &operand.array.node) && other.axes == operand.axes
-    });
+    let known = kept
+        .iter()
+        .position(|other| std::sync::Arc::ptr_eq(&other.array.node, &operand.array.node) && other.axes == operand.axes);
     let input = known.unwrap_or_else(|| {
         kept.push(operand);
         kept.len() - 1
@@ -162,7 +164,8 @@ fn input_step(kept: &mut Vec<Operand>, operand: Operand, steps: &mut Vec<Step>) 
 /// The value of an array all of whose elements are one.
 fn constant(array: &Array) -> Option<Step> {
     let Expr::Memory(block) = &array.node.expr else { return None };
-    let is_one = !block.is_empty() && block.shape().iter().zip(block.strides()).all(|(len, stride)| *len == 1 || *stride == 0);
+    let is_one =
+        !block.is_empty() && block.shape().iter().zip(block.strides()).all(|(len, stride)| *len == 1 || *stride == 0);
     if !is_one || array.chunks().axes().iter().any(AxisChunks::is_empty) {
         return None;
     }

@@ -102,7 +102,10 @@ impl Rewriting {
             parts.reverse();
         }
         match &parts[..] {
-            [] => crate::convert::empty_of(&chunks.dims().iter().map(|len| len.unwrap_or(0)).collect::<Vec<_>>(), inputs[0].dtype()),
+            [] => crate::convert::empty_of(
+                &chunks.dims().iter().map(|len| len.unwrap_or(0)).collect::<Vec<_>>(),
+                inputs[0].dtype(),
+            ),
             [one] => self.rechunked(one, chunks),
             _ => {
                 let dtype = inputs[0].dtype();

@@ -68,7 +68,8 @@ pub(super) fn gather(task: &Task<'_>, from: &Chunks, axes: &[usize], points: &[B
             local.push(list[point] - chunks.bounds(idx).ok_or_else(unknown)?.start);
         }
         let block = task.block(0, position)?;
-        let mut slices: SmallVec<[BlockSlice; 4]> = block.shape().iter().map(|&len| BlockSlice::range(0, len)).collect();
+        let mut slices: SmallVec<[BlockSlice; 4]> =
+            block.shape().iter().map(|&len| BlockSlice::range(0, len)).collect();
         for (axis, start) in axes.iter().zip(&local) {
             slices[*axis] = BlockSlice { start: *start, len: 1, step: 1 };
         }

@@ -44,7 +44,10 @@ impl Array {
     ///
     /// # Errors
     /// [`ArrayError::ChunkMismatch`] unless there is a value for each block.
-    pub fn from_delayed<T: Element + Clone>(blocks: Vec<Delayed<ArrayD<T>>>, chunks: Chunks) -> Result<Self, ArrayError> {
+    pub fn from_delayed<T: Element + Clone>(
+        blocks: Vec<Delayed<ArrayD<T>>>,
+        chunks: Chunks,
+    ) -> Result<Self, ArrayError> {
         if usize::try_from(chunks.n_blocks()?) != Ok(blocks.len()) {
             let problem = format!("{} delayed values are given for chunks {chunks}", blocks.len());
             return Err(ArrayError::ChunkMismatch { op: "from_delayed", problem });
@@ -101,10 +104,9 @@ impl Array {
         // Culling renumbers stages; the one output stays the one output.
         let graph = Arc::new(dolmen_graph::cull(graph));
         let task = TaskId::new(graph.outputs()[0].stage, partition);
-        let run = executor.submit(graph, SubmitOptions::default()).map_err(|error| ArrayError::Source {
-            source_name: "to_delayed".to_owned(),
-            error: Arc::new(error),
-        })?;
+        let run = executor
+            .submit(graph, SubmitOptions::default())
+            .map_err(|error| ArrayError::Source { source_name: "to_delayed".to_owned(), error: Arc::new(error) })?;
         let value = run.wait_value(task, None).ok_or(dolmen_graph::RunError::Cancelled)??;
         Ok(outputs[0].block_of(&value)?.clone())
     }
@@ -114,9 +116,11 @@ impl Array {
 pub(crate) fn adopt(task: &Task<'_>) -> TaskResult {
     let Foreign::External(external) = task.foreign else { return Err(unknown()) };
     let value = task.inputs.input(0).first().ok_or(TaskError::InputMissing { input_idx: 0, position: 0 })?;
-    let block = (external.adopt)(value).ok_or_else(|| TaskError::failed("a delayed value is no array of the dtype said"))?;
+    let block =
+        (external.adopt)(value).ok_or_else(|| TaskError::failed("a delayed value is no array of the dtype said"))?;
     let dims = task.dims();
-    let fits = block.ndim() == dims.len() && block.shape().iter().zip(&dims).all(|(len, dim)| dim.is_none_or(|dim| dim == *len));
+    let fits = block.ndim() == dims.len()
+        && block.shape().iter().zip(&dims).all(|(len, dim)| dim.is_none_or(|dim| dim == *len));
     if !fits {
         return Err(TaskError::failed(format!(
             "a delayed value has shape {:?}, its block was announced as {}",

@@ -7,15 +7,15 @@ use dolmen_kernels::{Block, DType, Op, Pool, Region};
 
 /// An array as NumPy has it.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    pub dtype: DType,
-    pub shape: Vec<usize>,
+pub(crate) struct Answer {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
     /// Real and imaginary parts.
-    pub values: Vec<(f64, f64)>,
+    pub(crate) values: Vec<(f64, f64)>,
 }
 
 /// Inputs and cases by name.
-pub fn read() -> (HashMap<String, Answer>, Vec<(String, Answer)>) {
+pub(crate) fn read() -> (HashMap<String, Answer>, Vec<(String, Answer)>) {
     let (mut inputs, mut cases) = (HashMap::new(), Vec::new());
     for line in include_str!("answers.txt").lines() {
         let mut words = line.split(' ');
@@ -37,7 +37,7 @@ pub fn read() -> (HashMap<String, Answer>, Vec<(String, Answer)>) {
 
 impl Answer {
     /// The answer as an array in one block.
-    pub fn array(&self) -> Array {
+    pub(crate) fn array(&self) -> Array {
         if self.dtype == DType::C128 {
             let values = self.values.iter().map(|(re, im)| num_complex::Complex::new(*re, *im)).collect();
             return Array::from_vec(&self.shape, values).unwrap();
@@ -47,7 +47,7 @@ impl Answer {
     }
 
     /// Fails unless `block` is the answer, floats but for rounding.
-    pub fn check(&self, block: &Block, what: &str) {
+    pub(crate) fn check(&self, block: &Block, what: &str) {
         assert_eq!((block.dtype(), block.shape()), (self.dtype, &self.shape[..]), "{what}");
         let found = numbers(block);
         let tolerance = if matches!(self.dtype, DType::F32 | DType::C64) { 1e-5 } else { 1e-12 };
@@ -55,14 +55,17 @@ impl Answer {
             let is_near = |a: f64, b: f64| {
                 a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
             };
-            assert!(is_near(found.0, said.0) && is_near(found.1, said.1), "{what}: element {at} is {found:?}, not {said:?}");
+            assert!(
+                is_near(found.0, said.0) && is_near(found.1, said.1),
+                "{what}: element {at} is {found:?}, not {said:?}"
+            );
         }
         assert_eq!(found.len(), self.values.len(), "{what}");
     }
 }
 
 /// The elements as real and imaginary parts.
-pub fn numbers(block: &Block) -> Vec<(f64, f64)> {
+pub(crate) fn numbers(block: &Block) -> Vec<(f64, f64)> {
     if matches!(block.dtype(), DType::C64 | DType::C128) {
         let wide = cast(block, DType::C128).to_vec::<num_complex::Complex<f64>>().unwrap();
         return wide.into_iter().map(|value| (value.re, value.im)).collect();

@@ -41,7 +41,11 @@ macro_rules! complex_ops {
                     Op::Negative => map(a, out, |a| -a),
                     Op::Conjugate => map(a, out, |a| a.conj()),
                     Op::Square => map(a, out, |a| a * a),
-                    Op::Reciprocal => map(a, out, |a| divide(Complex::new(1.0, 0.0), a)),
+                    Op::Reciprocal => map(a, out, |a| {
+                        // Of zero, NumPy's is not infinite.
+                        let one = Complex::new(1.0, 0.0);
+                        if a == Complex::default() { Complex::new($real::NAN, $real::NAN) } else { divide(one, a) }
+                    }),
                     Op::Sign => map(a, out, |a| if a == Complex::default() { a } else { a / a.re.hypot(a.im) }),
                     Op::Sqrt => map(a, out, |a| a.sqrt()),
                     Op::Exp => map(a, out, |a| a.exp()),
@@ -147,9 +151,12 @@ fn power<T: num_traits::Float>(a: Complex<T>, b: Complex<T>) -> Complex<T> {
     if b.re.is_zero() && b.im.is_zero() {
         return one;
     }
+    if b == one {
+        return a;
+    }
     if a.re.is_zero() && a.im.is_zero() {
         let zero = Complex::new(T::zero(), T::zero());
-        return if b.re > T::zero() && b.im.is_zero() { zero } else { Complex::new(T::nan(), T::nan()) };
+        return if b.re > T::zero() { zero } else { Complex::new(T::nan(), T::nan()) };
     }
     match b.re.to_i32() {
         Some(n) if b.im.is_zero() && b.re == b.re.trunc() && (-100..100).contains(&n) => {

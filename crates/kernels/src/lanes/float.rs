@@ -98,7 +98,7 @@ macro_rules! float_ops {
                 Op::Cosh => map(a, out, |a| a.cosh()),
                 Op::Tanh => map(a, out, |a| a.tanh()),
                 Op::Arcsinh => map(a, out, |a| libm::asinh(a.into()) as $type),
-                Op::Arccosh => map(a, out, |a| libm::acosh(a.into()) as $type),
+                Op::Arccosh => map(a, out, |a| if a < 1.0 { <$type>::NAN } else { libm::acosh(a.into()) as $type }),
                 Op::Arctanh => map(a, out, |a| libm::atanh(a.into()) as $type),
                 _ => not_here(op, "an operation of one float"),
             }

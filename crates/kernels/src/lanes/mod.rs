@@ -8,11 +8,13 @@ mod float;
 pub(crate) mod fold;
 mod int;
 pub(crate) mod math;
+mod prefetch;
 mod time;
 
 use crate::element::{B8, Lane};
 use crate::{Op, Result};
 
+pub(crate) use prefetch::prefetch;
 pub(crate) use time::{TimeTile, time_binary, time_convert, time_test, time_unary};
 
 /// The loops of one lane type. Which operations reach which type is settled when a program is made.

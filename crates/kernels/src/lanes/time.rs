@@ -72,16 +72,19 @@ pub(crate) fn time_binary(op: Op, result: DType, tile: TimeTile<'_>) {
         TimeTile::Int(a, b, out) => match op {
             // The number has no NaT, but its least value would overflow.
             Op::Multiply => map2(a, b, out, |a, b| if a == NAT { NAT } else { a.wrapping_mul(b) }),
-            Op::TrueDivide => map2(a, b, out, |a, b| if a == NAT || b == 0 { NAT } else { a.wrapping_div(b) }),
-            Op::FloorDivide => map2(a, b, out, |a, b| if a == NAT || b == 0 { NAT } else { floor_divide(a, b) }),
+            // NumPy cuts both towards zero.
+            Op::TrueDivide | Op::FloorDivide => {
+                map2(a, b, out, |a, b| if a == NAT || b == 0 { NAT } else { a.wrapping_div(b) });
+            }
             _ => not_here(op, "an operation of a span and an integer"),
         },
         TimeTile::Float(a, b, out) => {
             let span = |value: f64| if value.is_finite() { value as i64 } else { NAT };
             match op {
                 Op::Multiply => map2(a, b, out, |a, b| if a == NAT { NAT } else { span(a as f64 * b) }),
-                Op::TrueDivide => map2(a, b, out, |a, b| if a == NAT { NAT } else { span(a as f64 / b) }),
-                Op::FloorDivide => map2(a, b, out, |a, b| if a == NAT { NAT } else { span((a as f64 / b).floor()) }),
+                Op::TrueDivide | Op::FloorDivide => {
+                    map2(a, b, out, |a, b| if a == NAT { NAT } else { span(a as f64 / b) });
+                }
                 _ => not_here(op, "an operation of a span and a float"),
             }
         }
@@ -104,7 +107,8 @@ pub(crate) fn time_unary(op: Op, a: &[i64], out: &mut [i64]) {
     match op {
         Op::Negative => map(a, out, |a| a.wrapping_neg()),
         Op::Absolute => map(a, out, |a| a.wrapping_abs()),
-        Op::Sign => map(a, out, |a| if a == NAT { NAT } else { a.signum() }),
+        // NumPy takes NaT for the number that it is.
+        Op::Sign => map(a, out, |a| a.signum()),
         _ => not_here(op, "an operation of one span of time"),
     }
 }

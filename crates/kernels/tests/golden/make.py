@@ -43,7 +43,7 @@ def values(dtype):
 
 
 def pack(array):
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array, order="C")
     return {"dtype": str(array.dtype), "shape": list(array.shape), "bytes": array.tobytes().hex()}
 
 
@@ -125,6 +125,9 @@ def rounds():
     for dtype in NUMERIC:
         for decimals in (-2, -1, 0, 1, 2):
             x = np.concatenate([values(dtype), np.array([15, 25, 35, 55, 105], dtype)])
+            if x.dtype.kind in "iu":
+                # What does not fit once it is rounded is not defined.
+                x = x[(x < 120) & (x > -100)]
             cases.append({"decimals": decimals, "operand": name_of(x), "result": attempt(lambda v: np.round(v, decimals), x)})
     return cases
 

@@ -61,7 +61,8 @@ fn read_bytes(from: &Chunks, to: &Chunks, item_bytes: u64) -> u64 {
             return own as u64;
         }
         // At either end a block may show no more than its edge.
-        (wanted.saturating_add(2 * own.saturating_sub(1)).div_ceil(own.max(1)) * own).min(from.len().unwrap_or(0)) as u64
+        (wanted.saturating_add(2 * own.saturating_sub(1)).div_ceil(own.max(1)) * own).min(from.len().unwrap_or(0))
+            as u64
     };
     from.axes().iter().zip(to.axes()).map(of_axis).fold(item_bytes, u64::saturating_mul)
 }
