@@ -203,18 +203,21 @@ mod tests {
         }
     }
 
-    fn ranges(shape: &[u64], region: &Region, fetch_bytes_max: u64, gap_bytes_max: u64) -> Vec<Range<u64>> {
-        Runs::new(shape, region, 8).fetches(fetch_bytes_max, gap_bytes_max).map(|fetch| fetch.range).collect()
+    fn ranges(shape: &[u64], region: &Region, fetch_bytes_max: u64, gap_bytes_max: u64) -> Vec<(u64, u64)> {
+        Runs::new(shape, region, 8)
+            .fetches(fetch_bytes_max, gap_bytes_max)
+            .map(|fetch| (fetch.range.start, fetch.range.end))
+            .collect()
     }
 
     #[test]
     fn rows_that_lie_together_are_fetched_together() {
         let rows = Region::new(vec![2, 0, 0], vec![2, 5, 4]);
-        assert_eq!(ranges(&[9, 5, 4], &rows, 1000, 0), [320..640]);
+        assert_eq!(ranges(&[9, 5, 4], &rows, 1000, 0), [(320, 640)]);
         let columns = Region::new(vec![0, 1], vec![3, 2]);
-        assert_eq!(ranges(&[3, 4], &columns, 1000, 0), [8..24, 40..56, 72..88]);
-        assert_eq!(ranges(&[3, 4], &columns, 1000, 16), [8..88]);
-        assert_eq!(ranges(&[3, 4], &columns, 50, 16), [8..56, 72..88]);
-        assert_eq!(ranges(&[3, 4], &Region::whole(&[3, 4]), 40, 0), [0..40, 40..80, 80..96]);
+        assert_eq!(ranges(&[3, 4], &columns, 1000, 0), [(8, 24), (40, 56), (72, 88)]);
+        assert_eq!(ranges(&[3, 4], &columns, 1000, 16), [(8, 88)]);
+        assert_eq!(ranges(&[3, 4], &columns, 50, 16), [(8, 56), (72, 88)]);
+        assert_eq!(ranges(&[3, 4], &Region::whole(&[3, 4]), 40, 0), [(0, 40), (40, 80), (80, 96)]);
     }
 }

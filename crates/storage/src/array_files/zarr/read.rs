@@ -136,15 +136,21 @@ impl ZarrArray {
     pub async fn read_region(&self, region: &Region) -> ArrayFileResult<Vec<u8>> {
         let Inner { objects, metadata, .. } = &*self.inner;
         check_region(&objects.shown, &metadata.shape, region)?;
+        let size_bytes = metadata.element.size_bytes();
         // What is exactly one whole chunk needs no copy.
         let mut touched = self.grid().touched(region);
         if region.shape() == metadata.chunks
             && let (Some(index), None) = (touched.next(), touched.next())
-            && let Fetched::Whole(stored) = self.fetch(&index, region).await?
         {
-            return self.decode(&index, stored);
+            let fetched = self.fetch(&index, region).await?;
+            if let Fetched::Whole(stored) = fetched {
+                return self.decode(&index, stored);
+            }
+            let mut to = zeroed(&objects.shown, region, size_bytes)?;
+            self.place(&index, region, fetched, (region, &mut to))?;
+            return Ok(to);
         }
-        let mut to = zeroed(&objects.shown, region, metadata.element.size_bytes())?;
+        let mut to = zeroed(&objects.shown, region, size_bytes)?;
         self.read_into(region, &mut to).await?;
         Ok(to)
     }

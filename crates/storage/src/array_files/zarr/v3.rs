@@ -72,7 +72,7 @@ pub(crate) fn read(document: &Value) -> Result<(ZarrMetadata, Storage), Metadata
         .ok_or_else(|| MetadataError::Damaged(format!("the fill value {value} is no {element}")))?;
     let codecs = read_codecs(required(array, "codecs")?, element, chunks.len())?;
     let keys = read_keys(required(array, "chunk_key_encoding")?)?;
-    let element = byte_order(&codecs, element);
+    let element = byte_order(&codecs);
     let inner_chunks = match &codecs.form {
         Form::Shard(sharding) => Some(sharding.inner_shape.clone()),
         Form::Elements(_) => None,
@@ -253,10 +253,10 @@ fn read_packing(
 }
 
 /// The type of the elements as they lie in the innermost chunks.
-fn byte_order(codecs: &Codecs, element: ElementType) -> ElementType {
+fn byte_order(codecs: &Codecs) -> ElementType {
     match &codecs.form {
         Form::Elements(stored) => *stored,
-        Form::Shard(sharding) => byte_order(&sharding.inner, element),
+        Form::Shard(sharding) => byte_order(&sharding.inner),
     }
 }
 
