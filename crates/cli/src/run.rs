@@ -312,7 +312,7 @@ async fn write_result<W: Write>(query: Query, options: OutputOptions, mut out: W
     if let Some(text) = query.printed_array(options.format).await? {
         out.write_all(&text)?;
         out.flush()?;
-        return Ok(Done { tag: "ARRAY".to_owned(), n_rows: None, is_result: true });
+        return Ok(Done { tag: "ARRAY".to_owned(), n_rows: None, is_result: true, is_paged: false });
     }
     let mut stream = query.stream().await?;
     let tag = stream.tag();

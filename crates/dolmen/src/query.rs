@@ -346,13 +346,13 @@ impl Query {
     /// Every variant of [`Error`].
     pub async fn printed_array(&self, format: Format) -> Result<Option<Vec<u8>>> {
         let core = self.session.core();
-        let caller = || Caller {
+        let caller = Caller {
             cancellation: Cancellation::new(),
             watch: self.watch.clone(),
             holds_worker: self.session.is_in_task(),
         };
         let located = |error| self.work.located(core, error);
-        match arrays::described(core, &self.work.text, caller).await.map_err(located)? {
+        match arrays::described(core, &self.work.text, &caller).await.map_err(located)? {
             Some(array) => arrays::printed(self.session.executor()?.as_ref(), &array, format).await.map_err(located),
             None => Ok(None),
         }
@@ -383,7 +383,7 @@ impl Work {
         let (text, parameters) = (&self.text, &self.parameters);
         let outcome = match &self.target {
             Some(target) => core.context.write(text, parameters, target, caller).await,
-            None => match arrays::run(&core, text, parameters, || caller.clone()).await {
+            None => match arrays::run(&core, text, parameters, &caller).boxed().await {
                 Ok(Some(outcome)) => Ok(outcome),
                 Ok(None) => core.context.run(text, parameters, caller).await,
                 Err(error) => Err(error),

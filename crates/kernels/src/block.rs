@@ -688,7 +688,7 @@ mod tests {
             }
             // The shape asked for, with a last axis that makes the counts equal where that is possible.
             let mut to = to;
-            while block.len() % to.iter().product::<usize>() != 0 {
+            while !block.len().is_multiple_of(to.iter().product::<usize>()) {
                 to.pop();
             }
             to.push(block.len() / to.iter().product::<usize>());

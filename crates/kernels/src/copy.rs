@@ -126,6 +126,7 @@ impl Plane {
             let start = (a as isize + second as isize * self.from[1]) as usize;
             row.copy_from_slice(&from[start..start + TILE]);
         }
+        #[expect(clippy::needless_range_loop, reason = "the tile is read across its rows")]
         for first in 0..TILE {
             let start = (b as isize + first as isize * self.to[0]) as usize;
             let row: &mut [W] = &mut to[start..start + TILE];

@@ -44,7 +44,7 @@ impl Bins {
         if edges.len() < 2 {
             return refused("must have two edges or more");
         }
-        if edges.windows(2).any(|pair| !(pair[0] <= pair[1])) {
+        if edges.windows(2).any(|pair| pair[0].partial_cmp(&pair[1]).is_none_or(std::cmp::Ordering::is_gt)) {
             return refused("must increase monotonically");
         }
         Ok(Self { edges, uniform: None })

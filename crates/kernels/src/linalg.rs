@@ -150,7 +150,7 @@ pub fn qr(a: &Block, pool: &Pool) -> Result<Qr> {
         let (r, signs) = signed_r(r);
         for (column, sign) in signs.iter().enumerate() {
             for value in q.col_as_slice_mut(column) {
-                *value = *value * *sign;
+                *value *= *sign;
             }
         }
         Ok(Qr { q: to_block(q.as_ref(), pool)?, r: to_block(r.as_ref(), pool)? })
@@ -196,7 +196,7 @@ pub fn svd(a: &Block, pool: &Pool) -> Result<Svd> {
             let decisive = if a.nrows() < a.ncols() { u.col_as_slice(at) } else { v.col_as_slice(at) };
             let turn = turn_of(decisive);
             for value in u.col_as_slice_mut(at).iter_mut().chain(v.col_as_slice_mut(at)) {
-                *value = *value * turn;
+                *value *= turn;
             }
         }
         let vh = Mat::from_fn(v.ncols(), v.nrows(), |row, column| v[(column, row)].conjugate());
@@ -231,7 +231,7 @@ type Factors<T> = (Mat<T>, Vec<<T as ComplexField>::Real>, Mat<T>);
 
 fn decompose<T: Field>(a: &Mat<T>) -> Result<Factors<T>> {
     let values =
-        |s: faer::diag::DiagRef<'_, T>| s.column_vector().iter().map(|value| T::real_part_impl(value)).collect();
+        |s: faer::diag::DiagRef<'_, T>| s.column_vector().iter().map(T::real_part_impl).collect();
     if let Ok(factors) = a.thin_svd() {
         return Ok((factors.U().to_owned(), values(factors.S()), factors.V().to_owned()));
     }
@@ -260,7 +260,7 @@ fn decompose_gram<T: Field>(a: &Mat<T>) -> Result<Factors<T>> {
     let mut u = factors.compute_thin_Q();
     for (column, sign) in signs.iter().enumerate() {
         for value in u.col_as_slice_mut(column) {
-            *value = *value * *sign;
+            *value *= *sign;
         }
     }
     let s = (0..n).map(|at| T::real_part_impl(&r[(at, at)])).collect();
@@ -348,12 +348,12 @@ pub fn eigh(a: &Block, pool: &Pool) -> Result<Eigh> {
     with_field!("eigh", a, T => {
         let factors = to_square::<T>("eigh", a)?.self_adjoint_eigen(Side::Lower);
         let factors = factors.map_err(|_| KernelError::NoConvergence { op: "eigh" })?;
-        let w: Vec<_> = factors.S().column_vector().iter().map(|value| T::real_part_impl(value)).collect();
+        let w: Vec<_> = factors.S().column_vector().iter().map(T::real_part_impl).collect();
         let mut v = factors.U().to_owned();
         for column in 0..v.ncols() {
             let turn = turn_of(v.col_as_slice(column));
             for value in v.col_as_slice_mut(column) {
-                *value = *value * turn;
+                *value *= turn;
             }
         }
         Ok(Eigh { w: Block::from_vec(&[w.len()], w)?, v: to_block(v.as_ref(), pool)? })

@@ -236,7 +236,7 @@ mod tests {
         random.fill_f64(start, &mut out);
         for (at, value) in out.iter().enumerate() {
             let position = start + at as u64;
-            let counter = [(position / 2) as u32, (position / 2 >> 32) as u32, 0x7654_3210, 0xfedc_ba98];
+            let counter = [(position / 2) as u32, ((position / 2) >> 32) as u32, 0x7654_3210, 0xfedc_ba98];
             let words = philox4x32(counter, [0x89ab_cdef, 0x0123_4567]).map(u64::from);
             let bits = if position.is_multiple_of(2) { words[0] | words[1] << 32 } else { words[2] | words[3] << 32 };
             assert_eq!(*value, (bits >> 11) as f64 / (1_u64 << 53) as f64);

@@ -1155,6 +1155,6 @@ pub(crate) fn apply(op: Op, blocks: &[&Block], pool: &Pool) -> Result<Block> {
     let mut builder = ProgramBuilder::new();
     let operands: Vec<Operand> = blocks.iter().map(|block| builder.input(block.dtype())).collect();
     let value = builder.apply(op, &operands)?;
-    let blocks: Vec<Block> = blocks.iter().map(|block| Block::clone(block)).collect();
+    let blocks: Vec<Block> = blocks.iter().copied().cloned().collect();
     builder.finish(value)?.run(&blocks, &Region::whole(blocks[0].shape()), pool)
 }

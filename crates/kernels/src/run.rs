@@ -434,7 +434,7 @@ impl<'a> Machine<'a> {
                     Binary::TimeIntSwapped => time(TimeTile::Int(self.lanes(b, len), self.lanes(a, len), cast(out))),
                     Binary::TimeFloat => time(TimeTile::Float(self.lanes(a, len), self.lanes(b, len), cast(out))),
                     Binary::TimeFloatSwapped => {
-                        time(TimeTile::Float(self.lanes(b, len), self.lanes(a, len), cast(out)))
+                        time(TimeTile::Float(self.lanes(b, len), self.lanes(a, len), cast(out)));
                     }
                 }
             }

@@ -14,16 +14,16 @@ use rustix::termios::{Winsize, tcsetwinsize};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Keys.
-pub const TAB: &str = "\t";
-pub const UP: &str = "\x1b[A";
-pub const LEFT: &str = "\x1b[D";
-pub const RIGHT: &str = "\x1b[C";
-pub const CTRL_C: &str = "\x03";
-pub const CTRL_D: &str = "\x04";
-pub const BACKSPACE: &str = "\x7f";
+pub(crate) const TAB: &str = "\t";
+pub(crate) const UP: &str = "\x1b[A";
+pub(crate) const LEFT: &str = "\x1b[D";
+pub(crate) const RIGHT: &str = "\x1b[C";
+pub(crate) const CTRL_C: &str = "\x03";
+pub(crate) const CTRL_D: &str = "\x04";
+pub(crate) const BACKSPACE: &str = "\x7f";
 
 /// A terminal in which the program runs.
-pub struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keys: File,
     screen: Arc<Mutex<vt100::Parser>>,
@@ -31,7 +31,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// Starts the program in a terminal of `rows` and `columns`, with its own files in `home`, and waits for its prompt.
-    pub fn open(home: &Path, rows: u16, columns: u16, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn open(home: &Path, rows: u16, columns: u16, variables: &[(&str, &str)]) -> Self {
         let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(&size, None).unwrap();
         // Makes the terminal the controlling one, which is what Ctrl-C and a change of size need.
@@ -62,24 +62,24 @@ impl Terminal {
     }
 
     /// Presses keys.
-    pub fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Presses keys and then Enter.
-    pub fn enter(&mut self, keys: &str) {
+    pub(crate) fn enter(&mut self, keys: &str) {
         self.press(keys);
         self.press("\r");
     }
 
     /// The lines of the screen, without the space behind them.
-    pub fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         let text = self.screen.lock().unwrap().screen().contents();
         text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 
     /// The line with the cursor.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let parser = self.screen.lock().unwrap();
         let (row, _) = parser.screen().cursor_position();
         let (_, columns) = parser.screen().size();
@@ -87,7 +87,7 @@ impl Terminal {
     }
 
     /// Waits until `holds` is true of the screen.
-    pub fn wait_until(&self, what: &str, holds: impl Fn(&str) -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, holds: impl Fn(&str) -> bool) {
         let begun = Instant::now();
         while !holds(&self.screen()) {
             assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}; the screen:\n{}", self.screen());
@@ -96,12 +96,12 @@ impl Terminal {
     }
 
     /// Waits until `text` stands on the screen.
-    pub fn wait_for(&self, text: &str) {
+    pub(crate) fn wait_for(&self, text: &str) {
         self.wait_until(&format!("{text:?}"), |screen| screen.contains(text));
     }
 
     /// Waits until the line with the cursor is `line`.
-    pub fn wait_for_line(&self, line: &str) {
+    pub(crate) fn wait_for_line(&self, line: &str) {
         let begun = Instant::now();
         while self.line() != line {
             assert!(begun.elapsed() < PATIENCE, "waited in vain for {line:?}; the screen:\n{}", self.screen());
@@ -110,12 +110,12 @@ impl Terminal {
     }
 
     /// Waits for an empty prompt.
-    pub fn wait_for_prompt(&self) {
+    pub(crate) fn wait_for_prompt(&self) {
         self.wait_for_line("dolmen>");
     }
 
     /// The colour of the first cell of `text` on the screen.
-    pub fn colour_of(&self, text: &str) -> vt100::Color {
+    pub(crate) fn colour_of(&self, text: &str) -> vt100::Color {
         let parser = self.screen.lock().unwrap();
         let (_, columns) = parser.screen().size();
         let (row, line) =
@@ -125,14 +125,14 @@ impl Terminal {
     }
 
     /// Changes the size of the window.
-    pub fn resize(&mut self, rows: u16, columns: u16) {
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
         self.screen.lock().unwrap().screen_mut().set_size(rows, columns);
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.keys, size).unwrap();
     }
 
     /// Waits for the end of the program; its exit status.
-    pub fn wait_for_end(mut self) -> i32 {
+    pub(crate) fn wait_for_end(mut self) -> i32 {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

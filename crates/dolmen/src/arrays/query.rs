@@ -1,13 +1,12 @@
 //! The rows of a query as an array.
 
-use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use dolmen_array::Array;
 use dolmen_frame::{Caller, Parameters};
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 
 use super::of_array;
 use crate::session::Core;
@@ -16,7 +15,7 @@ use crate::{Error, Result};
 /// The numeric columns that `sql` gives: one column as an array of one axis, several as one of rows and columns. Integers and
 /// booleans are `int64`, if there is nothing else, and everything else is `float64`, with NaN for NULL.
 pub(super) async fn array_of(core: &Core, sql: &str, caller: Caller) -> Result<Array> {
-    let outcome = core.context.run(sql, &Parameters::None, caller).await?;
+    let outcome = core.context.run(sql, &Parameters::None, caller).boxed().await?;
     let (schema, diagnosis) = (outcome.schema, outcome.diagnosis);
     let batches: Vec<_> = match outcome.stream.try_collect().await {
         Ok(batches) => batches,

@@ -15,7 +15,7 @@ use dolmen_array_sql::{
 use dolmen_frame::{Caller, Diagnosis, Outcome, Parameters, Position};
 use dolmen_graph::{Executor, TaskId};
 use dolmen_storage::{Location, NpzFile, ZarrGroup};
-use futures::stream;
+use futures::{FutureExt, stream};
 
 use super::compute::{ArrayRun, persisted};
 use super::table::ArrayTable;
@@ -41,9 +41,9 @@ fn text_rows(tag: &'static str, names: &[&str], columns: Vec<Vec<String>>) -> Re
 }
 
 /// The array that `text` shows, if it is `ARRAY expression`: the lazy array, for who prints it. `None` for other statements.
-pub(crate) async fn described(core: &Core, text: &str, caller: impl Fn() -> Caller) -> Result<Option<Array>> {
+pub(crate) async fn described(core: &Core, text: &str, caller: &Caller) -> Result<Option<Array>> {
     match parse_statement(text).map_err(|error| located(error, text))? {
-        Some(ArrayStatement::Show(expression)) => bound(core, text, &expression, &caller).await.map(Some),
+        Some(ArrayStatement::Show(expression)) => bound(core, text, &expression, caller).await.map(Some),
         _ => Ok(None),
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn run(
     core: &Core,
     text: &str,
     parameters: &Parameters,
-    caller: impl Fn() -> Caller,
+    caller: &Caller,
 ) -> Result<Option<Outcome>> {
     let Some(statement) = parse_statement(text).map_err(|error| located(error, text))? else { return Ok(None) };
     core.arrays.keep_tables(|name| core.context.table_names().iter().any(|table| table == name));
@@ -66,19 +66,19 @@ pub(crate) async fn run(
     }
     let outcome = match statement {
         ArrayStatement::Show(expression) => {
-            let array = bound(core, text, &expression, &caller).await?;
+            let array = bound(core, text, &expression, caller).await?;
             shown(core, array)?
         }
         ArrayStatement::Explain(expression) => {
-            let array = bound(core, text, &expression, &caller).await?;
+            let array = bound(core, text, &expression, caller).await?;
             explained(core, &array)?
         }
         ArrayStatement::Create { name, persisted, on_conflict, definition } => {
             let named = Creating { name: &name, persisted, on_conflict };
-            named.create(core, text, &definition, &caller).await?
+            named.create(core, text, &definition, caller).await?
         }
         ArrayStatement::Copy { expression, location, span, options } => {
-            let array = bound(core, text, &expression, &caller).await?;
+            let array = bound(core, text, &expression, caller).await?;
             let target = Target::of(&location, span, &options, text)?;
             target.write(core, array).await?
         }
@@ -97,11 +97,11 @@ pub(crate) async fn run(
 }
 
 /// The array of an expression, with what the queries in it give.
-async fn bound(core: &Core, text: &str, expression: &Expression, caller: &impl Fn() -> Caller) -> Result<Array> {
+async fn bound(core: &Core, text: &str, expression: &Expression, caller: &Caller) -> Result<Array> {
     let mut of_queries = Vec::new();
     for span in queries(expression) {
         let sql = text.get(span.start..span.end).unwrap_or_default();
-        of_queries.push(query::array_of(core, sql, caller()).await?);
+        of_queries.push(query::array_of(core, sql, caller.clone()).boxed().await?);
     }
     let find = |name: &ArrayName| core.arrays.get(&name.name);
     let names = || core.arrays.all().into_iter().map(|(name, _)| name).collect();
@@ -165,7 +165,7 @@ impl Creating<'_> {
         core: &Core,
         text: &str,
         definition: &Definition,
-        caller: &impl Fn() -> Caller,
+        caller: &Caller,
     ) -> Result<Outcome> {
         let name = &self.name.name;
         if let Some(schema) = self.name.schema.as_ref().filter(|schema| *schema != "public") {

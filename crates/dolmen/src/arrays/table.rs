@@ -165,7 +165,7 @@ impl Blocks {
         let output = &self.run.outputs[0];
         // Blocks of unknown sizes stand where those before them end.
         let offset = match output.chunks().offset(partition) {
-            Some(offset) => offset,
+            Some(offset) => offset.into_vec(),
             None => self.counted_offset(partition).await?,
         };
         let offset: Vec<usize> = offset.iter().zip(&self.starts).map(|(own, start)| own + start).collect();

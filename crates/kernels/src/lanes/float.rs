@@ -127,7 +127,7 @@ macro_rules! float_ops {
 
             fn unary(op: Op, a: &[Self], out: &mut [Self]) {
                 // The vector form reduces its argument for all but huge numbers; a tile that holds one goes the long way.
-                let huge = || a.iter().any(|a| !(a.abs() <= math::SIN_COS_MAX as $type));
+                let huge = || a.iter().any(|a| a.is_nan() || a.abs() > math::SIN_COS_MAX as $type);
                 if matches!(op, Op::Sin | Op::Cos) && huge() {
                     $transcendental(op, a, out);
                 } else {

@@ -65,7 +65,7 @@ pub(crate) fn time_binary(op: Op, result: DType, tile: TimeTile<'_>) {
                 map2(a, b, out, |a, b| if a == NAT || b == NAT || b == 0 { 0 } else { floor_divide(a, b) });
             }
             Op::Remainder => {
-                lift(a, b, out, |a, b| if b == 0 { NAT } else { a.wrapping_sub(floor_divide(a, b).wrapping_mul(b)) })
+                lift(a, b, out, |a, b| if b == 0 { NAT } else { a.wrapping_sub(floor_divide(a, b).wrapping_mul(b)) });
             }
             _ => not_here(op, "an operation of two times"),
         },
