@@ -1,0 +1,207 @@
+//! What array programs cost, for `benches/peers/arrays.py`, which puts NumPy and Dask beside them.
+//!
+//! `cargo run --release -p dolmen-array --example array_speed -- [--works NAME] [--threads N] [--rounds N] [--scale X]`
+//! prints one line of JSON: the seconds of each round, the sum of the answer's elements, the peak of resident
+//! memory in megabytes.
+
+#![allow(clippy::print_stdout, reason = "the program reports to people and scripts")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dolmen_array::{Array, BlockFn, Boundary, ChunkSpec, Depth, RandomGenerator, Reduce, lower};
+use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskId};
+use dolmen_kernels::{Block, DType, Pool, Scalar};
+use dolmen_scheduler::{LocalConfig, LocalExecutor};
+use dolmen_storage::{MemoryBudget, TempFolder};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The largest a graph of a work takes.
+const LONG: Duration = Duration::from_secs(3600);
+
+struct Machine {
+    executor: LocalExecutor,
+    pool: Pool,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Machine {
+    fn new(threads: usize, limit_bytes: usize) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+        let config = LocalConfig::new(runtime.handle().clone(), threads);
+        let config = config.memory(MemoryBudget::new(limit_bytes), Arc::new(TempFolder::new(None)));
+        Ok(Self { executor: LocalExecutor::new(config), pool: Pool::new(1 << 30), _runtime: runtime })
+    }
+
+    /// The array as one block.
+    fn compute(&self, array: &Array) -> Result<Block> {
+        let mut builder = GraphBuilder::new();
+        let output = lower(std::slice::from_ref(array), &mut builder)?.remove(0);
+        let run = self.executor.submit(Arc::new(builder.build()?), SubmitOptions::default())?;
+        let n_blocks = output.chunks().n_blocks()?;
+        let mut values = Vec::new();
+        for partition in 0..n_blocks {
+            let value = run.wait_value(TaskId::new(output.stage(), partition), Some(LONG));
+            values.push(value.ok_or("a block takes an hour")??);
+        }
+        Ok(output.assemble(&values, &self.pool)?)
+    }
+
+    /// The array with its blocks computed and in memory, for its inputs not to be measured.
+    fn keep(&self, array: &Array, chunks: impl Into<ChunkSpec>) -> Result<Array> {
+        Ok(Array::from_block(self.compute(array)?, chunks)?)
+    }
+
+    /// Computes all blocks, which stay where they are until the end.
+    fn run_blocks(&self, array: &Array) -> Result<()> {
+        let mut builder = GraphBuilder::new();
+        lower(std::slice::from_ref(array), &mut builder)?;
+        let run = self.executor.submit(Arc::new(builder.build()?), SubmitOptions::default())?;
+        run.wait_finished(Some(LONG)).ok_or("a graph takes an hour")??;
+        Ok(())
+    }
+}
+
+/// A length for arrays of one axis.
+fn n(scale: f64, elements: f64) -> usize {
+    ((elements * scale) as usize).max(1000)
+}
+
+/// A length for arrays of two axes.
+fn side(scale: f64, length: f64) -> usize {
+    (((length * scale.sqrt()) as usize) / 100 * 100).max(200)
+}
+
+/// `(i * factor) % 1000 / 1000` for each position.
+fn pattern(length: usize, factor: i64, dtype: DType, chunks: usize) -> Result<Array> {
+    let positions = Array::arange(0_i64, length as i64, 1_i64, Some(DType::I64), chunks)?;
+    Ok(positions.multiply(factor)?.remainder(1000)?.astype(dtype)?.divide(1000)?)
+}
+
+/// The same, as a square matrix.
+fn square(machine: &Machine, length: usize, dtype: DType) -> Result<Array> {
+    let length = isize::try_from(length)?;
+    let rows = pattern((length * length) as usize, 7, dtype, (length * 1000) as usize)?;
+    machine.keep(&rows.reshape(&[length, length])?, 1000)
+}
+
+/// A matrix with many more rows than columns.
+fn tall(machine: &Machine, scale: f64) -> Result<Array> {
+    let rows = n(scale, 1e6);
+    let i = Array::arange(0_i64, (rows * 100) as i64, 1_i64, Some(DType::I64), rows * 10)?;
+    let x = i.multiply(&i)?.remainder(100_003)?.astype(DType::F64)?.sin()?;
+    machine.keep(&x.reshape(&[isize::try_from(rows)?, 100])?, [rows.div_ceil(10), 100])
+}
+
+/// One work: what is run again and again.
+enum Work {
+    /// The answer, whose elements are summed afterwards.
+    Small(Array),
+    /// An answer that stays where it is made; its sum is computed afterwards.
+    Large(Array),
+}
+
+fn work(name: &str, scale: f64, machine: &Machine) -> Result<Work> {
+    let dtype = if name.ends_with("f32") { DType::F32 } else { DType::F64 };
+    Ok(match name {
+        "fused f64" | "fused f32" => {
+            let length = n(scale, 1e8);
+            let input = |factor| machine.keep(&pattern(length, factor, dtype, 1_000_000)?, 1_000_000);
+            let (a, b, c) = (input(7)?, input(11)?, input(13)?);
+            Work::Small((&a * &b + &c).sqrt()?.sum(&Reduce::all())?)
+        }
+        "normal mean" => {
+            let x = RandomGenerator::new(1).normal(10.0, 0.1, &[n(scale, 2e8)], 1_000_000)?;
+            Work::Small(x.mean(&Reduce::all())?)
+        }
+        "matmul 4000 f64" | "matmul 4000 f32" | "matmul 8000 f64" => {
+            let length = if name.contains("8000") { 8000.0 } else { 4000.0 };
+            let x = square(machine, side(scale, length), dtype)?;
+            Work::Large(x.matmul(&x)?)
+        }
+        "x.dot(x.T + 1)" => {
+            let x = square(machine, side(scale, 10_000.0), dtype)?;
+            Work::Small(x.dot(&(x.t() + 1.0))?.sum(&Reduce::axis(0))?)
+        }
+        "sum(axis=0)" => Work::Small(square(machine, side(scale, 10_000.0), dtype)?.sum(&Reduce::axis(0))?),
+        "transpose + 1" => Work::Large(square(machine, side(scale, 10_000.0), dtype)?.t() + 1.0),
+        "qr 1e6 x 100" => Work::Large(tall(machine, scale)?.qr()?.1.abs()?),
+        "svd 1e6 x 100" => Work::Large(tall(machine, scale)?.svd()?.1),
+        "stencil 8000 x 10" => {
+            let mut x = square(machine, side(scale, 8000.0), dtype)?;
+            for _ in 0..10 {
+                let depths = [Depth::both(1, Boundary::Nearest); 2];
+                x =
+                    x.map_overlap_trimmed(BlockFn::local("stencil", |blocks, _| stencil(&blocks[0])), &depths, dtype)?;
+            }
+            Work::Small(x.sum(&Reduce::all())?)
+        }
+        _ => return Err(format!("no work has the name {name:?}").into()),
+    })
+}
+
+/// The mean of each element and its four neighbours, without the outermost.
+fn stencil(block: &Block) -> Result<Block> {
+    let x = block.view::<f64>()?.into_dimensionality::<ndarray::Ix2>()?;
+    let (rows, columns) = x.dim();
+    let mut out = Vec::with_capacity((rows - 2) * (columns - 2));
+    for row in 1..rows - 1 {
+        let [above, here, below] = [row - 1, row, row + 1].map(|row| x.row(row));
+        let [above, here, below] = [&above, &here, &below].map(|row| row.as_slice().ok_or("rows are contiguous"));
+        let (above, here, below) = (above?, here?, below?);
+        let width = columns - 2;
+        let parts = (&here[..width], &here[2..], &above[1..], &below[1..], &here[1..]);
+        out.extend((0..width).map(|i| (parts.0[i] + parts.1[i] + parts.2[i] + parts.3[i] + parts.4[i]) / 5.0));
+    }
+    Ok(Block::from_vec(&[rows - 2, columns - 2], out)?)
+}
+
+fn total(machine: &Machine, array: &Array) -> Result<f64> {
+    let sum = machine.compute(&array.sum(&Reduce::all())?)?;
+    let sum = sum.to_vec::<f64>().or_else(|_| Ok::<_, Box<dyn Error>>(vec![f64::from(sum.to_vec::<f32>()?[0])]))?;
+    Ok(sum[0])
+}
+
+fn main() -> Result<()> {
+    let (mut works, mut threads, mut rounds, mut scale) = (String::from("fused f64"), 2, 3, 1.0);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{argument} needs a value"))?;
+        match argument.as_str() {
+            "--works" => works = value,
+            "--threads" => threads = value.parse()?,
+            "--rounds" => rounds = value.parse()?,
+            "--scale" => scale = value.parse()?,
+            _ => return Err(format!("no option has the name {argument:?}").into()),
+        }
+    }
+    let machine = Machine::new(threads, 16 << 30)?;
+    let work = work(&works, scale, &machine)?;
+    let mut seconds = Vec::new();
+    let mut answer = Scalar::F64(0.0);
+    for _ in 0..=rounds {
+        let begun = Instant::now();
+        match &work {
+            Work::Small(array) => {
+                let small = machine.compute(array)?;
+                seconds.push(begun.elapsed().as_secs_f64());
+                answer = Scalar::F64(total(&machine, &Array::from_block(small, ChunkSpec::Auto)?)?);
+            }
+            Work::Large(array) => {
+                machine.run_blocks(array)?;
+                seconds.push(begun.elapsed().as_secs_f64());
+            }
+        }
+    }
+    if let Work::Large(array) = &work {
+        answer = Scalar::F64(total(&machine, array)?);
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
+    let (answer, peak_mb) = (answer.as_f64().unwrap_or(f64::NAN), peak.unwrap_or(0.0) / 1024.0);
+    println!("{{\"seconds\": {:?}, \"answer\": {answer}, \"peak_mb\": {peak_mb}}}", &seconds[1..]);
+    Ok(())
+}
