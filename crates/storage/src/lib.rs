@@ -1,9 +1,11 @@
-//! Storage: the only crate that opens a URL, and the owner of the memory budget.
+//! Storage: the only crate that opens a URL, the owner of the memory budget, and the reader and writer of array files.
 //!
 //! ```text
 //!  text --> Location --> Stores --> GuardedStore --> object_store
 //!                          |             |
 //!                     StoreOptions   AccessPolicy, Secrets
+//!                          |
+//!                          '--> NpyFile, NpzFile, ZarrArray, ZarrGroup: arrays in files, by regions
 //!
 //!  MemoryBudget --> Consumer --> Reservation --> BlockStore --> TempFolder       AtomicOutput: local results
 //!       |                                            |
@@ -35,9 +37,12 @@
 //! - **Bytes taken from a [`MemoryBudget`] come back** when their [`Reservation`] or their last [`Consumer`] is dropped.
 //! - **Asking a budget for memory never waits**, not for a disk either: only blocks that are on disk already are dropped.
 //! - **A block is read back as it was written, or not at all**, and a store's files do not outlive it.
-//! - **A result is whole or absent**: [`AtomicOutput`] on local disks; object stores complete an upload in one step.
+//! - **A result is whole or absent**: [`AtomicOutput`] on local disks; object stores complete an upload in one step, and the
+//!   metadata of a Zarr array, which make it one, come last.
+//! - **No size that a file states is trusted**: memory is taken for what the caller asks for, and for what is really there.
 
 mod access;
+mod array_files;
 mod atomic_output;
 mod block_store;
 mod budget;
@@ -60,6 +65,11 @@ mod suggest;
 mod temp_folder;
 
 pub use access::{AccessPolicy, AccessRoot, ExternalAccess, Operation};
+pub use array_files::{
+    ArrayFileError, ArrayFileResult, ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, FileDamage,
+    LayoutProblem, NpyFile, NpyWriter, NpzFile, NpzMember, NpzWriter, Region, TimeBase, TimeUnit, ZarrArray,
+    ZarrChunks, ZarrCompression, ZarrFormat, ZarrFound, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrWriter,
+};
 pub use atomic_output::AtomicOutput;
 pub use block_store::{BlockCodec, BlockError, BlockId, BlockRef, BlockStats, BlockStore, CodecError, Damage};
 pub use budget::{Consumer, MemoryBudget, MemoryError, Reservation};

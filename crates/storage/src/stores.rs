@@ -204,6 +204,11 @@ impl Stores {
         Ok(HeldOutput::new(Arc::clone(self), url, store, self.io_runtime.clone()))
     }
 
+    /// The runtime that network requests run on, if there is one of its own.
+    pub(crate) fn io_runtime(&self) -> Option<&Handle> {
+        self.io_runtime.as_ref()
+    }
+
     pub(crate) fn add_output(&self, url: &Url, store: Arc<dyn ObjectStore>) {
         self.lock_opened().stores.insert(url.clone(), store);
     }

@@ -1,0 +1,25 @@
+//! Arrays in files: npy, npz, Zarr 2 and 3.
+
+mod boxes;
+mod destination;
+mod element_file;
+mod element_type;
+mod error;
+mod memory;
+mod npy;
+mod npz;
+mod positioned;
+mod region;
+mod runs;
+mod source;
+mod waiting;
+mod zarr;
+
+pub use element_type::{ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, TimeBase, TimeUnit};
+pub use error::{ArrayFileError, ArrayFileResult, FileDamage, LayoutProblem, ZarrFound};
+pub use npy::{NpyFile, NpyWriter};
+pub use npz::{NpzFile, NpzMember, NpzWriter};
+pub use region::Region;
+pub use zarr::{
+    ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrWriter,
+};

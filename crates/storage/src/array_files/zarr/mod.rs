@@ -1,0 +1,19 @@
+//! Zarr arrays and groups, versions 2 and 3.
+
+mod codecs;
+mod fill_value;
+mod grid;
+mod group;
+mod json;
+mod metadata;
+mod objects;
+mod read;
+mod tree;
+mod v2;
+mod v3;
+mod write;
+
+pub use group::ZarrGroup;
+pub use metadata::{ZarrFormat, ZarrMetadata};
+pub use read::ZarrArray;
+pub use write::{ZarrChunks, ZarrCompression, ZarrGroupWriter, ZarrWriter};
