@@ -100,7 +100,7 @@ fn progress_is_drawn_on_a_terminal_and_is_gone_before_the_rows() {
         script.args(["-qefc", &command, "/dev/null"]).env("TERM", "xterm").stdin(Stdio::null()).output()
     };
     if on_terminal("SELECT 1", "").is_err() {
-        return println!("skipped: there is no `script` here");
+        return eprintln!("skipped: there is no `script` here");
     }
     let erase = "\r\x1b[K";
     long(

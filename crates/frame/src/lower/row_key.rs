@@ -1,4 +1,5 @@
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, BinaryArray, RecordBatch};
@@ -10,7 +11,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 /// A key of any type as bytes, which are equal and in order exactly as Arrow's comparisons have the values: each NaN is equal
 /// to itself, and minus zero is not zero. NULL stays NULL.
-#[derive(Debug, Eq, Hash)]
+#[derive(Debug, Eq)]
 pub(super) struct RowKey {
     key: Arc<dyn PhysicalExpr>,
 }
@@ -25,6 +26,12 @@ impl PartialEq for RowKey {
 impl RowKey {
     pub(super) fn new(key: Arc<dyn PhysicalExpr>) -> Self {
         Self { key }
+    }
+}
+
+impl Hash for RowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn with_small_disk(name: &str, test: impl FnOnce(&Path)) {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && text.contains("1 passed"), "{text}");
     } else {
-        println!("skipped: no disk can be mounted here");
+        eprintln!("skipped: no disk can be mounted here");
     }
 }
 

@@ -151,7 +151,9 @@ async fn find_arrays(group: &Objects, format: ZarrFormat) -> ArrayFileResult<Vec
         let level = level.map_err(|error| group.failed(&prefix, error))?;
         let names = level.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned));
         let names = names.map(|name| if prefix.is_empty() { name } else { format!("{prefix}/{name}") });
-        let looked = names.map(|name| async {
+        // Collected: a future that holds the closures above cannot be seen to be `Send`.
+        let names: Vec<String> = names.collect();
+        let looked = names.into_iter().map(|name| async {
             let kind = kind_of(&group.below(&name), format).await?;
             Ok::<_, ArrayFileError>((name, kind))
         });
