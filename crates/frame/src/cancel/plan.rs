@@ -109,7 +109,12 @@ pub(crate) fn in_place_of(plan: &dyn ExecutionPlan, inner: Arc<dyn ExecutionPlan
     match stoppable_of(plan) {
         Some(operator) => {
             let meter = Arc::new(operator.meter.of_other(inner.as_ref()));
-            Arc::new(StoppableExec { inner, cancellation: operator.cancellation.clone(), meter, metered: OnceLock::new() })
+            Arc::new(StoppableExec {
+                inner,
+                cancellation: operator.cancellation.clone(),
+                meter,
+                metered: OnceLock::new(),
+            })
         }
         None => inner,
     }
