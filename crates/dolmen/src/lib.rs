@@ -49,7 +49,6 @@
 //!   goes on.
 //! - **What is dropped stops**: dropping a future or a stream of a query cancels it.
 
-mod block_on;
 mod compute;
 pub mod functions;
 pub mod output;

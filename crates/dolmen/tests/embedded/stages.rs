@@ -152,7 +152,7 @@ fn a_query_without_memory_runs_again_in_stages() {
 }
 
 /// Waits until nothing is held: what was told to stop frees its memory a little later.
-fn until_free(session: &Session) {
+pub(crate) fn until_free(session: &Session) {
     for _ in 0..500 {
         if session.memory_used_bytes() > 0 {
             std::thread::sleep(Duration::from_millis(20));
