@@ -50,7 +50,6 @@
 //! - **What is dropped stops**: dropping a future or a stream of a query cancels it.
 
 mod arrays;
-mod block_on;
 mod compute;
 pub mod functions;
 pub mod output;

@@ -17,13 +17,12 @@ use dolmen_frame::{
 use dolmen_graph::{Executor, OpRegistry};
 use dolmen_scheduler::LocalExecutor;
 use dolmen_scheduler::process::{ProcessConfig, ProcessExecutor};
-use dolmen_storage::{ExternalAccess, MemoryBudget, TempFolder};
+use dolmen_storage::{ExternalAccess, MemoryBudget, TempFolder, block_on};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::arrays::{Arrays, FindExecutor};
-use crate::block_on::block_on;
 use crate::query::Query;
 use crate::statement::Statements;
 use crate::{Error, Result, Statement};

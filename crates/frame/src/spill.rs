@@ -18,7 +18,9 @@ pub(crate) fn spill_files(files: PathBuf, base: &Path, merge_fan_in: usize) -> R
         .with_mode(DiskManagerMode::Directories(vec![files]))
         .with_max_temp_directory_size(u64::MAX);
     let factory = Files { manager: Arc::new(directories.build()?), base: base.into() };
-    Ok(DiskManagerBuilder::default().with_temp_file_factory(Arc::new(factory)).with_max_spill_merge_fan_in(merge_fan_in))
+    Ok(DiskManagerBuilder::default()
+        .with_temp_file_factory(Arc::new(factory))
+        .with_max_spill_merge_fan_in(merge_fan_in))
 }
 
 struct Files {

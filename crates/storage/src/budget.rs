@@ -250,6 +250,10 @@ impl Consumer {
     /// # Errors
     /// [`MemoryError::MemoryLimit`] if they do not fit; nothing is taken then.
     pub fn try_grow(&self, bytes: usize) -> Result<(), MemoryError> {
+        // Nothing is granted even beyond the limit.
+        if bytes == 0 {
+            return Ok(());
+        }
         let budget = &self.state.budget;
         match budget.try_take(bytes).or_else(|_| budget.try_take_by_reclaim(bytes)) {
             Ok(()) => {

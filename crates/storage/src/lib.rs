@@ -63,6 +63,7 @@ mod store_options;
 mod stores;
 mod suggest;
 mod temp_folder;
+mod waiting;
 
 pub use access::{AccessPolicy, AccessRoot, ExternalAccess, Operation};
 pub use array_files::{
@@ -87,3 +88,4 @@ pub use secrets::{REDACTED, Secrets, is_secret_key, redact_url};
 pub use stores::{ResolvedStore, Stores, StoresConfig};
 pub use suggest::nearest;
 pub use temp_folder::TempFolder;
+pub use waiting::block_on;

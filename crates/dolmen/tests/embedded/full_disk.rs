@@ -2,6 +2,8 @@
 
 use dolmen::prelude::*;
 
+use crate::stages::until_free;
+
 #[path = "../../../storage/tests/blocks/small_disk.rs"]
 mod small_disk;
 
@@ -22,15 +24,16 @@ fn a_temporary_folder_that_fills_is_an_error_that_names_it_and_the_session_goes_
                 let error = session.sql(sql).rows_blocking::<i64>().unwrap_err();
                 let text = error.to_string();
                 if form == "staged" || !text.contains("memory limit") {
-                    assert!(text.contains(&disk.display().to_string()) && text.contains("no space is left"), "{form}: {sql}: {text}");
+                    assert!(
+                        text.contains(&disk.display().to_string()) && text.contains("no space is left"),
+                        "{form}: {sql}: {text}"
+                    );
                 }
-                for _ in 0..500 {
-                    if session.memory_used_bytes() > 0 {
-                        std::thread::sleep(std::time::Duration::from_millis(20));
-                    }
-                }
-                assert_eq!(session.memory_used_bytes(), 0, "{form}: {sql}");
-                assert_eq!(session.sql("SELECT max(x) FROM range(1000) AS r(x)").rows_blocking::<i64>().unwrap(), [999]);
+                until_free(&session);
+                assert_eq!(
+                    session.sql("SELECT max(x) FROM range(1000) AS r(x)").rows_blocking::<i64>().unwrap(),
+                    [999]
+                );
             }
         }
     });

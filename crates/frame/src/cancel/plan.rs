@@ -79,7 +79,7 @@ pub(crate) fn stoppable(
         inner = join;
     }
     let meter = Arc::new(Meter::new(inner.as_ref(), is_analyzed));
-    Ok(Arc::new(StoppableExec { inner, cancellation: cancellation.clone(), meter, metered: OnceLock::new() }))
+    Ok(Arc::new(StoppableExec::new(inner, cancellation, meter)))
 }
 
 /// Has the meters of a plan look at its operators, and gives them. Nobody knows how often what recurs is run.
@@ -109,7 +109,7 @@ pub(crate) fn in_place_of(plan: &dyn ExecutionPlan, inner: Arc<dyn ExecutionPlan
     match stoppable_of(plan) {
         Some(operator) => {
             let meter = Arc::new(operator.meter.of_other(inner.as_ref()));
-            Arc::new(StoppableExec { inner, cancellation: operator.cancellation.clone(), meter, metered: OnceLock::new() })
+            Arc::new(StoppableExec::new(inner, &operator.cancellation, meter))
         }
         None => inner,
     }
@@ -154,9 +154,12 @@ struct StoppableExec {
 }
 
 impl StoppableExec {
+    fn new(inner: Arc<dyn ExecutionPlan>, cancellation: &Cancellation, meter: Arc<Meter>) -> Self {
+        Self { inner, cancellation: cancellation.clone(), meter, metered: OnceLock::new() }
+    }
+
     fn of(&self, inner: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        let (cancellation, meter) = (self.cancellation.clone(), Arc::clone(&self.meter));
-        Arc::new(Self { inner, cancellation, meter, metered: OnceLock::new() })
+        Arc::new(Self::new(inner, &self.cancellation, Arc::clone(&self.meter)))
     }
 }
 

@@ -288,7 +288,8 @@ mod tests {
         use datafusion::arrow::datatypes::TimeUnit;
         for key in [DataType::Float64, DataType::Time64(TimeUnit::Microsecond), DataType::Decimal256(50, 2)] {
             let join = adaptive(&join(&key, JoinType::Inner));
-            let shown = format!("{}", datafusion::physical_plan::displayable(join.merged.unwrap().as_ref()).indent(false));
+            let shown =
+                format!("{}", datafusion::physical_plan::displayable(join.merged.unwrap().as_ref()).indent(false));
             assert_eq!(shown.matches("row_key(").count(), 4, "{shown}");
         }
     }

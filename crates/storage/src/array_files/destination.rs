@@ -10,12 +10,12 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::array_files::error::{ArrayFileError, ArrayFileResult};
 use crate::array_files::positioned::read_at;
-use crate::array_files::waiting::unblock;
 use crate::atomic_output::AtomicOutput;
 use crate::error::StorageError;
 use crate::location::{Location, StoreKind};
 use crate::stores::Stores;
 use crate::temp_folder::TempFolder;
+use crate::waiting::unblock;
 
 /// Where a new file will be. Dropped without [`commit`](Self::commit) it leaves nothing behind.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ mod positioned;
 mod region;
 mod runs;
 mod source;
-mod waiting;
 mod zarr;
 
 pub use element_type::{ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, TimeBase, TimeUnit};

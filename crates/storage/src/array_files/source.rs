@@ -13,10 +13,10 @@ use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectSto
 use crate::array_files::error::{ArrayFileError, ArrayFileResult, FileDamage};
 use crate::array_files::positioned::read_at;
 use crate::array_files::runs::Runs;
-use crate::array_files::waiting::{block_on, unblock};
 use crate::error::StorageError;
 use crate::location::{Location, StoreKind};
 use crate::stores::Stores;
+use crate::waiting::{block_on, unblock};
 
 /// How a region is fetched: the longest request, and how many unwanted bytes between two wanted ones cost less than one
 /// request more.

@@ -24,9 +24,9 @@ use crate::cancel::{self, Cancellation};
 use crate::lower::choose::table_bytes_max;
 use crate::lower::encode::{self, Outside, Places, wire};
 use crate::lower::exchange::{ExchangeStore, Writer};
-use crate::lower::{adaptive_join, external, held};
 use crate::lower::read::ReadExec;
 use crate::lower::staged::Place;
+use crate::lower::{adaptive_join, external, held};
 
 /// A part of a plan that is to be a stage.
 pub(in crate::lower) struct Part<'a> {

@@ -1,6 +1,6 @@
 //! The header of npy files: what NumPy writes in front of the elements.
 //!
-//! Source: the format's description in NumPy (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+//! Source: the format's description in NumPy (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 
 use crate::array_files::element_type::{ElementProblem, ElementType, ElementTypeError};
 use crate::array_files::error::FileDamage;

@@ -10,9 +10,9 @@ use crate::array_files::npy::header::{Header, HeaderError, read_prefix};
 use crate::array_files::region::{Region, n_bytes};
 use crate::array_files::runs::Runs;
 use crate::array_files::source::Source;
-use crate::array_files::waiting::block_on;
 use crate::location::Location;
 use crate::stores::Stores;
+use crate::waiting::block_on;
 
 /// Nearly all headers have 128 bytes, so one request brings one.
 const FIRST_BYTES: u64 = 256;

@@ -12,11 +12,11 @@ use crate::array_files::error::{ArrayFileError, ArrayFileResult, LayoutProblem};
 use crate::array_files::npy::Header;
 use crate::array_files::positioned::write_at;
 use crate::array_files::region::{Region, n_bytes};
-use crate::array_files::waiting::{block_on, unblock};
 use crate::error::StorageError;
 use crate::location::Location;
 use crate::stores::Stores;
 use crate::temp_folder::TempFolder;
+use crate::waiting::{block_on, unblock};
 
 /// A new npy file in C order, whose regions are written in any order and by any number of threads. It appears, all at once,
 /// when it is finished; dropped before that it leaves nothing behind, and a file that was there stays.

@@ -10,11 +10,11 @@ use crate::array_files::error::{ArrayFileError, ArrayFileResult, FileDamage};
 use crate::array_files::npy::NpyFile;
 use crate::array_files::npz::zip::{self, End, Entry, Method};
 use crate::array_files::source::Source;
-use crate::array_files::waiting::block_on;
 use crate::error::StorageError;
 use crate::location::Location;
 use crate::stores::Stores;
 use crate::temp_folder::TempFolder;
+use crate::waiting::block_on;
 
 /// The most bytes that a directory may have: some hundred thousand arrays.
 const DIRECTORY_BYTES_MAX: u64 = 64 << 20;

@@ -16,11 +16,11 @@ use crate::array_files::npy;
 use crate::array_files::npz::zip::{Entry, Method, write_directory};
 use crate::array_files::positioned::{read_at, write_at};
 use crate::array_files::region::Region;
-use crate::array_files::waiting::{block_on, unblock};
 use crate::error::StorageError;
 use crate::location::Location;
 use crate::stores::Stores;
 use crate::temp_folder::TempFolder;
+use crate::waiting::{block_on, unblock};
 
 /// How much of an array is in memory at once when the file is put together.
 const COPY_BYTES: u64 = 1 << 20;

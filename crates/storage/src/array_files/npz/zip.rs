@@ -1,6 +1,6 @@
 //! The parts of zip archives that npz files are made of.
 //!
-//! Source: the format's description (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT), sections 4.3 and 4.5.3.
+//! Source: the format's description (<https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>), sections 4.3 and 4.5.3.
 
 use crate::array_files::error::FileDamage;
 

@@ -6,13 +6,13 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
 use crate::array_files::error::{ArrayFileError, ArrayFileResult, ZarrFound};
-use crate::array_files::waiting::block_on;
 use crate::array_files::zarr::metadata::{MetadataError, ZarrFormat, object};
 use crate::array_files::zarr::objects::Objects;
 use crate::array_files::zarr::read::ZarrArray;
 use crate::error::StorageError;
 use crate::location::{Location, StoreKind};
 use crate::stores::Stores;
+use crate::waiting::block_on;
 
 /// How deep groups in groups are searched.
 const DEPTH_MAX: usize = 16;

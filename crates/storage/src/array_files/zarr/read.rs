@@ -11,7 +11,6 @@ use crate::array_files::boxes::{copy_box, fill_box};
 use crate::array_files::error::{ArrayFileError, ArrayFileResult, FileDamage, LayoutProblem, Shape, ZarrFound};
 use crate::array_files::memory::{check_length, check_region, zeroed};
 use crate::array_files::region::{Region, n_bytes};
-use crate::array_files::waiting::block_on;
 use crate::array_files::zarr::codecs::{IndexAt, InnerChunk, Sharding};
 use crate::array_files::zarr::grid::Grid;
 use crate::array_files::zarr::metadata::{Storage, ZarrMetadata};
@@ -19,6 +18,7 @@ use crate::array_files::zarr::objects::Objects;
 use crate::array_files::zarr::{v2, v3};
 use crate::location::{Location, StoreKind};
 use crate::stores::Stores;
+use crate::waiting::block_on;
 
 /// How many chunks are fetched at once, and how many bytes they may have, when they are decoded, so that more than one is.
 const N_CHUNKS_AT_ONCE: usize = 8;

@@ -12,12 +12,12 @@ use tokio::runtime::Handle;
 
 use crate::access::Operation;
 use crate::array_files::error::{ArrayFileError, ArrayFileResult, LayoutProblem};
-use crate::array_files::waiting::{block_on, unblock};
 use crate::array_files::zarr::objects::Objects;
 use crate::atomic_output::AtomicOutput;
 use crate::error::StorageError;
 use crate::location::{Location, StoreKind};
 use crate::stores::Stores;
+use crate::waiting::{block_on, unblock};
 
 /// Where new objects go. Cheap to clone; if it is not finished, nothing is left of them when the last clone is dropped.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The metadata of Zarr 2.
 //!
-//! Source: the specification (https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html).
+//! Source: the specification (<https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html>).
 
 use serde_json::{Map, Value, json};
 

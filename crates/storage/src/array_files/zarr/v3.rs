@@ -1,6 +1,6 @@
 //! The metadata of Zarr 3.
 //!
-//! Source: the specification (https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html).
+//! Source: the specification (<https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html>).
 
 use serde_json::{Map, Value, json};
 

@@ -11,7 +11,6 @@ use crate::array_files::element_type::{ByteOrder, ElementKind, ElementType};
 use crate::array_files::error::{ArrayFileError, ArrayFileResult, LayoutProblem, Shape};
 use crate::array_files::memory::{check_length, with_capacity};
 use crate::array_files::region::{Region, n_bytes};
-use crate::array_files::waiting::{block_on, unblock};
 use crate::array_files::zarr::codecs::{BLOSC_BYTES_MAX, BloscSettings, Codecs, Form, IndexAt, Packing, Sharding};
 use crate::array_files::zarr::grid::Grid;
 use crate::array_files::zarr::metadata::{Keys, Storage, ZarrFormat, ZarrMetadata};
@@ -21,6 +20,7 @@ use crate::array_files::zarr::{v2, v3};
 use crate::error::StorageError;
 use crate::location::Location;
 use crate::stores::Stores;
+use crate::waiting::{block_on, unblock};
 
 /// How the chunks of a new Zarr array are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Blosc 1: blocks that are shuffled and compressed.
 //!
 //! Source: the format's description
-//! (https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst).
+//! (<https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst>).
 
 use std::io::Read;
 

@@ -1,6 +1,6 @@
 //! Blosc's own compression, of the family of FastLZ.
 //!
-//! Source: the format of FastLZ, level 2 (https://github.com/ariya/FastLZ#specification-of-fastlz-block-format), which it
+//! Source: the format of FastLZ, level 2 (<https://github.com/ariya/FastLZ#specification-of-fastlz-block-format>), which it
 //! follows with one bit less for the level.
 
 use super::lz4::copy_match;

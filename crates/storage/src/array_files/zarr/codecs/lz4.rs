@@ -1,6 +1,6 @@
 //! Blocks of LZ4.
 //!
-//! Source: the format's description (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md).
+//! Source: the format's description (<https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md>).
 
 /// Decodes one block, which must fill `to`. Corrupt input gives `None`, never more than `to` holds.
 pub(crate) fn decode(block: &[u8], to: &mut [u8]) -> Option<()> {

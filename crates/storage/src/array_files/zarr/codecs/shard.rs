@@ -1,6 +1,6 @@
 //! Shards: chunks that hold smaller chunks, and an index that says where each of them is.
 //!
-//! Source: the codec's specification (https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html).
+//! Source: the codec's specification (<https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html>).
 
 use std::borrow::Cow;
 use std::io;

@@ -15,7 +15,9 @@ impl Wake for Unpark {
 }
 
 /// Runs `future` to its end on this thread, which only sleeps until it is woken.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+///
+/// Works on threads of an async runtime too: nothing else runs on this one meanwhile.
+pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
@@ -37,5 +39,17 @@ pub(crate) async fn unblock<T: Send + 'static>(call: impl FnOnce() -> T + Send +
             // Only a runtime that shuts down cancels; nobody waits for this any more then.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_for_another_thread() {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        thread::spawn(move || sender.send(7).unwrap());
+        assert_eq!(block_on(receiver).unwrap(), 7);
     }
 }
