@@ -16,7 +16,7 @@ use dolmen_kernels::{Block, DType, Pool, Scalar};
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
 use dolmen_storage::{MemoryBudget, TempFolder};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The largest a graph of a work takes.
 const LONG: Duration = Duration::from_secs(3600);
@@ -28,8 +28,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(threads: usize, limit_bytes: usize) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    fn new(threads: u32, limit_bytes: usize) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads as usize).enable_all().build()?;
         let config = LocalConfig::new(runtime.handle().clone(), threads);
         let config = config.memory(MemoryBudget::new(limit_bytes), Arc::new(TempFolder::new(None)));
         Ok(Self { executor: LocalExecutor::new(config), pool: Pool::new(1 << 30), _runtime: runtime })
@@ -77,7 +77,7 @@ fn side(scale: f64, length: f64) -> usize {
 /// `(i * factor) % 1000 / 1000` for each position.
 fn pattern(length: usize, factor: i64, dtype: DType, chunks: usize) -> Result<Array> {
     let positions = Array::arange(0_i64, length as i64, 1_i64, Some(DType::I64), chunks)?;
-    Ok(positions.multiply(factor)?.remainder(1000)?.astype(dtype)?.divide(1000)?)
+    Ok(positions.multiply(factor)?.remainder(1000)?.astype(dtype)?.true_divide(1000)?)
 }
 
 /// The same, as a square matrix.
@@ -127,7 +127,7 @@ fn work(name: &str, scale: f64, machine: &Machine) -> Result<Work> {
         }
         "sum(axis=0)" => Work::Small(square(machine, side(scale, 10_000.0), dtype)?.sum(&Reduce::axis(0))?),
         "transpose + 1" => Work::Large(square(machine, side(scale, 10_000.0), dtype)?.t() + 1.0),
-        "qr 1e6 x 100" => Work::Large(tall(machine, scale)?.qr()?.1.abs()?),
+        "qr 1e6 x 100" => Work::Large(tall(machine, scale)?.qr()?.1.absolute()?),
         "svd 1e6 x 100" => Work::Large(tall(machine, scale)?.svd()?.1),
         "stencil 8000 x 10" => {
             let mut x = square(machine, side(scale, 8000.0), dtype)?;
@@ -160,7 +160,7 @@ fn stencil(block: &Block) -> Result<Block> {
 
 fn total(machine: &Machine, array: &Array) -> Result<f64> {
     let sum = machine.compute(&array.sum(&Reduce::all())?)?;
-    let sum = sum.to_vec::<f64>().or_else(|_| Ok::<_, Box<dyn Error>>(vec![f64::from(sum.to_vec::<f32>()?[0])]))?;
+    let sum = sum.to_vec::<f64>().or_else(|_| Ok::<_, Box<dyn Error + Send + Sync>>(vec![f64::from(sum.to_vec::<f32>()?[0])]))?;
     Ok(sum[0])
 }
 
