@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::arrays::{Arrays, FindExecutor};
+use crate::arrays::FindExecutor;
 use crate::query::Query;
 use crate::statement::Statements;
 use crate::{Error, Result, Statement};
@@ -68,7 +68,6 @@ pub(crate) struct Core {
     pub(crate) budget: Arc<MemoryBudget>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) statements: Statements,
-    pub(crate) arrays: Arrays,
     pub(crate) find_executor: Arc<FindExecutor>,
     pub(crate) threads: NonZeroUsize,
     pub(crate) temp: Arc<TempFolder>,
@@ -295,7 +294,6 @@ impl SessionBuilder {
             budget,
             timeout: self.timeout,
             statements: Statements::default(),
-            arrays: Arrays::default(),
             find_executor,
             threads,
             temp: Arc::clone(&temp),

@@ -225,6 +225,14 @@ impl SqlContext {
         self.catalog.create(&table_name(name), Relation::Foreign(provider), IfTaken::Replace).map(drop)
     }
 
+    /// The table that was added by this name with [`register_provider`](Self::register_provider).
+    pub fn provider(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        match self.catalog.get(&table_name(name))? {
+            Relation::Foreign(provider) => Some(provider),
+            Relation::Stored(_) | Relation::View(_) => None,
+        }
+    }
+
     /// Adds a table over files; they are listed anew by every statement, their schema is found now.
     ///
     /// # Errors

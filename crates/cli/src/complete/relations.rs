@@ -80,7 +80,7 @@ pub(crate) fn all_relations(text: &str, tokens: &[Token<'_>]) -> Vec<Relation> {
             match word.as_str() {
                 "from" => *is_list = true,
                 "where" | "group" | "order" | "having" | "select" | "limit" | "set" | "on" | "union" => {
-                    *is_list = false
+                    *is_list = false;
                 }
                 _ => {}
             }

@@ -4,7 +4,7 @@ mod editor;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 
 use rustyline::history::History;
 
@@ -80,7 +80,7 @@ fn open_history() -> (Option<HistoryFile>, Vec<String>) {
     }
 }
 
-fn warn(path: &PathBuf, error: &io::Error) {
+fn warn(path: &Path, error: &io::Error) {
     // What cannot be said is not worth ending for.
     let _ = writeln!(io::stderr(), "warning: {} cannot be used: {error}", path.display());
 }

@@ -61,7 +61,8 @@ pub(super) async fn persisted(executor: &dyn Executor, array: &Array) -> Result<
 
 /// An error of arrays as one of the session's.
 pub(crate) fn of_array(error: ArrayError) -> Error {
-    Error::invalid(error.to_string())
+    let message = error.to_string();
+    Error::Invalid { message, position: None, source: Some(Box::new(error)) }
 }
 
 impl Session {

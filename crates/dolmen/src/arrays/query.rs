@@ -1,6 +1,5 @@
 //! The rows of a query as an array.
 
-
 use arrow::array::{Array as _, ArrayRef, AsArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -25,12 +24,17 @@ pub(super) async fn array_of(core: &Core, sql: &str, caller: Caller) -> Result<A
     for (field, column) in schema.fields().iter().zip(batch.columns()) {
         let kind = field.data_type();
         if !kind.is_numeric() && *kind != DataType::Boolean && *kind != DataType::Null {
-            let message = format!("column \"{}\" of the query is {kind}, which is no number; leave it out or cast it", field.name());
+            let message = format!(
+                "column \"{}\" of the query is {kind}, which is no number; leave it out or cast it",
+                field.name()
+            );
             return Err(Error::invalid(message));
         }
         debug_assert_eq!(column.len(), batch.num_rows());
     }
-    let is_int = |column: &ArrayRef| column.null_count() == 0 && (column.data_type().is_integer() || *column.data_type() == DataType::Boolean);
+    let is_int = |column: &ArrayRef| {
+        column.null_count() == 0 && (column.data_type().is_integer() || *column.data_type() == DataType::Boolean)
+    };
     let (n_rows, n_columns) = (batch.num_rows(), batch.num_columns());
     let shape = if n_columns == 1 { vec![n_rows] } else { vec![n_rows, n_columns] };
     let as_type = |to: &DataType| -> Result<Vec<ArrayRef>> {
@@ -42,7 +46,8 @@ pub(super) async fn array_of(core: &Core, sql: &str, caller: Caller) -> Result<A
     };
     if n_columns > 0 && batch.columns().iter().all(is_int) {
         let columns = as_type(&DataType::Int64)?;
-        let columns: Vec<&[i64]> = columns.iter().map(|column| &**column.as_primitive::<Int64Type>().values()).collect();
+        let columns: Vec<&[i64]> =
+            columns.iter().map(|column| &**column.as_primitive::<Int64Type>().values()).collect();
         return Array::from_vec(&shape, interleaved(&columns, n_rows)).map_err(of_array);
     }
     let columns = as_type(&DataType::Float64)?;

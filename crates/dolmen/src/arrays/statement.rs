@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use dolmen_array::{Array, ArrayWriter, ChunkSpec, explain};
 use dolmen_array_sql::{
-    ArrayName, ArraySqlError, ArrayStatement, Definition, Environment, Expression, OnConflict, OptionValue, Span,
-    ArraySummary, StatementOption, bind_array, chunks_option, parse_statement, queries, summarize,
+    ArrayName, ArraySqlError, ArrayStatement, ArraySummary, Definition, Environment, Expression, OnConflict,
+    OptionValue, Span, StatementOption, bind_array, chunks_option, parse_statement, queries, summarize,
 };
 use dolmen_frame::{Caller, Diagnosis, Outcome, Parameters, Position};
 use dolmen_graph::{Executor, TaskId};
@@ -49,20 +49,23 @@ pub(crate) async fn described(core: &Core, text: &str, caller: &Caller) -> Resul
 }
 
 /// Runs `text` if it is a statement about arrays.
-pub(crate) async fn run(
-    core: &Core,
-    text: &str,
-    parameters: &Parameters,
-    caller: &Caller,
-) -> Result<Option<Outcome>> {
+pub(crate) async fn run(core: &Core, text: &str, parameters: &Parameters, caller: &Caller) -> Result<Option<Outcome>> {
     let Some(statement) = parse_statement(text).map_err(|error| located(error, text))? else { return Ok(None) };
-    core.arrays.keep_tables(|name| core.context.table_names().iter().any(|table| table == name));
     if let ArrayStatement::Describe(name) = &statement {
-        let Some(array) = core.arrays.get(&name.name) else { return Ok(None) };
+        let Some(array) = named(core, &name.name) else { return Ok(None) };
         return description(&array).map(Some);
     }
     if !matches!(parameters, Parameters::None) {
         return Err(Error::Parameter { message: "statements about arrays take no parameters".to_owned() });
+    }
+    let changes = match &statement {
+        ArrayStatement::Create { .. } => Some("CREATE ARRAY"),
+        ArrayStatement::Copy { .. } => Some("COPY ARRAY"),
+        ArrayStatement::Drop { .. } => Some("DROP ARRAY"),
+        _ => None,
+    };
+    if let Some(statement) = changes.filter(|_| core.context.is_read_only()) {
+        return Err(Error::ReadOnly { statement });
     }
     let outcome = match statement {
         ArrayStatement::Show(expression) => {
@@ -83,14 +86,14 @@ pub(crate) async fn run(
             target.write(core, array).await?
         }
         ArrayStatement::Drop { name, if_exists } => {
-            if core.arrays.remove(&name.name) {
-                core.context.deregister(&name.name)?;
+            if named(core, &name.name).is_some() {
+                core.context.deregister(&in_catalog(&name.name))?;
             } else if !if_exists {
                 return Err(at(format!("array \"{}\" does not exist", name.name), name.span, text));
             }
             done("DROP ARRAY")
         }
-        ArrayStatement::List => list(&core.arrays.all())?,
+        ArrayStatement::List => list(&all(core))?,
         ArrayStatement::Describe(_) => return Ok(None),
     };
     Ok(Some(outcome))
@@ -103,8 +106,8 @@ async fn bound(core: &Core, text: &str, expression: &Expression, caller: &Caller
         let sql = text.get(span.start..span.end).unwrap_or_default();
         of_queries.push(query::array_of(core, sql, caller.clone()).boxed().await?);
     }
-    let find = |name: &ArrayName| core.arrays.get(&name.name);
-    let names = || core.arrays.all().into_iter().map(|(name, _)| name).collect();
+    let find = |name: &ArrayName| named(core, &name.name);
+    let names = || all(core).into_iter().map(|(name, _)| name).collect();
     let environment = Environment { array: &find, names: &names, queries: &of_queries, seed: drawn_seed() };
     bind_array(expression, &environment).map_err(|error| located(error, text))
 }
@@ -120,7 +123,7 @@ fn executor(core: &Core) -> Result<Arc<dyn Executor>> {
 
 /// The elements as rows.
 fn shown(core: &Core, array: Array) -> Result<Outcome> {
-    let table = ArrayTable::new(array, Arc::clone(&core.find_executor))?;
+    let table = ArrayTable::new(array, Arc::clone(&core.find_executor), None)?;
     let (schema, stream) = table.rows()?;
     Ok(Outcome { tag: "ARRAY", schema, stream, diagnosis: Diagnosis::default() })
 }
@@ -160,21 +163,12 @@ struct Creating<'a> {
 }
 
 impl Creating<'_> {
-    async fn create(
-        &self,
-        core: &Core,
-        text: &str,
-        definition: &Definition,
-        caller: &Caller,
-    ) -> Result<Outcome> {
+    async fn create(&self, core: &Core, text: &str, definition: &Definition, caller: &Caller) -> Result<Outcome> {
         let name = &self.name.name;
         if let Some(schema) = self.name.schema.as_ref().filter(|schema| *schema != "public") {
             return Err(at(format!("arrays have no schemas: \"{schema}\" cannot hold one"), self.name.span, text));
         }
-        if core.context.is_read_only() {
-            return Err(Error::ReadOnly { statement: "CREATE ARRAY" });
-        }
-        let is_array = core.arrays.get(name).is_some();
+        let is_array = named(core, name).is_some();
         let is_taken = is_array || core.context.table_names().iter().any(|table| table == name);
         match self.on_conflict {
             OnConflict::Keep if is_taken => return Ok(done("CREATE ARRAY")),
@@ -192,22 +186,37 @@ impl Creating<'_> {
         let (array, held) = match self.persisted {
             true => {
                 let (array, bytes) = persisted(executor(core)?.as_ref(), &array).await?;
-                let mut held = core.budget.consumer(&format!("array {name}")).reserve();
-                let refused = |error: dolmen_storage::MemoryError| Error::MemoryLimit { message: error.to_string(), source: None };
+                let mut held = core.budget.consumer(format!("array {name}")).reserve();
+                let refused = |error: dolmen_storage::MemoryError| Error::MemoryLimit {
+                    message: error.to_string(),
+                    source: None,
+                };
                 held.try_grow(bytes).map_err(refused)?;
                 (array, Some(held))
             }
             false => (array, None),
         };
-        let table = ArrayTable::new(array.clone(), Arc::clone(&core.find_executor))?;
-        core.context.register_provider(&quoted(name), Arc::new(table))?;
-        core.arrays.insert(name, array, held);
+        let table = ArrayTable::new(array, Arc::clone(&core.find_executor), held)?;
+        core.context.register_provider(&in_catalog(name), Arc::new(table))?;
         Ok(done("CREATE ARRAY"))
     }
 }
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+/// The array of this name: a table that is one.
+fn named(core: &Core, name: &str) -> Option<Array> {
+    let table = core.context.provider(&in_catalog(name))?;
+    Some(table.downcast_ref::<ArrayTable>()?.array().clone())
+}
+
+/// All arrays, by name.
+fn all(core: &Core) -> Vec<(String, Array)> {
+    let names = core.context.table_names().into_iter();
+    names.filter_map(|name| named(core, &name).map(|array| (name, array))).collect()
+}
+
+/// The name with its schema, so that a dot in it belongs to the name.
+fn in_catalog(name: &str) -> String {
+    format!("public.{name}")
 }
 
 /// The array in a file.
@@ -240,7 +249,10 @@ async fn opened(core: &Core, location: &str, span: Span, options: &[StatementOpt
                 (Some(name), _) => name.as_str(),
                 (None, [one]) => one,
                 (None, names) => {
-                    let message = format!("{location} has several arrays: choose one of {} WITH (dataset => ...)", names.join(", "));
+                    let message = format!(
+                        "{location} has several arrays: choose one of {} WITH (dataset => ...)",
+                        names.join(", ")
+                    );
                     return Err(at(message, span, text));
                 }
             };
@@ -277,7 +289,13 @@ impl Target {
         let format = match suffix.as_deref() {
             Some("npy") => Written::Npy,
             Some("zarr") => Written::Zarr,
-            _ => return Err(at(format!("{location} is no .npy or .zarr, which is what arrays are written to"), span, text)),
+            _ => {
+                return Err(at(
+                    format!("{location} is no .npy or .zarr, which is what arrays are written to"),
+                    span,
+                    text,
+                ));
+            }
         };
         let mut chunks = None;
         for option in options {
@@ -305,7 +323,9 @@ impl Target {
         }
         let stores = core.context.stores();
         let writer = match self.format {
-            Written::Npy => ArrayWriter::npy(stores, &self.location, &core.temp, array.dtype(), &shape).map_err(written)?,
+            Written::Npy => {
+                ArrayWriter::npy(stores, &self.location, &core.temp, array.dtype(), &shape).map_err(written)?
+            }
             Written::Zarr => {
                 ArrayWriter::zarr(stores, &self.location, array.dtype(), &shape, &sizes).await.map_err(written)?
             }
@@ -328,12 +348,10 @@ impl Target {
 
 /// An error with its place in the statement.
 fn located(error: ArraySqlError, text: &str) -> Error {
-    let message = error.to_string();
-    match &error {
-        ArraySqlError::Syntax { message, span } => {
-            Error::Syntax { message: message.clone(), position: position(*span, text), source: None }
-        }
-        _ => Error::Invalid { message, position: position(error.span(), text), source: None },
+    let (message, position) = (error.to_string(), position(error.span(), text));
+    match error {
+        ArraySqlError::Syntax { message, .. } => Error::Syntax { message, position, source: None },
+        other => Error::Invalid { message, position, source: Some(Box::new(other)) },
     }
 }
 

@@ -17,6 +17,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use dolmen_array::{Array, Index};
 use dolmen_graph::{ComputeError, TaskId};
+use dolmen_storage::Reservation;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::columns::{batches, schema_of};
@@ -29,12 +30,18 @@ pub(super) struct ArrayTable {
     array: Array,
     schema: SchemaRef,
     executor: Arc<FindExecutor>,
+    /// Counts the bytes of an array that was computed when it was created.
+    _held: Option<Reservation>,
 }
 
 impl ArrayTable {
-    pub(super) fn new(array: Array, executor: Arc<FindExecutor>) -> Result<Self> {
+    pub(super) fn new(array: Array, executor: Arc<FindExecutor>, held: Option<Reservation>) -> Result<Self> {
         let schema = schema_of(&array)?;
-        Ok(Self { array, schema, executor })
+        Ok(Self { array, schema, executor, _held: held })
+    }
+
+    pub(super) fn array(&self) -> &Array {
+        &self.array
     }
 
     /// All rows, computed from now on.
@@ -49,7 +56,8 @@ impl ArrayTable {
 
     /// What the filters leave of each axis; `None` if the array has unknown lengths, and so no positions to compare with.
     fn bounds(&self, filters: &[Expr]) -> Option<Vec<Range<usize>>> {
-        let mut bounds: Vec<Range<usize>> = self.array.dims().iter().map(|len| Some(0..(*len)?)).collect::<Option<_>>()?;
+        let mut bounds: Vec<Range<usize>> =
+            self.array.dims().iter().map(|len| Some(0..(*len)?)).collect::<Option<_>>()?;
         for filter in filters {
             if let Some((axis, kept)) = limits(filter).and_then(|(name, kept)| Some((self.axis(name)?, kept))) {
                 let bound = &mut bounds[axis];
@@ -133,7 +141,8 @@ impl TableProvider for ArrayTable {
         let run = ArrayRun::start(executor.as_ref(), &[array]).map_err(external)?;
         let n_blocks = run.outputs[0].chunks().n_blocks().map_err(|error| external(of_array(error)))?;
         let blocks = Arc::new(Blocks { run, starts, schema: Arc::clone(&self.schema) });
-        let n_partitions = u32::try_from(state.config().target_partitions()).unwrap_or(u32::MAX).clamp(1, n_blocks.max(1));
+        let n_partitions =
+            u32::try_from(state.config().target_partitions()).unwrap_or(u32::MAX).clamp(1, n_blocks.max(1));
         // Neighbouring blocks together.
         let bound = |p: u32| (u64::from(p) * u64::from(n_blocks) / u64::from(n_partitions)) as u32;
         let partitions = (0..n_partitions).map(|p| {
@@ -212,10 +221,13 @@ struct Part {
 impl Part {
     fn rows(&self) -> SendableRecordBatchStream {
         let blocks = Arc::clone(&self.blocks);
-        let rows = stream::iter(self.partitions.clone()).then(move |partition| {
-            let blocks = Arc::clone(&blocks);
-            async move { blocks.rows(partition).await.map(|rows| stream::iter(rows.into_iter().map(Ok))).map_err(external) }
-        });
+        let rows =
+            stream::iter(self.partitions.clone()).then(move |partition| {
+                let blocks = Arc::clone(&blocks);
+                async move {
+                    blocks.rows(partition).await.map(|rows| stream::iter(rows.into_iter().map(Ok))).map_err(external)
+                }
+            });
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.blocks.schema), rows.try_flatten()))
     }
 }

@@ -54,11 +54,14 @@ fn an_array_is_a_table() {
             session.set("execution_form", form).unwrap();
             run(&session, "CREATE ARRAY t AS reshape(arange(60, chunks => 7), [6, 10])");
             let rows = |sql: &str| session.sql(sql).rows_blocking::<(i64, i64)>().unwrap();
-            let sums = rows("SELECT dim_0, sum(value) FROM t WHERE dim_1 >= 8 AND 2 > dim_0 GROUP BY dim_0 ORDER BY dim_0");
+            let sums =
+                rows("SELECT dim_0, sum(value) FROM t WHERE dim_1 >= 8 AND 2 > dim_0 GROUP BY dim_0 ORDER BY dim_0");
             assert_eq!(sums, [(0, 17), (1, 37)]);
             assert_eq!(rows("SELECT count(*), sum(value) FROM t"), [(60, 1770)]);
             assert_eq!(rows("SELECT count(*), coalesce(max(dim_0), -1) FROM t WHERE dim_0 = 7"), [(0, -1)]);
-            let joined = rows("SELECT a.dim_1, b.value FROM t a JOIN t b ON a.value = b.dim_1 * 10 WHERE a.dim_0 = 0 AND b.dim_0 = 1 ORDER BY 2");
+            let joined = rows(
+                "SELECT a.dim_1, b.value FROM t a JOIN t b ON a.value = b.dim_1 * 10 WHERE a.dim_0 = 0 AND b.dim_0 = 1 ORDER BY 2",
+            );
             assert_eq!(joined.len(), 1);
         }
     }
@@ -69,7 +72,7 @@ fn queries_become_arrays() {
     let session = session(2);
     assert_eq!(printed(&session, "ARRAY array(SELECT x FROM range(4) AS r(x)) * 2"), "[0 2 4 6]\n");
     let two = "ARRAY array(SELECT x, NULLIF(x, 1) / 2.0::double FROM range(3) AS r(x) ORDER BY x)";
-    assert_eq!(printed(&session, two), "[[0.  0. ]\n [1.  nan]\n [2.  1. ]]\n");
+    assert_eq!(printed(&session, two), "[[ 0.  0.]\n [ 1. nan]\n [ 2.  1.]]\n");
     assert!(error(&session, "ARRAY array(SELECT 'a' AS name)").contains("\"name\""));
 }
 
@@ -88,6 +91,9 @@ fn files_are_written_and_read() {
     }
     let missing = error(&session, &format!("CREATE ARRAY m FROM '{}'", at("missing.npy")));
     assert!(missing.contains("missing.npy"), "{missing}");
+    let read_only = Session::builder().read_only(true).build().unwrap();
+    assert!(error(&read_only, &format!("COPY ARRAY ones(2) TO '{}'", at("b.npy"))).contains("read-only"));
+    assert!(!folder.path().join("b.npy").exists());
     let denied = Session::builder().external_access(dolmen::ExternalAccess::None).build().unwrap();
     assert!(error(&denied, &format!("CREATE ARRAY m FROM '{}'", at("a.npy"))).contains("denied"));
 }
@@ -124,7 +130,7 @@ fn persisted_arrays_count_against_the_limit() {
     assert_eq!(printed(&session, "ARRAY sum(p)"), "9999900000\n");
     run(&session, "DROP ARRAY p");
     assert_eq!(session.memory_used_bytes(), 0);
-    assert!(error(&session, "CREATE PERSISTED ARRAY p AS ones(2000000)").contains("memory"));
+    assert!(error(&session, "CREATE PERSISTED ARRAY p AS arange(2000000)").contains("memory"));
 }
 
 #[test]
