@@ -94,7 +94,7 @@ pub(super) fn batches<'a>(
 }
 
 /// All elements, in C order. Not a Time becomes NULL.
-fn values(block: &Block) -> Result<ArrayRef> {
+pub(super) fn values(block: &Block) -> Result<ArrayRef> {
     let failed = |error: dolmen_kernels::KernelError| Error::internal(error.to_string());
     macro_rules! column {
         ($array:ty, $element:ty) => {

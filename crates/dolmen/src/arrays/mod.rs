@@ -2,6 +2,7 @@
 
 mod columns;
 mod compute;
+mod histogram;
 mod print;
 mod query;
 mod statement;

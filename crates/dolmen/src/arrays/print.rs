@@ -1,18 +1,24 @@
 //! Arrays as text.
 
-use dolmen_array::Array;
 use dolmen_array_sql::{append_csv, append_json, corner, numpy_text, shown_positions};
 use dolmen_graph::Executor;
 use dolmen_kernels::Block;
 
 use super::compute::compute;
 use super::of_array;
+use super::statement::Shown;
 use crate::output::Format;
 use crate::{Error, Result};
 
-/// The array in a format that arrays have of their own: as NumPy prints it, as CSV of at most two axes, as nested lists of
-/// JSON. `None` for formats that show its rows. As NumPy prints a large array, only its corners are computed.
-pub(crate) async fn printed(executor: &dyn Executor, array: &Array, format: Format) -> Result<Option<Vec<u8>>> {
+/// What is shown in a format that it has of its own: an array as NumPy prints it, as CSV of at most two axes, as nested lists
+/// of JSON; a histogram as a table with bars. `None` for formats that show rows. As NumPy prints a large array, only its
+/// corners are computed.
+pub(crate) async fn printed(executor: &dyn Executor, shown: &Shown, format: Format) -> Result<Option<Vec<u8>>> {
+    let array = match (shown, format) {
+        (Shown::Array(array), _) => array,
+        (Shown::Histogram(histogram), Format::Table) => return histogram.drawn(executor).await.map(Some),
+        (Shown::Histogram(_), _) => return Ok(None),
+    };
     let whole = async || {
         let mut blocks = compute(executor, std::slice::from_ref(array)).await?;
         blocks.pop().ok_or_else(|| Error::internal("an array without blocks"))

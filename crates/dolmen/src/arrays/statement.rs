@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use dolmen_array::{Array, ArrayWriter, ChunkSpec, explain};
 use dolmen_array_sql::{
-    ArrayName, ArraySqlError, ArrayStatement, ArraySummary, Definition, Environment, Expression, OnConflict,
-    OptionValue, Span, StatementOption, bind_array, chunks_option, parse_statement, queries, summarize,
+    ArrayName, ArraySqlError, ArrayStatement, ArraySummary, Bound, Definition, Environment, Expression, OnConflict,
+    OptionValue, Span, StatementOption, bind, bind_array, chunks_option, parse_statement, queries, summarize,
 };
 use dolmen_frame::{Caller, Diagnosis, Outcome, Parameters, Position};
 use dolmen_graph::{Executor, TaskId};
@@ -18,6 +18,7 @@ use dolmen_storage::{Location, NpzFile, ZarrGroup};
 use futures::{FutureExt, stream};
 
 use super::compute::{ArrayRun, persisted};
+use super::histogram::Histogram;
 use super::table::ArrayTable;
 use super::{of_array, query};
 use crate::session::Core;
@@ -34,16 +35,27 @@ fn text_rows(tag: &'static str, names: &[&str], columns: Vec<Vec<String>>) -> Re
     let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect();
     let schema = Arc::new(Schema::new(fields));
     let columns = columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as _).collect();
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
-    let batch = batch.map_err(|error| Error::internal(error.to_string()))?;
-    let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::iter([Ok(batch)])));
-    Ok(Outcome { tag, schema, stream, diagnosis: Diagnosis::default() })
+    let batch = RecordBatch::try_new(schema, columns);
+    Ok(one_batch(tag, batch.map_err(|error| Error::internal(error.to_string()))?))
 }
 
-/// The array that `text` shows, if it is `ARRAY expression`: the lazy array, for who prints it. `None` for other statements.
-pub(crate) async fn described(core: &Core, text: &str, caller: &Caller) -> Result<Option<Array>> {
+fn one_batch(tag: &'static str, batch: RecordBatch) -> Outcome {
+    let schema = batch.schema();
+    let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::iter([Ok(batch)])));
+    Outcome { tag, schema, stream, diagnosis: Diagnosis::default() }
+}
+
+/// What `ARRAY expression` shows. Nothing of it is computed.
+#[derive(Debug, Clone)]
+pub(crate) enum Shown {
+    Array(Array),
+    Histogram(Histogram),
+}
+
+/// What `text` shows, if it is `ARRAY expression`, for who prints it. `None` for other statements.
+pub(crate) async fn described(core: &Core, text: &str, caller: &Caller) -> Result<Option<Shown>> {
     match parse_statement(text).map_err(|error| located(error, text))? {
-        Some(ArrayStatement::Show(expression)) => bound(core, text, &expression, caller).await.map(Some),
+        Some(ArrayStatement::Show(expression)) => shown(core, text, &expression, caller).await.map(Some),
         _ => Ok(None),
     }
 }
@@ -69,8 +81,8 @@ pub(crate) async fn run(core: &Core, text: &str, parameters: &Parameters, caller
     }
     let outcome = match statement {
         ArrayStatement::Show(expression) => {
-            let array = bound(core, text, &expression, caller).await?;
-            shown(core, array)?
+            let shown = shown(core, text, &expression, caller).await?;
+            rows(core, shown).await?
         }
         ArrayStatement::Explain(expression) => {
             let array = bound(core, text, &expression, caller).await?;
@@ -99,8 +111,32 @@ pub(crate) async fn run(core: &Core, text: &str, parameters: &Parameters, caller
     Ok(Some(outcome))
 }
 
-/// The array of an expression, with what the queries in it give.
+/// The array of an expression.
 async fn bound(core: &Core, text: &str, expression: &Expression, caller: &Caller) -> Result<Array> {
+    with_environment(core, text, expression, caller, bind_array).await
+}
+
+/// What showing an expression shows: one array, or a histogram.
+async fn shown(core: &Core, text: &str, expression: &Expression, caller: &Caller) -> Result<Shown> {
+    let bound = |expression: &Expression, environment: &Environment<'_>| match bind(expression, environment)? {
+        Bound::Several { function: "histogram", arrays } if arrays.len() == 2 => {
+            let (counts, edges) = (arrays[0].clone(), arrays[1].clone());
+            Ok(Shown::Histogram(Histogram { counts, edges }))
+        }
+        // Of other functions with several results, one has to be taken: the error says so.
+        _ => bind_array(expression, environment).map(Shown::Array),
+    };
+    with_environment(core, text, expression, caller, bound).await
+}
+
+/// Binds an expression, with what the queries in it give.
+async fn with_environment<T>(
+    core: &Core,
+    text: &str,
+    expression: &Expression,
+    caller: &Caller,
+    bind: impl FnOnce(&Expression, &Environment<'_>) -> Result<T, ArraySqlError>,
+) -> Result<T> {
     let mut of_queries = Vec::new();
     for span in queries(expression) {
         let sql = text.get(span.start..span.end).unwrap_or_default();
@@ -109,7 +145,7 @@ async fn bound(core: &Core, text: &str, expression: &Expression, caller: &Caller
     let find = |name: &ArrayName| named(core, &name.name);
     let names = || all(core).into_iter().map(|(name, _)| name).collect();
     let environment = Environment { array: &find, names: &names, queries: &of_queries, seed: drawn_seed() };
-    bind_array(expression, &environment).map_err(|error| located(error, text))
+    bind(expression, &environment).map_err(|error| located(error, text))
 }
 
 /// A seed for random numbers that are given none.
@@ -121,11 +157,16 @@ fn executor(core: &Core) -> Result<Arc<dyn Executor>> {
     (core.find_executor)().ok_or(Error::Cancelled)
 }
 
-/// The elements as rows.
-fn shown(core: &Core, array: Array) -> Result<Outcome> {
-    let table = ArrayTable::new(array, Arc::clone(&core.find_executor), None)?;
-    let (schema, stream) = table.rows()?;
-    Ok(Outcome { tag: "ARRAY", schema, stream, diagnosis: Diagnosis::default() })
+/// The elements, or the bins, as rows.
+async fn rows(core: &Core, shown: Shown) -> Result<Outcome> {
+    match shown {
+        Shown::Array(array) => {
+            let table = ArrayTable::new(array, Arc::clone(&core.find_executor), None)?;
+            let (schema, stream) = table.rows()?;
+            Ok(Outcome { tag: "ARRAY", schema, stream, diagnosis: Diagnosis::default() })
+        }
+        Shown::Histogram(histogram) => Ok(one_batch("ARRAY", histogram.rows(executor(core)?.as_ref()).await?)),
+    }
 }
 
 fn explained(core: &Core, array: &Array) -> Result<Outcome> {

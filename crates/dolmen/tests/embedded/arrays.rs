@@ -47,6 +47,19 @@ fn arrays_print_as_numpy_prints_them() {
 }
 
 #[test]
+fn a_histogram_is_a_table_with_bars() {
+    let session = session(2);
+    let sql = "ARRAY histogram([1, 2, 2, 3, 3, 3, 3], bins => 3)";
+    let bins = session.sql(sql).rows_blocking::<(f64, f64, i64)>().unwrap();
+    assert_eq!(bins.iter().map(|bin| bin.2).collect::<Vec<_>>(), [1, 2, 4]);
+    assert_eq!((bins[0].0, bins[2].1), (1.0, 3.0));
+    let text = printed(&session, sql);
+    let widths: Vec<usize> = text.lines().map(|line| line.matches('█').count()).filter(|width| *width > 0).collect();
+    assert_eq!(widths, [10, 20, 40], "{text}");
+    assert!(error(&session, "ARRAY linalg.qr(ones([4, 2]))").contains("2 results"));
+}
+
+#[test]
 fn an_array_is_a_table() {
     for threads in [1, 2] {
         for form in ["pipelined", "staged"] {
