@@ -1,6 +1,6 @@
 //! Arrays from data in memory, and data out of computed blocks.
 
-use dolmen_kernels::{Block, DType, Element, Scalar};
+use dolmen_kernels::{Block, DType, Element, Scalar, WeakScalar};
 use ndarray::{ArrayBase, ArrayD, Data, Dimension};
 
 use crate::node::Expr;
@@ -42,6 +42,15 @@ impl Array {
     #[must_use]
     pub fn scalar(value: Scalar) -> Self {
         full_block(&[], value)
+    }
+}
+
+/// A literal as an assignment to an array of `dtype` takes it: a decimal number is cut where integers are asked for, and an
+/// integer has to fit.
+pub(crate) fn assigned(value: WeakScalar, dtype: DType) -> Result<Scalar, ArrayError> {
+    match value {
+        WeakScalar::Bool(_) | WeakScalar::Int(_) => Ok(value.to_scalar(dtype)?),
+        WeakScalar::Float(_) | WeakScalar::Complex(_) => Ok(value.to_scalar(value.default_dtype())?.cast(dtype)?),
     }
 }
 

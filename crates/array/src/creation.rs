@@ -2,7 +2,7 @@
 
 use dolmen_kernels::{DType, Op, Scalar, WeakScalar, promote};
 
-use crate::convert::full_block;
+use crate::convert::{assigned, full_block};
 use crate::elementwise::{Arg, Elementwise};
 use crate::formula::{Formula, Step};
 use crate::node::Expr;
@@ -43,10 +43,7 @@ impl Array {
         let dtype = dtype.unwrap_or(self.dtype());
         let value = match value.into() {
             Arg::Strong(value) => value.cast(dtype)?,
-            Arg::Weak(value) => match value.to_scalar(dtype) {
-                Ok(value) => value,
-                Err(_) => value.to_scalar(value.default_dtype())?.cast(dtype)?,
-            },
+            Arg::Weak(value) => assigned(value, dtype)?,
             Arg::Array(_) => return Err(no_array("full_like", "fill_value")),
         };
         Ok(full_block(&shape, value).with_chunks(self.chunks()))
@@ -155,6 +152,10 @@ impl Array {
             steps.push(Step::Apply { op: Op::Where, args: [is_last, end, last].into_iter().collect() });
         }
         let dtype = dtype.unwrap_or(DType::F64);
+        if dtype.is_integer() {
+            // As NumPy: to the integer below, where a cast goes towards zero.
+            apply(&mut steps, Op::Floor, &[last], None);
+        }
         Self::generated(&[n], cast_from(Formula { steps }, DType::F64, dtype), dtype, chunks)
     }
 

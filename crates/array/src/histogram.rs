@@ -31,8 +31,7 @@ impl Array {
     ///
     /// # Errors
     /// [`ArrayError::Argument`] for no bins, edges that go down, or a range that does; [`ArrayError::ShapeMismatch`] for
-    /// weights of another shape; [`ArrayError::EmptyReduction`] without elements and range;
-    /// [`ArrayError::DTypeUnsupported`] for complex numbers and times.
+    /// weights of another shape; [`ArrayError::DTypeUnsupported`] for complex numbers and times.
     pub fn histogram(
         &self,
         bins: &HistogramBins,
@@ -77,7 +76,9 @@ impl Array {
             HistogramBins::Count(0) => return Err(bad("bins", "are none")),
             HistogramBins::Count(n) => *n,
         };
-        match range {
+        // Without elements and range there is nothing to go by, and NumPy takes this.
+        let is_empty = self.dims().contains(&Some(0));
+        match range.or(is_empty.then_some((0.0, 1.0))) {
             Some((low, high)) if !(high - low).is_finite() || low > high => {
                 Err(bad("range", "is to go from a finite number to one that is not less"))
             }

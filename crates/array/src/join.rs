@@ -1,12 +1,14 @@
 //! Arrays behind, upon and around each other.
 
-use dolmen_kernels::{DType, Scalar, WeakScalar, promote};
+use dolmen_kernels::{DType, WeakScalar, promote};
+use smallvec::SmallVec;
 
 use crate::array::dims_of;
 use crate::chunks::{AxisChunks, common};
-use crate::convert::full_block;
-use crate::node::Expr;
+use crate::convert::{assigned, full_block};
+use crate::node::{Expr, Slices};
 use crate::shape::normalize_axis;
+use crate::slice::AxisSlice;
 use crate::{Array, ArrayError, Chunks};
 
 /// What [`Array::pad`] puts around an array, as in NumPy.
@@ -101,7 +103,7 @@ impl Array {
             }
         };
         let constant = match mode {
-            PadMode::Constant(value) => Some(constant_of(value, self.dtype())?),
+            PadMode::Constant(value) => Some(assigned(value, self.dtype())?),
             _ => None,
         };
         let mut padded = self.clone();
@@ -122,6 +124,15 @@ impl Array {
                     let problem = format!("of this mode repeats elements, and axis {axis} has none");
                     Err(ArrayError::Argument { op: "pad", argument: "mode", problem })
                 }
+                // One element, however often it is seen.
+                None if mode == PadMode::Edge && !range.is_empty() => {
+                    let mut own = padded.known_shape("pad")?;
+                    own[axis] = range.len();
+                    let at = if range.start < 0 { 0 } else { len - 1 };
+                    let mut slices: Slices = SmallVec::from_elem(None, own.len());
+                    slices[axis] = Some(AxisSlice { start: at, step: 1, len: 1 });
+                    padded.sliced(slices).broadcast_to(&own, None)
+                }
                 None => padded.take(&range.map(|at| source(mode, at, len as isize)).collect::<Vec<_>>(), axis as isize),
             };
             let sides = [side(-(before as isize)..0)?, side(len as isize..(len + after) as isize)?];
@@ -141,13 +152,6 @@ fn common_dtype(arrays: &[Array]) -> Result<DType, ArrayError> {
     Ok(dtype)
 }
 
-fn constant_of(value: WeakScalar, dtype: DType) -> Result<Scalar, ArrayError> {
-    // As an assignment does: a decimal number in an array of integers is cut.
-    match value.to_scalar(dtype) {
-        Ok(scalar) => Ok(scalar),
-        Err(error) => Ok(value.to_scalar(value.default_dtype())?.cast(dtype).map_err(|_| error)?),
-    }
-}
 
 /// The chunks of axes one behind the other.
 fn behind_each_other<'a>(axes: impl Iterator<Item = &'a AxisChunks> + Clone) -> AxisChunks {

@@ -7,9 +7,11 @@ mod reduce;
 mod scan;
 
 use dolmen_graph::TaskResult;
-use dolmen_kernels::{Block, Program};
+use dolmen_kernels::{Block, DType, Program};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+
+pub(crate) use reduce::unknown_axes;
 
 use crate::linalg::Contraction;
 use crate::lower::read_bytes;
@@ -18,6 +20,9 @@ use crate::reduce::Spec;
 use crate::task::{KernelOperand, Task, failed, joined, shape_of};
 use crate::window::Window;
 use crate::{Array, Chunks};
+
+/// The bytes of a position.
+const POSITION_BYTES: u64 = 8;
 
 /// What is done with the blocks of some operands to make a block of the output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,10 +33,13 @@ pub(crate) enum Kernel {
     Compress { axis: usize },
     /// The elements along an axis at the positions that the second operand has.
     TakeLazy { axis: usize },
-    /// A program, and the reduction of what it makes of each block of an output with `chunks`.
+    /// A program, and the reduction of what it makes of each block of an output with `chunks`. Operands behind those of the
+    /// program have the [`Lens`](Self::Lens) along each reduced axis of unknown sizes, where positions are asked for.
     Partial { program: Program, spec: Spec, chunks: Chunks, is_last: bool },
     /// Partial results combined, and finished if they are the last.
     Combine { spec: Spec, is_last: bool },
+    /// The length of a block along an axis.
+    Lens { axis: usize },
     /// The product of blocks, summed over those that meet.
     Contract(Contraction),
     /// A matrix times a matrix.
@@ -60,6 +68,7 @@ impl Kernel {
             Self::Compress { .. } => "compress",
             Self::TakeLazy { .. } => "take",
             Self::Trim { .. } => "trim",
+            Self::Lens { .. } => "len",
             Self::Contract(_) | Self::BlockProduct => "matmul",
             Self::Qr => "qr",
             Self::Svd => "svd",
@@ -93,18 +102,30 @@ impl Kernel {
         let read = || operands.first().and_then(read_bytes);
         match self {
             Self::Reshape
-            | Self::Compress { .. }
             | Self::Trim { .. }
             | Self::Partial { .. }
             | Self::Combine { .. }
-            | Self::ScanTotals { .. }
+            | Self::Lens { .. }
             | Self::Scan { .. }
-            | Self::Histogram { .. }
             | Self::BlockProduct => Some(0),
+            // The positions where the mask is true, of a byte each.
+            Self::Compress { .. } => operands.get(1).and_then(read_bytes)?.checked_mul(POSITION_BYTES),
+            // The elements as floats.
+            Self::Histogram { .. } => match operands.first() {
+                Some(operand) if operand.array.dtype() != DType::F64 => {
+                    (operand.array.chunks().block_elements_max()? as u64).checked_mul(8)
+                }
+                _ => Some(0),
+            },
             // The product of two blocks before it is added.
             Self::Contract(_) => array.block_bytes_max(),
             // The blocks of the axis are joined.
-            Self::TakeLazy { .. } | Self::TopK { .. } => read(),
+            Self::ScanTotals { .. } | Self::TopK { .. } => read(),
+            Self::TakeLazy { .. } => {
+                let positions = operands.get(1)?.array.chunks().block_elements_max()? as u64;
+                // As wide as any integer, and as positions.
+                read()?.checked_add(positions.checked_mul(16 + POSITION_BYTES)?)
+            }
             // The factorisation is in place of a copy, with its workspace.
             Self::Qr => read()?.checked_mul(2),
             Self::Svd => read()?.checked_mul(4),
@@ -126,6 +147,7 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
             reduce::partial(task, program, spec, chunks, operands, *is_last)
         }
         Kernel::Combine { spec, is_last } => reduce::combine(task, spec, *is_last),
+        Kernel::Lens { axis } => reduce::len(task, *axis),
         Kernel::Contract(spec) => linalg::contract(task, spec, operands),
         Kernel::BlockProduct => linalg::block_product(task),
         Kernel::Qr => linalg::qr(task),

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::node::{Expr, Slices};
 use crate::slice::AxisSlice;
-use crate::task::{ArrayOp, Foreign, Plan, decode_plan, unknown};
+use crate::task::{ArrayOp, Foreign, Plan, decode_plan, kept, unknown};
 use crate::value::BlockValue;
 use crate::{Array, ArrayError, ChunkSpec, Chunks};
 
@@ -108,8 +108,9 @@ pub fn register_source(
 }
 
 /// The body of a task that reads a part of a source.
-pub(crate) fn body(source: SourceRef, plan: Arc<Plan>, slices: Slices, partition: u32) -> TaskBody {
-    TaskBody::stream(move |_, _| async move {
+pub(crate) fn body(source: SourceRef, plan: Arc<Plan>, slices: Slices, pool: Pool, partition: u32) -> TaskBody {
+    TaskBody::stream(move |_, context| async move {
+        let pool = context.service::<Pool>().as_deref().cloned().unwrap_or(pool);
         let region = plan.out.block_region(partition).ok_or_else(unknown)?;
         let (mut offset, mut shape, mut steps) =
             (SmallVec::<[usize; 4]>::new(), SmallVec::<[usize; 4]>::new(), SmallVec::<[BlockSlice; 4]>::new());
@@ -134,7 +135,7 @@ pub(crate) fn body(source: SourceRef, plan: Arc<Plan>, slices: Slices, partition
             )));
         }
         let block = read.slice(&steps).map_err(crate::task::failed)?;
-        Ok(BlockValue::new(block).into_ref())
+        Ok(BlockValue::new(kept(block, &pool).map_err(crate::task::failed)?).into_ref())
     })
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 pub(crate) use assemble::next_index;
-pub(crate) use operand::{KernelOperand, joined, shape_of, view_of};
+pub(crate) use operand::{KernelOperand, joined, joined_one, shape_of, view_of};
 
 use crate::chunks::AxisChunks;
 use crate::kernel::Kernel;
@@ -141,10 +141,7 @@ impl Task<'_> {
 
     /// A block as the value of this task.
     pub(crate) fn value(&self, block: Block) -> TaskResult {
-        // A small part would keep all of a large buffer.
-        let is_small_part = block.nbytes().saturating_mul(2) < block.held_bytes();
-        let block = if is_small_part { block.compact(self.pool).map_err(failed)? } else { block };
-        Ok(BlockValue::new(block).into_ref())
+        Ok(BlockValue::new(kept(block, self.pool).map_err(failed)?).into_ref())
     }
 
     fn run(&self) -> TaskResult {
@@ -194,7 +191,7 @@ impl Op for ArrayOp {
     fn body(&self, partition: u32) -> TaskBody {
         let op = self.clone();
         if let (Foreign::Source(source), Work::Read { slices }) = (&self.foreign, &self.plan.work) {
-            return crate::source::body(source.clone(), Arc::clone(&self.plan), slices.clone(), partition);
+            return crate::source::body(source.clone(), Arc::clone(&self.plan), slices.clone(), self.pool.clone(), partition);
         }
         TaskBody::sync(move |inputs, context: &TaskContext| {
             let shared = context.service::<Pool>();
@@ -233,6 +230,12 @@ pub fn register_ops(registry: &mut OpRegistry, pool: &Pool) -> Result<(), Regist
 pub(crate) fn decode_plan(name: &str, bytes: &[u8]) -> Result<(Plan, Vec<u8>), DecodeError> {
     postcard::from_bytes(bytes)
         .map_err(|error| DecodeError::Malformed { name: name.to_owned(), source: Arc::new(error) })
+}
+
+/// The block as a value keeps it: a small part would keep all of a large buffer.
+pub(crate) fn kept(block: Block, pool: &Pool) -> Result<Block, KernelError> {
+    let is_small_part = block.nbytes().saturating_mul(2) < block.held_bytes();
+    if is_small_part { block.compact(pool) } else { Ok(block) }
 }
 
 /// A kernel's error as that of its task.

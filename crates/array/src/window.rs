@@ -29,7 +29,7 @@ impl Window {
     pub(crate) fn bounds(&self, idx: u32) -> Range<usize> {
         let core = self.core.bounds(idx).unwrap_or(0..0);
         match self.is_padded {
-            true => core.start..core.end + self.before + self.after,
+            true => core.start..core.end.saturating_add(self.before).saturating_add(self.after),
             false => {
                 let len = self.core.len().unwrap_or(0);
                 core.start.saturating_sub(self.before)..core.end.saturating_add(self.after).min(len)

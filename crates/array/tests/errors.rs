@@ -2,7 +2,7 @@
 
 mod common;
 
-use dolmen_array::{Array, ArrayError, ChunkSpec, Index, PadMode, Reduce, lower};
+use dolmen_array::{Array, ArrayError, Boundary, ChunkSpec, Depth, Index, PadMode, Reduce, lower};
 use dolmen_graph::GraphBuilder;
 use dolmen_kernels::{DType, KernelError, Scalar, WeakScalar};
 
@@ -100,4 +100,73 @@ fn unknown_lengths_are_told() {
     assert!(matches!(some.add(ones(&[24])), Err(ArrayError::Broadcast { .. } | ArrayError::ChunkMismatch { .. })));
     // Elementwise functions and reductions need no length.
     assert_eq!(common::compute(&(&some * 2 + &some).sum(&Reduce::all()).unwrap()).item().unwrap(), Scalar::F64(72.0));
+}
+
+#[test]
+fn what_an_assignment_cannot_hold_is_refused() {
+    let bytes = Array::zeros(&[3], DType::U8, 2).unwrap();
+    let out_of_range = |result: Result<Array, ArrayError>| {
+        assert!(matches!(result, Err(ArrayError::Kernel(KernelError::ScalarOutOfRange { .. }))));
+    };
+    out_of_range(bytes.full_like(300, None));
+    out_of_range(bytes.full_like(-1, None));
+    out_of_range(bytes.pad(&[(1, 1)], PadMode::Constant(WeakScalar::Int(300))));
+    let cut = common::compute(&bytes.full_like(2.75, None).unwrap());
+    assert_eq!(cut.to_vec::<u8>().unwrap(), [2; 3]);
+}
+
+#[test]
+fn an_extreme_of_an_empty_selection_fails_when_it_is_computed() {
+    let x = ones(&[4, 6]);
+    let none = x.index(&[x.greater(1).unwrap().into()]).unwrap();
+    for extreme in [none.min(&Reduce::all()), none.max(&Reduce::all()), none.argmin(&Reduce::all())] {
+        let error = common::try_compute(&dolmen_graph::InlineExecutor::new(), &extreme.unwrap()).unwrap_err();
+        assert!(format!("{error:?}").contains("EmptyReduction"), "{error:?}");
+    }
+    let error = common::try_compute(&dolmen_graph::InlineExecutor::new(), &x.log().unwrap().nanargmax(&Reduce::all()).unwrap());
+    assert!(error.is_ok());
+    let nan = Array::full(&[5], Scalar::F64(f64::NAN), 2).unwrap();
+    let error = common::try_compute(&dolmen_graph::InlineExecutor::new(), &nan.nanargmax(&Reduce::all()).unwrap()).unwrap_err();
+    assert!(format!("{error:?}").contains("AllNaN"), "{error:?}");
+}
+
+#[test]
+fn numbers_at_the_ends_of_their_range_do_not_overflow() {
+    let x = ones(&[7]);
+    let far = Depth { before: usize::MAX, after: usize::MAX, boundary: Boundary::Nearest };
+    assert!(x.overlap(&[far]).is_err());
+    assert!(x.trim_overlap(&[far], x.chunks()).is_err());
+    let open = Depth { boundary: Boundary::None, ..far };
+    assert_eq!(common::compute(&x.overlap(&[open]).unwrap()).shape(), [21]);
+    for k in [i64::MIN, i64::MIN + 1, i64::MAX] {
+        let eye = common::compute(&Array::eye(3, 3, k, DType::F64, 2).unwrap());
+        assert_eq!(eye.to_vec::<f64>().unwrap(), [0.0; 9], "{k}");
+    }
+    let last = Array::arange(i64::MAX - 4, i64::MAX, 3, None, 1).unwrap();
+    assert_eq!(common::compute(&last).to_vec::<i64>().unwrap(), [i64::MAX - 4, i64::MAX - 1]);
+    let steps = Array::arange(i64::MIN, i64::MAX, i64::MAX, None, 1).unwrap();
+    assert_eq!(common::compute(&steps).to_vec::<i64>().unwrap(), [i64::MIN, -1, i64::MAX - 1]);
+    let slice = x.index(&[Index::slice(Some(isize::MAX), Some(isize::MIN), Some(isize::MIN))]).unwrap();
+    assert_eq!(common::compute(&slice).to_vec::<f64>().unwrap(), [1.0]);
+    assert!(matches!(x.index(&[Index::At(isize::MIN)]), Err(ArrayError::IndexOutOfBounds { .. })));
+    assert_eq!(common::compute(&x.topk(isize::MIN, 0).unwrap()).shape(), [7]);
+    assert!(x.pad(&[(usize::MAX, usize::MAX)], PadMode::Constant(WeakScalar::Int(0))).is_err());
+    // What is repeated takes no memory before it is computed.
+    assert_eq!(x.pad(&[(1 << 50, 1 << 50)], PadMode::Edge).unwrap().shape().unwrap(), [(1 << 51) + 7]);
+    assert!(matches!(x.reshape(&[isize::MAX, isize::MAX, 0]), Err(ArrayError::Reshape { .. })));
+    assert!(matches!(x.reshape(&[isize::MAX, isize::MAX]), Err(ArrayError::TooLarge { .. })));
+}
+
+#[test]
+fn long_chains_are_planned_without_a_deep_stack() {
+    let mut both = ones(&[2]);
+    for _ in 0..5000 {
+        both = Array::concatenate(&[ones(&[1]), both], 0).unwrap().index(&[(1..).into()]).unwrap();
+    }
+    assert_eq!(common::compute(&both.sum(&Reduce::all()).unwrap()).item().unwrap(), Scalar::F64(2.0));
+    let mut sums = ones(&[2]);
+    for _ in 0..5000 {
+        sums = (&sums + &sums.flip(None).unwrap()) * 0.5;
+    }
+    assert_eq!(common::compute(&sums.sum(&Reduce::all()).unwrap()).item().unwrap(), Scalar::F64(2.0));
 }

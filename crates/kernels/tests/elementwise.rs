@@ -55,8 +55,8 @@ fn is_unspecified(op: Op, operands: &[Block], at: usize) -> bool {
     let values: Vec<Scalar> = operands.iter().map(|operand| operand.get(&[at]).unwrap()).collect();
     let complex = values[0].dtype().kind() == dolmen_kernels::Kind::Complex;
     match op {
-        // What is cast from an infinity.
-        Op::Reciprocal => values[0].as_int() == Some(0),
+        // What is cast from an infinity, and as below.
+        Op::Reciprocal => complex || values[0].as_int() == Some(0),
         // On branch cuts and poles, the sign of zero decides.
         Op::Arctanh
         | Op::Arctan
@@ -68,7 +68,6 @@ fn is_unspecified(op: Op, operands: &[Block], at: usize) -> bool {
         | Op::Log10
         | Op::Log
         | Op::Log1p
-        | Op::Reciprocal
         | Op::TrueDivide
         | Op::Power => complex,
         _ => false,

@@ -124,7 +124,7 @@ fn of_floats(op: BinaryOp, a: f64, b: f64) -> Result<WeakScalar, String> {
         BinaryOp::Divide | BinaryOp::FloorDivide | BinaryOp::Remainder if b == 0.0 => return Err(by_zero()),
         BinaryOp::Power if a == 0.0 && b < 0.0 => return Err(by_zero()),
         BinaryOp::Divide => a / b,
-        BinaryOp::FloorDivide => (a - remainder(a, b)) / b,
+        BinaryOp::FloorDivide => floor_divide(a, b),
         BinaryOp::Remainder => remainder(a, b),
         BinaryOp::Power if a < 0.0 && b.fract() != 0.0 => {
             return Ok(WeakScalar::Complex(Complex::new(a, 0.0).powf(b)));
@@ -132,6 +132,16 @@ fn of_floats(op: BinaryOp, a: f64, b: f64) -> Result<WeakScalar, String> {
         BinaryOp::Power => a.powf(b),
         _ => return compared(op, a.partial_cmp(&b)),
     }))
+}
+
+/// The integer that `remainder` goes with: the quotient of what it leaves, which is rounded to either side of an integer.
+fn floor_divide(a: f64, b: f64) -> f64 {
+    let quotient = (a - remainder(a, b)) / b;
+    if quotient == 0.0 {
+        return 0.0_f64.copysign(a / b);
+    }
+    let below = quotient.floor();
+    if quotient - below > 0.5 { below + 1.0 } else { below }
 }
 
 /// With the sign of the divisor.
@@ -187,6 +197,12 @@ mod tests {
             let (a, b) = (WeakScalar::Float(a as f64), WeakScalar::Float(b as f64));
             assert_eq!(binary(BinaryOp::FloorDivide, a, b), Ok(WeakScalar::Float(quotient as f64)));
             assert_eq!(binary(BinaryOp::Remainder, a, b), Ok(WeakScalar::Float(rest as f64)));
+        }
+        // Where the quotient is rounded, it is still an integer.
+        for (a, b, quotient) in [(1.0, 0.1, 9.0), (6.019_345, -2.996_142, -3.0), (-0.5, 0.1, -5.0), (0.0, -3.0, -0.0)] {
+            let found = binary(BinaryOp::FloorDivide, WeakScalar::Float(a), WeakScalar::Float(b));
+            let Ok(WeakScalar::Float(found)) = found else { panic!("{found:?}") };
+            assert_eq!(found.to_bits(), f64::to_bits(quotient), "{a} // {b} is {found}");
         }
         assert_eq!(ints(BinaryOp::Divide, 1, 2), Ok(WeakScalar::Float(0.5)));
         assert_eq!(ints(BinaryOp::Power, 2, 10), Ok(WeakScalar::Int(1024)));

@@ -10,6 +10,7 @@ use crate::chunks::AxisChunks;
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand, OperandAxis};
 use crate::shape::{n_elements, normalize_axis};
+use crate::slice::AxisSlice;
 use crate::{Array, ArrayError, Chunks, Index};
 
 /// Positions along one axis, an array of any shape.
@@ -45,7 +46,8 @@ impl Array {
         Self::from_node(expr, self.dtype(), Chunks::new(chunks))
     }
 
-    /// The elements of `self`, of which `condition` along `axis` is true; with no axis, of the whole array in C order.
+    /// The elements of `self`, of which `condition` along `axis` is true; with no axis, of the whole array in C order. A
+    /// condition that is shorter than the axis is false behind its end.
     ///
     /// # Errors
     /// [`ArrayError::AxisOutOfRange`], [`ArrayError::MaskShape`]; [`ArrayError::UnknownLength`] if the array has to be cut
@@ -54,8 +56,26 @@ impl Array {
         self.check()?;
         condition.check()?;
         match axis {
-            None => compress(&self.ravel()?, &condition.ravel()?, 0),
-            Some(axis) => compress(self, condition, normalize_axis("compress", axis, self.n_dims())?),
+            None => {
+                let condition = condition.ravel()?;
+                compress(&self.ravel()?.as_long_as(&condition, 0), &condition, 0)
+            }
+            Some(axis) => {
+                let axis = normalize_axis("compress", axis, self.n_dims())?;
+                compress(&self.as_long_as(condition, axis), condition, axis)
+            }
+        }
+    }
+
+    /// The array up to the length of a shorter `condition`.
+    fn as_long_as(&self, condition: &Self, axis: usize) -> Self {
+        match (condition.dims().first(), self.dims()[axis]) {
+            (Some(Some(len)), Some(own)) if condition.n_dims() == 1 && *len < own => {
+                let mut slices = SmallVec::from_elem(None, self.n_dims());
+                slices[axis] = Some(AxisSlice { start: 0, step: 1, len: *len });
+                self.sliced(slices)
+            }
+            _ => self.clone(),
         }
     }
 
@@ -279,7 +299,7 @@ fn select_by_mask(x: &Array, axis: usize, mask: &Array) -> Result<Array, ArrayEr
     compress(&x.reshape(&joined)?, &mask.ravel()?, axis)
 }
 
-/// The elements along `axis` where the one-dimensional `mask` is true. A mask may be shorter than the axis.
+/// The elements along `axis` where the one-dimensional `mask`, which is as long, is true.
 fn compress(x: &Array, mask: &Array, axis: usize) -> Result<Array, ArrayError> {
     let fits = mask.n_dims() == 1 && (mask.dims()[0] == x.dims()[axis]);
     if !fits {

@@ -6,6 +6,7 @@ use dolmen_kernels::DType;
 use smallvec::SmallVec;
 
 use crate::chunks::AxisChunks;
+use crate::convert::empty_of;
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand, OperandAxis};
 use crate::{Array, ArrayError, Chunks};
@@ -31,9 +32,12 @@ impl Array {
         let x = self.matrix("qr")?;
         let shape = x.known_shape("qr")?;
         let (m, n) = (shape[0], shape[1]);
+        let k = m.min(n);
+        if k == 0 {
+            return Ok((empty_of(&[m, 0], x.dtype()), empty_of(&[0, n], x.dtype())));
+        }
         let x = x.in_row_blocks("qr")?;
         let rows = x.chunks().axes()[0].clone();
-        let k = m.min(n);
         let (q, r) = x.block_qr(&rows, k);
         if rows.n_blocks() == 1 {
             return Ok((q, r));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::chunks::AxisChunks;
+use crate::convert::empty_of;
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand};
 use crate::{Array, ArrayError, Chunks};
@@ -24,6 +25,10 @@ impl Array {
         if shape[0] < shape[1] {
             let (u, s, vt) = x.conjugate_transpose()?.svd()?;
             return Ok((vt.conjugate_transpose()?, s, u.conjugate_transpose()?));
+        }
+        if shape[1] == 0 {
+            let s = empty_of(&[0], x.dtype().real());
+            return Ok((empty_of(&[shape[0], 0], x.dtype()), s, empty_of(&[0, 0], x.dtype())));
         }
         let (q, r) = x.qr()?;
         let (u, s, vt) = r.block_svd();

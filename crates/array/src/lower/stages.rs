@@ -110,7 +110,14 @@ impl Adding<'_> {
             Expr::Memory(block) => Parts::new(Work::Memory(block.clone()), Vec::new()),
             Expr::Source { source, slices } => {
                 let foreign = Foreign::Source(source.clone());
-                Parts { foreign, ..Parts::new(Work::Read { slices: slices.clone() }, Vec::new()) }
+                // What steps leave out is read with the rest.
+                let steps = slices.iter().flatten().filter(|slice| slice.len > 1);
+                let steps = steps.map(|slice| slice.step.unsigned_abs() as u64);
+                let scratch = match steps.fold(1, u64::saturating_mul) {
+                    1 => Some(0),
+                    factor => array.block_bytes_max().and_then(|bytes| bytes.checked_mul(factor)),
+                };
+                Parts { foreign, scratch, ..Parts::new(Work::Read { slices: slices.clone() }, Vec::new()) }
             }
             Expr::External(external) => {
                 let tasks = external.lower(self.builder)?;

@@ -5,9 +5,12 @@ mod rechunk;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dolmen_kernels::DType;
+use smallvec::SmallVec;
+
 use super::{inputs_first, key};
 use crate::chunks::AxisChunks;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, unknown_axes};
 use crate::node::{Expr, Node, Operand, OperandAxis};
 use crate::reduce::Reduced;
 use crate::{Array, ArrayError, Chunks};
@@ -42,9 +45,12 @@ pub(super) fn expand(arrays: &[Array]) -> Result<Vec<Array>, ArrayError> {
 
 /// A reduction as a tree: partial results block by block, combined a few at a time.
 fn reduced(reduction: Reduced, array: &Array) -> Result<Array, ArrayError> {
-    let Reduced { formula, operands, chunks, spec } = reduction;
+    let Reduced { formula, mut operands, chunks, spec } = reduction;
     let dtypes: Vec<_> = operands.iter().map(|operand| operand.array.dtype()).collect();
     let program = formula.program(&dtypes)?;
+    let lens: Vec<Operand> =
+        unknown_axes(&spec, &chunks).iter().filter_map(|axis| lens_along(*axis, &operands, &chunks)).collect();
+    operands.extend(lens);
     let is_reduced = |axis: usize| spec.axes.contains(&axis);
     // A partial result has one element for each block along the axes that are reduced.
     let mut counts: Vec<u32> = chunks.numblocks().collect();
@@ -75,6 +81,20 @@ fn reduced(reduction: Reduced, array: &Array) -> Result<Array, ArrayError> {
         partial = Array::from_node(expr, array.dtype(), cut(&counts));
     }
     Ok(partial)
+}
+
+/// The lengths of blocks along an axis of unknown sizes, read as a whole, from an operand that has the axis.
+fn lens_along(axis: usize, operands: &[Operand], chunks: &Chunks) -> Option<Operand> {
+    let (operand, own) = operands.iter().find_map(|operand| {
+        let own = operand.axes.iter().position(|from| *from == OperandAxis::Out(axis))?;
+        (!operand.array.chunks().axes()[own].is_known()).then_some((operand, own))
+    })?;
+    let axes = (0..operand.axes.len()).map(|other| if other == own { OperandAxis::Out(0) } else { OperandAxis::One });
+    let operands = vec![Operand { array: operand.array.clone(), axes: axes.collect() }];
+    let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Lens { axis: own }), operands };
+    let cut = Chunks::new([AxisChunks::uniform(chunks.axes()[axis].n_blocks() as usize, 1)]);
+    let array = Array::from_node(expr, DType::I64, cut);
+    Some(Operand { array, axes: SmallVec::from_elem(OperandAxis::All, 1) })
 }
 
 /// How many values of a stage a task should read at once.

@@ -81,7 +81,8 @@ pub(crate) fn joined(task: &Task<'_>, operands: &[KernelOperand]) -> Result<Vec<
     operands.iter().enumerate().map(|(input_idx, operand)| joined_one(task, input_idx, operand)).collect()
 }
 
-fn joined_one(task: &Task<'_>, input_idx: usize, operand: &KernelOperand) -> Result<Block, TaskError> {
+/// The blocks of one operand, joined.
+pub(crate) fn joined_one(task: &Task<'_>, input_idx: usize, operand: &KernelOperand) -> Result<Block, TaskError> {
     let n_values = task.inputs.input(input_idx).len();
     if n_values == 1 {
         return Ok(task.block(input_idx, 0)?.clone());

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use dolmen_kernels::{Block, Buffer, DType, Pool, Scalar};
 use serde_json::Value;
 
-pub fn read(name: &str) -> Value {
+pub(crate) fn read(name: &str) -> Value {
     let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-pub fn unpack(packed: &Value) -> Block {
+pub(crate) fn unpack(packed: &Value) -> Block {
     let hex = packed["bytes"].as_str().unwrap();
     let bytes: Vec<u8> =
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
@@ -22,7 +22,7 @@ pub fn unpack(packed: &Value) -> Block {
     Block::from_buffer(packed["dtype"].as_str().unwrap().parse().unwrap(), &shape, buffer).unwrap()
 }
 
-pub fn inputs(golden: &Value) -> BTreeMap<String, Block> {
+pub(crate) fn inputs(golden: &Value) -> BTreeMap<String, Block> {
     golden["inputs"].as_object().unwrap().iter().map(|(name, packed)| (name.clone(), unpack(packed))).collect()
 }
 
@@ -36,7 +36,7 @@ fn parts(value: Scalar) -> [f64; 2] {
 }
 
 /// Whether the values are the same: exactly, or for inexact dtypes within `units` of the last place.
-pub fn agrees(a: Scalar, b: Scalar, units: f64) -> bool {
+pub(crate) fn agrees(a: Scalar, b: Scalar, units: f64) -> bool {
     if !a.dtype().is_inexact() {
         return a == b;
     }
@@ -55,6 +55,6 @@ pub fn agrees(a: Scalar, b: Scalar, units: f64) -> bool {
 }
 
 /// Fails if there is any difference.
-pub fn report(differences: &[String]) {
+pub(crate) fn report(differences: &[String]) {
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
 }

@@ -74,9 +74,11 @@ type Running = fn(&Array, Option<isize>) -> Result<Array, dolmen_array::ArrayErr
 
 /// The reduction of everything up to each element.
 fn running(call: &Call<'_>, function: Running) -> Result<Value> {
-    let mut array = call.array("a")?;
-    if let Some(dtype) = call.dtype("dtype")? {
-        array = call.at(array.astype(dtype))?;
-    }
-    one(call.at(function(&array, call.axis("axis")?))?)
+    let (array, axis) = (call.array("a")?, call.axis("axis")?);
+    let result = match call.dtype("dtype")? {
+        None => function(&array, axis),
+        // A narrow integer wraps as a wide one does that is cut afterwards.
+        Some(dtype) => array.astype(dtype).and_then(|array| function(&array, axis)?.astype(dtype)),
+    };
+    one(call.at(result)?)
 }

@@ -109,10 +109,11 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             Ok(Value::List(shape.into_iter().map(|len| Value::int(len as u64)).collect()))
         }),
         own("size", "a, axis=null", |call| {
-            let shape = call.at(call.array("a")?.shape())?;
+            let array = call.array("a")?;
             let Some(axis) = call.axis("axis")? else {
-                return Ok(Value::int(shape.iter().map(|len| *len as u64).product::<u64>()));
+                return Ok(Value::int(call.at(array.size())? as u64));
             };
+            let shape = call.at(array.shape())?;
             let from_end = usize::try_from(axis).ok().or_else(|| shape.len().checked_add_signed(axis));
             let len = from_end.and_then(|axis| shape.get(axis));
             len.map(|len| Value::int(*len as u64)).ok_or_else(|| call.bad("axis", "is out of bounds"))
