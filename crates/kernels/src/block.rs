@@ -433,9 +433,13 @@ impl Block {
     /// If a broadcast block stands for more than `isize::MAX` elements, which ndarray cannot express.
     pub fn view<T: Element>(&self) -> Result<ArrayViewD<'_, T>> {
         self.check_element::<T>()?;
+        if self.is_empty() {
+            // The strides of no elements may lead anywhere.
+            return Ok(ArrayViewD::from_shape(IxDyn(&self.shape), &[]).expect("no elements make an empty array"));
+        }
         let elements = T::from_lanes(bytemuck::cast_slice(self.buffer.bytes()));
         let magnitudes: Vec<usize> = self.strides.iter().map(|stride| stride.unsigned_abs()).collect();
-        let start = if self.is_empty() { 0 } else { self.lowest() };
+        let start = self.lowest();
         // ndarray takes only strides forwards from a slice, so that the view is made from the lowest element and turned.
         let shape = IxDyn(&self.shape).strides(IxDyn(&magnitudes));
         let mut view = match ArrayViewD::from_shape(shape, &elements[start..]) {

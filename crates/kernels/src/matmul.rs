@@ -285,13 +285,6 @@ mod tests {
             }
             _ => Block::from_vec(&[1, columns], values(columns)).unwrap().broadcast_to(&[rows, columns]).unwrap(),
         }
-        .compact_if_empty(&pool)
-    }
-
-    impl Block {
-        fn compact_if_empty(self, pool: &Pool) -> Self {
-            if self.is_empty() { self.to_contiguous(pool).unwrap() } else { self }
-        }
     }
 
     proptest! {

@@ -60,14 +60,15 @@ impl AxisChunks {
     pub fn from_sizes(sizes: &[usize]) -> Self {
         let sizes: Vec<usize> = sizes.iter().copied().filter(|size| *size > 0).collect();
         let (Some(first), Some(last)) = (sizes.first(), sizes.last()) else { return Self::single(0) };
-        let len = sizes.iter().sum();
+        // Only of sizes that were made up is the sum too large.
+        let len = sizes.iter().fold(0_usize, |sum, size| sum.saturating_add(*size));
         let middle = &sizes[1..(sizes.len() - 1).max(1)];
         let size = middle.first().copied().unwrap_or_else(|| *first.max(last));
         if *first <= size && *last <= size && middle.iter().all(|other| *other == size) {
             return regular(len, *first, size);
         }
-        let ends = sizes.iter().scan(0, |end, size| {
-            *end += size;
+        let ends = sizes.iter().scan(0_usize, |end, size| {
+            *end = end.saturating_add(*size);
             Some(*end)
         });
         Self { sizes: Sizes::Listed { ends: ends.collect() } }
