@@ -29,7 +29,8 @@ struct Machine {
 
 impl Machine {
     fn new(threads: u32, limit_bytes: usize) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads as usize).enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(threads as usize).enable_all().build()?;
         let config = LocalConfig::new(runtime.handle().clone(), threads);
         let config = config.memory(MemoryBudget::new(limit_bytes), Arc::new(TempFolder::new(None)));
         Ok(Self { executor: LocalExecutor::new(config), pool: Pool::new(1 << 30), _runtime: runtime })
@@ -160,7 +161,9 @@ fn stencil(block: &Block) -> Result<Block> {
 
 fn total(machine: &Machine, array: &Array) -> Result<f64> {
     let sum = machine.compute(&array.sum(&Reduce::all())?)?;
-    let sum = sum.to_vec::<f64>().or_else(|_| Ok::<_, Box<dyn Error + Send + Sync>>(vec![f64::from(sum.to_vec::<f32>()?[0])]))?;
+    let sum = sum
+        .to_vec::<f64>()
+        .or_else(|_| Ok::<_, Box<dyn Error + Send + Sync>>(vec![f64::from(sum.to_vec::<f32>()?[0])]))?;
     Ok(sum[0])
 }
 

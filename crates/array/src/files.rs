@@ -63,7 +63,8 @@ enum Opened {
 impl FileArray {
     fn new(location: &Location, shape: &[u64], element: ElementType, file: Opened) -> Result<Self, ArrayIoError> {
         let name = location.to_string();
-        let len = |len: &u64| usize::try_from(*len).map_err(|_| ArrayIoError::TooLarge { location: name.clone(), len: *len });
+        let len =
+            |len: &u64| usize::try_from(*len).map_err(|_| ArrayIoError::TooLarge { location: name.clone(), len: *len });
         let shape = shape.iter().map(len).collect::<Result<Vec<_>, _>>()?;
         let unknown = |_| ArrayIoError::UnknownElement { location: name.clone(), element: element.name() };
         let dtype: DType = element.name().parse().map_err(unknown)?;
@@ -146,7 +147,11 @@ impl Array {
     ///
     /// # Errors
     /// [`ArrayIoError`].
-    pub async fn from_npy(stores: &Stores, location: &Location, chunks: Option<&ChunkSpec>) -> Result<Self, ArrayIoError> {
+    pub async fn from_npy(
+        stores: &Stores,
+        location: &Location,
+        chunks: Option<&ChunkSpec>,
+    ) -> Result<Self, ArrayIoError> {
         let npy = NpyFile::open(stores, location).await?;
         Self::from_npy_file(location, npy, chunks)
     }
@@ -166,7 +171,11 @@ impl Array {
     ///
     /// # Errors
     /// [`ArrayIoError`].
-    pub async fn from_zarr(stores: &Stores, location: &Location, chunks: Option<&ChunkSpec>) -> Result<Self, ArrayIoError> {
+    pub async fn from_zarr(
+        stores: &Stores,
+        location: &Location,
+        chunks: Option<&ChunkSpec>,
+    ) -> Result<Self, ArrayIoError> {
         let zarr = ZarrArray::open(stores, location).await?;
         Self::from_zarr_array(location, zarr, chunks)
     }
@@ -195,7 +204,7 @@ pub struct ArrayWriter {
 
 #[derive(Debug)]
 enum Writing {
-    Npy(NpyWriter),
+    Npy(Box<NpyWriter>),
     Zarr(ZarrWriter),
 }
 
@@ -213,7 +222,7 @@ impl ArrayWriter {
     ) -> Result<Self, ArrayIoError> {
         let element = ElementType::from_name(&dtype.name())?;
         let shape: Vec<u64> = shape.iter().map(|len| *len as u64).collect();
-        Ok(Self { file: Writing::Npy(NpyWriter::create(stores, location, temp, element, &shape)?) })
+        Ok(Self { file: Writing::Npy(Box::new(NpyWriter::create(stores, location, temp, element, &shape)?)) })
     }
 
     /// Begins a Zarr array of version 3 with chunks of one size along each axis, compressed.
@@ -230,7 +239,9 @@ impl ArrayWriter {
         let element = ElementType::from_name(&dtype.name())?;
         let wide = |sizes: &[usize]| sizes.iter().map(|size| *size as u64).collect::<Vec<_>>();
         let metadata = ZarrMetadata::new(element, &wide(shape), &wide(chunk));
-        Ok(Self { file: Writing::Zarr(ZarrWriter::create(stores, location, metadata, ZarrCompression::default()).await?) })
+        Ok(Self {
+            file: Writing::Zarr(ZarrWriter::create(stores, location, metadata, ZarrCompression::default()).await?),
+        })
     }
 
     /// Writes the block that begins at `offset`; of a Zarr array, a whole chunk.

@@ -1,5 +1,7 @@
 //! The same bits on any executor, and the memory that was said.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
+
 mod common;
 
 use std::sync::Arc;
@@ -108,7 +110,15 @@ fn the_peak_is_what_was_said_or_up_to_half_of_it() {
     let y = random.normal(0.0, 1.0, &[2000, 1000], [250, 500]).unwrap();
     let programs = [
         ("mean", (&x * 2 + 1).map_blocks(half(), DType::F64, None).unwrap().mean(&Reduce::all()).unwrap()),
-        ("rechunked", y.rechunk([2000, 100]).unwrap().map_blocks(half(), DType::F64, None).unwrap().sum(&Reduce::axis(0)).unwrap()),
+        (
+            "rechunked",
+            y.rechunk([2000, 100])
+                .unwrap()
+                .map_blocks(half(), DType::F64, None)
+                .unwrap()
+                .sum(&Reduce::axis(0))
+                .unwrap(),
+        ),
         ("kept", &y + 1),
         ("product", y.t().dot(&y).unwrap()),
     ];
@@ -118,7 +128,10 @@ fn the_peak_is_what_was_said_or_up_to_half_of_it() {
             let measured = peak_of(&world, &array);
             let predicted = explain(std::slice::from_ref(&array), n_workers).unwrap().peak_bytes.unwrap();
             println!("{name} on {n_workers}: measured {measured}, predicted {predicted}");
-            assert!(measured <= predicted && predicted <= 2 * measured, "{name} on {n_workers}: {measured} of {predicted}");
+            assert!(
+                measured <= predicted && predicted <= 2 * measured,
+                "{name} on {n_workers}: {measured} of {predicted}"
+            );
         }
     }
 }

@@ -618,6 +618,19 @@ mod tests {
     }
 
     #[test]
+    fn views_of_no_elements_have_shapes() {
+        let (block, _) = cube();
+        for shape in [[0, 4, 5], [3, 0, 5], [3, 4, 0], [0, 0, 0]] {
+            let none = block.region(&[3 - shape[0], 4 - shape[1], 5 - shape[2]], &shape).unwrap();
+            assert_eq!(
+                none.transpose(&[2, 0, 1]).unwrap().view::<i32>().unwrap().shape(),
+                [shape[2], shape[0], shape[1]]
+            );
+            assert_eq!(none.to_vec::<i32>().unwrap(), [0_i32; 0]);
+        }
+    }
+
+    #[test]
     fn views_are_those_of_ndarray() {
         let (block, dense) = cube();
         let slices = [

@@ -230,8 +230,7 @@ fn turn_of<T: Field>(vector: &[T]) -> T {
 type Factors<T> = (Mat<T>, Vec<<T as ComplexField>::Real>, Mat<T>);
 
 fn decompose<T: Field>(a: &Mat<T>) -> Result<Factors<T>> {
-    let values =
-        |s: faer::diag::DiagRef<'_, T>| s.column_vector().iter().map(T::real_part_impl).collect();
+    let values = |s: faer::diag::DiagRef<'_, T>| s.column_vector().iter().map(T::real_part_impl).collect();
     if let Ok(factors) = a.thin_svd() {
         return Ok((factors.U().to_owned(), values(factors.S()), factors.V().to_owned()));
     }
