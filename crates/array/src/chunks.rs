@@ -64,6 +64,10 @@ impl Chunks {
     /// The blocks as a grid; partition `p` is the `p`-th block in row-major order.
     pub(crate) fn grid(&self) -> Result<Grid, ArrayError> {
         let dims: SmallVec<[u32; 4]> = self.numblocks().collect();
+        // An axis of so many blocks may have more.
+        if dims.contains(&u32::MAX) {
+            return Err(ArrayError::TooManyBlocks { chunks: self.to_string() });
+        }
         Grid::new(&dims).map_err(|error| match error {
             WiringError::TooLarge => ArrayError::TooManyBlocks { chunks: self.to_string() },
             source => ArrayError::Wiring { source },

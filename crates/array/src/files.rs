@@ -204,7 +204,7 @@ pub struct ArrayWriter {
 
 #[derive(Debug)]
 enum Writing {
-    Npy(NpyWriter),
+    Npy(Box<NpyWriter>),
     Zarr(ZarrWriter),
 }
 
@@ -222,7 +222,7 @@ impl ArrayWriter {
     ) -> Result<Self, ArrayIoError> {
         let element = ElementType::from_name(&dtype.name())?;
         let shape: Vec<u64> = shape.iter().map(|len| *len as u64).collect();
-        Ok(Self { file: Writing::Npy(NpyWriter::create(stores, location, temp, element, &shape)?) })
+        Ok(Self { file: Writing::Npy(Box::new(NpyWriter::create(stores, location, temp, element, &shape)?)) })
     }
 
     /// Begins a Zarr array of version 3 with chunks of one size along each axis, compressed.

@@ -152,7 +152,6 @@ fn common_dtype(arrays: &[Array]) -> Result<DType, ArrayError> {
     Ok(dtype)
 }
 
-
 /// The chunks of axes one behind the other.
 fn behind_each_other<'a>(axes: impl Iterator<Item = &'a AxisChunks> + Clone) -> AxisChunks {
     let sizes: Option<Vec<Vec<usize>>> = axes.clone().map(AxisChunks::sizes).collect();

@@ -82,7 +82,7 @@ impl ArrayOutput {
     /// enough memory.
     pub fn assemble(&self, values: &[ValueRef], pool: &Pool) -> Result<Block, ArrayError> {
         if usize::try_from(self.chunks.n_blocks()?) != Ok(values.len()) {
-            return Err(self.mismatch(format!("{} values are given", values.len())));
+            return Err(self.mismatch(&format!("{} values are given", values.len())));
         }
         let blocks: Vec<&Block> = values.iter().map(|value| self.block_of(value)).collect::<Result<_, _>>()?;
         if let [one] = &blocks[..] {
@@ -94,7 +94,7 @@ impl ArrayOutput {
             for (axis, idx) in self.chunks.block_index(partition).into_iter().enumerate() {
                 let size = &mut starts[axis][idx as usize + 1];
                 if *size != 0 && *size != block.shape()[axis] {
-                    return Err(self.mismatch(format!("block {partition} has shape {:?}", block.shape())));
+                    return Err(self.mismatch(&format!("block {partition} has shape {:?}", block.shape())));
                 }
                 *size = block.shape()[axis];
             }
@@ -124,10 +124,10 @@ impl ArrayOutput {
     /// [`ArrayError::ChunkMismatch`] if it is no block.
     pub fn block_of<'a>(&self, value: &'a ValueRef) -> Result<&'a Block, ArrayError> {
         let block = value.downcast_ref::<BlockValue>().map(BlockValue::block);
-        block.ok_or_else(|| self.mismatch(format!("a value is a {}, no block", value.type_name())))
+        block.ok_or_else(|| self.mismatch(&format!("a value is a {}, no block", value.type_name())))
     }
 
-    fn mismatch(&self, what: String) -> ArrayError {
+    fn mismatch(&self, what: &str) -> ArrayError {
         ArrayError::ChunkMismatch { op: "assemble", problem: format!("{what} for chunks {}", self.chunks) }
     }
 }

@@ -116,7 +116,7 @@ impl Rewriting {
             Expr::View(operand) => self.viewed(&operand, &node.chunks),
             Expr::Rechunk { input } => self.rechunked(&input, &node.chunks),
             Expr::Elementwise(elementwise) => Array::from_node(
-                Expr::Elementwise(self.fused(elementwise, &node.chunks)),
+                Expr::Elementwise(self.fused(&elementwise, &node.chunks)),
                 node.dtype,
                 node.chunks.clone(),
             ),

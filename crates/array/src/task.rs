@@ -191,7 +191,13 @@ impl Op for ArrayOp {
     fn body(&self, partition: u32) -> TaskBody {
         let op = self.clone();
         if let (Foreign::Source(source), Work::Read { slices }) = (&self.foreign, &self.plan.work) {
-            return crate::source::body(source.clone(), Arc::clone(&self.plan), slices.clone(), self.pool.clone(), partition);
+            return crate::source::body(
+                source.clone(),
+                Arc::clone(&self.plan),
+                slices.clone(),
+                self.pool.clone(),
+                partition,
+            );
         }
         TaskBody::sync(move |inputs, context: &TaskContext| {
             let shared = context.service::<Pool>();

@@ -1,12 +1,14 @@
 //! The same bits on any executor, and the memory that was said.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
+
 mod common;
 
 use std::sync::Arc;
 
 use common::{try_compute, try_compute_all};
 use dolmen_array::{Array, RandomGenerator, Reduce, explain, lower, register_ops};
-use dolmen_graph::{Executor, GraphBuilder, InlineExecutor, OpRegistry, RunError, decode, encode};
+use dolmen_graph::{Executor, GraphBuilder, InlineExecutor, OpRegistry, RunError, cull, decode, encode};
 use dolmen_kernels::{DType, Pool};
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
 use dolmen_storage::{MemoryBudget, TempFolder};
@@ -66,7 +68,7 @@ fn graphs_survive_encoding() {
     register_ops(&mut registry, &Pool::new(0)).unwrap();
     for (name, array) in programs() {
         let mut builder = GraphBuilder::new();
-        let outputs = lower(&[array.clone()], &mut builder).unwrap();
+        let outputs = lower(std::slice::from_ref(&array), &mut builder).unwrap();
         let bytes = encode(&builder.build().unwrap(), &registry).unwrap();
         let graph = Arc::new(decode(&bytes, &registry).unwrap());
         let run = InlineExecutor::new().submit(Arc::clone(&graph), Default::default()).unwrap();
@@ -82,16 +84,16 @@ fn graphs_survive_encoding() {
 
 #[test]
 fn an_array_four_times_the_limit_is_rechunked_and_reduced() {
-    let world = world(2, 16 << 20);
-    // 64 MB in rows; the product with itself needs columns, the sum comes from both.
-    let x = RandomGenerator::new(3).random(&[4096, 2048], [64, 2048]).unwrap();
-    let columns = x.rechunk([4096, 32]).unwrap();
+    let world = world(2, 32 << 20);
+    // 128 MB in rows of 2 MB, each of which has a part of each column.
+    let x = RandomGenerator::new(3).random(&[8192, 2048], [128, 2048]).unwrap();
+    let columns = x.rechunk([8192, 32]).unwrap();
     let total = columns.map_blocks(half(), DType::F64, None).unwrap().sum(&Reduce::all()).unwrap();
     let dense = x.sum(&Reduce::all()).unwrap();
     let both = try_compute_all(&world.executor, &[total, dense]).unwrap();
     let [a, b] = [0, 1].map(|idx: usize| both[idx].to_vec::<f64>().unwrap()[0]);
     assert!((a - b / 2.0).abs() < 1e-6, "{a} and {b}");
-    assert!(world.budget.peak_bytes() <= 16 << 20, "{}", world.budget.peak_bytes());
+    assert!(world.budget.peak_bytes() <= 32 << 20, "{}", world.budget.peak_bytes());
 }
 
 fn half() -> dolmen_array::BlockFn {
@@ -108,20 +110,40 @@ fn the_peak_is_what_was_said_or_up_to_half_of_it() {
     let y = random.normal(0.0, 1.0, &[2000, 1000], [250, 500]).unwrap();
     let programs = [
         ("mean", (&x * 2 + 1).map_blocks(half(), DType::F64, None).unwrap().mean(&Reduce::all()).unwrap()),
-        ("rechunked", y.rechunk([2000, 100]).unwrap().map_blocks(half(), DType::F64, None).unwrap().sum(&Reduce::axis(0)).unwrap()),
+        (
+            "rechunked",
+            y.rechunk([2000, 100])
+                .unwrap()
+                .map_blocks(half(), DType::F64, None)
+                .unwrap()
+                .sum(&Reduce::axis(0))
+                .unwrap(),
+        ),
         ("kept", &y + 1),
         ("product", y.t().dot(&y).unwrap()),
     ];
     for (name, array) in programs {
         for n_workers in [1, 2] {
             let world = world(n_workers, 1 << 30);
-            try_compute(&world.executor, &array).unwrap();
-            let measured = world.budget.peak_bytes() as u64;
-            let predicted = explain(&[array.clone()], n_workers).unwrap().peak_bytes.unwrap();
+            let measured = peak_of(&world, &array);
+            let predicted = explain(std::slice::from_ref(&array), n_workers).unwrap().peak_bytes.unwrap();
             println!("{name} on {n_workers}: measured {measured}, predicted {predicted}");
-            assert!(measured <= predicted && predicted <= 2 * measured, "{name} on {n_workers}: {measured} of {predicted}");
+            assert!(
+                measured <= predicted && predicted <= 2 * measured,
+                "{name} on {n_workers}: {measured} of {predicted}"
+            );
         }
     }
+}
+
+/// The most that values in memory, and what is set aside for tasks that run, take together.
+fn peak_of(world: &World, array: &Array) -> u64 {
+    let mut builder = GraphBuilder::new();
+    lower(std::slice::from_ref(array), &mut builder).unwrap();
+    let graph = Arc::new(cull(builder.build().unwrap()));
+    let run = world.executor.submit(graph, Default::default()).unwrap();
+    run.wait_finished(None).unwrap().unwrap();
+    world.executor.memory().peak_bytes
 }
 
 #[test]

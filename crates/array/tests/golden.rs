@@ -1,5 +1,7 @@
 //! Every function against NumPy, under several chunkings.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
+
 #[path = "golden/answers.rs"]
 mod answers;
 #[path = "golden/cases.rs"]

@@ -1,5 +1,7 @@
 //! Factorisations and products however the matrix is cut: against plain loops, and by what defines them.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
+
 mod common;
 
 use common::{chunkings, compute};
@@ -119,7 +121,10 @@ fn svd_gives_the_matrix_back() {
             let (u, s, vt) = a.svd().unwrap();
             let values = compute(&s).to_vec::<f64>().unwrap();
             assert_eq!(values.len(), k);
-            assert!(values.windows(2).all(|pair| pair[0] >= pair[1]) && values.iter().all(|value| *value >= 0.0), "{a}");
+            assert!(
+                values.windows(2).all(|pair| pair[0] >= pair[1]) && values.iter().all(|value| *value >= 0.0),
+                "{a}"
+            );
             let (u, vt) = (Dense::of(&u), Dense::of(&vt));
             let scaled = Dense::from_fn(dense.n_rows, k, |row, column| u.at(row, column) * values[column]);
             assert!(scaled.times(&vt).is_near(&dense, 1e-11), "{a}");
@@ -167,7 +172,8 @@ fn other_dtypes_are_factorised_in_theirs_or_in_float64() {
     let worst = compute(&(back - &z).absolute().unwrap().max(&Reduce::all()).unwrap());
     assert!(worst.to_vec::<f64>().unwrap()[0] < 1e-12);
     let gram = u.conjugate().unwrap().t().matmul(&u).unwrap();
-    let worst = compute(&(gram - Array::eye(3, 3, 0, DType::F64, 2).unwrap()).absolute().unwrap().max(&Reduce::all()).unwrap());
+    let worst =
+        compute(&(gram - Array::eye(3, 3, 0, DType::F64, 2).unwrap()).absolute().unwrap().max(&Reduce::all()).unwrap());
     assert!(worst.to_vec::<f64>().unwrap()[0] < 1e-12);
 }
 
@@ -224,7 +230,9 @@ fn what_has_no_factors_is_refused() {
     let matrix = Array::ones(&[4, 3], DType::F64, 2).unwrap();
     assert!(matches!(matrix.norm(NormOrder::P(3.0), &Reduce::all()), Err(ArrayError::Argument { .. })));
     assert!(matches!(matrix.norm(NormOrder::Nuclear, &Reduce::axis(0)), Err(ArrayError::Argument { .. })));
-    let unknown = matrix.index(&[matrix.index(&[(..).into(), dolmen_array::Index::At(0)]).unwrap().greater(0).unwrap().into()]).unwrap();
+    let unknown = matrix
+        .index(&[matrix.index(&[(..).into(), dolmen_array::Index::At(0)]).unwrap().greater(0).unwrap().into()])
+        .unwrap();
     assert!(matches!(unknown.qr(), Err(ArrayError::UnknownLength { .. })));
     // NaN is found when it is computed.
     let nan = matrix.log().unwrap() / 0;

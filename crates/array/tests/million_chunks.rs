@@ -1,5 +1,7 @@
 //! Planning takes time and memory for nodes, not for blocks.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Indexing, rechunking and rewriting against dense arrays, at random.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
+
 mod common;
 
 use common::{Seeded, compute};

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p dolmen-kernels --example measure [millions]`; examples/measure.py does the same with NumPy.
 
+#![allow(clippy::print_stdout, reason = "a program that prints")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -433,9 +433,13 @@ impl Block {
     /// If a broadcast block stands for more than `isize::MAX` elements, which ndarray cannot express.
     pub fn view<T: Element>(&self) -> Result<ArrayViewD<'_, T>> {
         self.check_element::<T>()?;
+        if self.is_empty() {
+            // The strides of no elements may lead anywhere.
+            return Ok(ArrayViewD::from_shape(IxDyn(&self.shape), &[]).expect("no elements make an empty array"));
+        }
         let elements = T::from_lanes(bytemuck::cast_slice(self.buffer.bytes()));
         let magnitudes: Vec<usize> = self.strides.iter().map(|stride| stride.unsigned_abs()).collect();
-        let start = if self.is_empty() { 0 } else { self.lowest() };
+        let start = self.lowest();
         // ndarray takes only strides forwards from a slice, so that the view is made from the lowest element and turned.
         let shape = IxDyn(&self.shape).strides(IxDyn(&magnitudes));
         let mut view = match ArrayViewD::from_shape(shape, &elements[start..]) {
@@ -611,6 +615,19 @@ mod tests {
     fn cube() -> (Block, ArrayD<i32>) {
         let dense = Array::from_iter(0..60).into_shape_with_order((3, 4, 5)).unwrap().into_dyn();
         (Block::from_ndarray(dense.clone()), dense)
+    }
+
+    #[test]
+    fn views_of_no_elements_have_shapes() {
+        let (block, _) = cube();
+        for shape in [[0, 4, 5], [3, 0, 5], [3, 4, 0], [0, 0, 0]] {
+            let none = block.region(&[3 - shape[0], 4 - shape[1], 5 - shape[2]], &shape).unwrap();
+            assert_eq!(
+                none.transpose(&[2, 0, 1]).unwrap().view::<i32>().unwrap().shape(),
+                [shape[2], shape[0], shape[1]]
+            );
+            assert_eq!(none.to_vec::<i32>().unwrap(), [0_i32; 0]);
+        }
     }
 
     #[test]

@@ -269,7 +269,6 @@ mod tests {
 
     fn numbers<T: crate::Element>(rows: usize, columns: usize, make: impl Fn(i64) -> T, layout: u8) -> Block {
         let values = |n: usize| (0..n).map(|i| make((i as i64 * 37) % 11 - 5)).collect::<Vec<T>>();
-        let pool = Pool::new(0);
         match layout {
             0 => Block::from_vec(&[rows, columns], values(rows * columns)).unwrap(),
             1 => Block::from_vec(&[columns, rows], values(rows * columns)).unwrap().transpose(&[1, 0]).unwrap(),
@@ -284,13 +283,6 @@ mod tests {
                 wide.region(&[0, 2], &[rows, columns]).unwrap()
             }
             _ => Block::from_vec(&[1, columns], values(columns)).unwrap().broadcast_to(&[rows, columns]).unwrap(),
-        }
-        .compact_if_empty(&pool)
-    }
-
-    impl Block {
-        fn compact_if_empty(self, pool: &Pool) -> Self {
-            if self.is_empty() { self.to_contiguous(pool).unwrap() } else { self }
         }
     }
 

@@ -258,7 +258,7 @@ impl<'a> Binder<'a> {
         functions::run(&Call::new(function, span, positional, keywords, &self.random)?)
     }
 
-    fn arguments(&self, receiver: Option<Given>, arguments: &[Argument]) -> Result<(Vec<Given>, Vec<(Ident, Given)>)> {
+    fn arguments(&self, receiver: Option<Given>, arguments: &[Argument]) -> Result<Arguments> {
         let mut positional: Vec<Given> = receiver.into_iter().collect();
         let mut keywords = Vec::new();
         for argument in arguments {
@@ -345,6 +345,9 @@ impl<'a> Binder<'a> {
         Ok(Some(isize::try_from(value).unwrap_or(if value < 0 { isize::MIN } else { isize::MAX })))
     }
 }
+
+/// What is given by position, and by name.
+type Arguments = (Vec<Given>, Vec<(Ident, Given)>);
 
 /// What an operator makes of two values.
 fn binary(op: BinaryOp, op_span: Span, left: Given, right: Given) -> Result<Value> {

@@ -12,7 +12,7 @@ const N_TASKS_MAX: usize = 100_000;
 /// The most bytes that values and running tasks take at one time on `n_workers`; `None` if some size is unknown.
 ///
 /// Every task is taken to run for the same time, so that this is what happens on an evenly loaded machine, with one
-/// further result for each worker that is late to be given back.
+/// further task for each other worker, whose result is late to be given back.
 pub(super) fn peak_bytes(graph: &Arc<TaskGraph>, n_workers: u32) -> Option<u64> {
     let order = Order::new(graph);
     let mut ready: BinaryHeap<Reverse<(u64, TaskId)>> = BinaryHeap::new();
@@ -32,8 +32,9 @@ pub(super) fn peak_bytes(graph: &Arc<TaskGraph>, n_workers: u32) -> Option<u64> 
         while running.len() < n_workers.max(1) as usize {
             let Some(Reverse((_, task))) = ready.pop() else { break };
             let stage = graph.stage(task.stage);
-            held = held.saturating_add(stage.bytes.bound()?).saturating_add(stage.scratch.bound()?);
-            largest = largest.max(stage.bytes.bound()?);
+            let own = stage.bytes.bound()?.saturating_add(stage.scratch.bound()?);
+            held = held.saturating_add(own);
+            largest = largest.max(own);
             running.push_back(task);
             peak = peak.max(held);
         }
@@ -60,5 +61,6 @@ pub(super) fn peak_bytes(graph: &Arc<TaskGraph>, n_workers: u32) -> Option<u64> 
             }
         });
     }
-    Some(peak.saturating_add(if n_workers > 1 { largest } else { 0 }))
+    let n_late = u64::from(n_workers).min(n_done as u64).saturating_sub(1);
+    Some(peak.saturating_add(largest.saturating_mul(n_late)))
 }

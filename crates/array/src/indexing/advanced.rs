@@ -372,6 +372,6 @@ pub(super) fn set(x: &Array, parsed: &Parsed<'_>, value: &Array) -> Result<Array
     }
     let trailing: Vec<isize> = (1..(part.n_dims() - list.axis) as isize).collect();
     let mask = Array::from_vec(&[len], is_set)?.expand_dims(&trailing)?;
-    let set = Array::where_(&mask, &value.take_known(list.axis, source), &part)?;
+    let set = Array::where_(&mask, value.take_known(list.axis, source), &part)?;
     Ok(x.placed(&parsed.slices, &set))
 }

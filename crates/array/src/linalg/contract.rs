@@ -69,7 +69,7 @@ impl Array {
         let (a, b) = (along(&a)?, along(&b)?);
         let spec =
             Contraction { order_a: (0..n + 2).collect(), order_b: (0..n + 2).collect(), n_batch: n, n_contracted: 1 };
-        let product = contracted(op, &a, &b, spec)?;
+        let product = contracted(op, &a, &b, &spec)?;
         let gone: Vec<usize> =
             [(self.n_dims() == 1).then_some(n), (other.n_dims() == 1).then_some(n + 1)].into_iter().flatten().collect();
         Ok(product.without_axes(&gone))
@@ -123,19 +123,20 @@ impl Array {
             order_a: free_a.into_iter().chain(of_a).collect(),
             order_b: of_b.into_iter().chain(free_b).collect(),
         };
-        contracted(op, self, other, spec)
+        contracted(op, self, other, &spec)
     }
 }
 
 /// The product of `a` and `b`: batch axes, free axes of `a`, free axes of `b`.
-fn contracted(op: &'static str, a: &Array, b: &Array, spec: Contraction) -> Result<Array, ArrayError> {
+fn contracted(op: &'static str, a: &Array, b: &Array, spec: &Contraction) -> Result<Array, ArrayError> {
     let dtype = promote(a.dtype(), b.dtype())?;
     if dtype.is_time() {
         let remedy = "cast it to int64 or float64 with astype";
         return Err(ArrayError::DTypeUnsupported { op, dtype, remedy });
     }
     let (a, b) = (a.astype(dtype)?, b.astype(dtype)?);
-    let Contraction { order_a, order_b, n_batch, n_contracted } = spec.clone();
+    let Contraction { order_a, order_b, .. } = spec;
+    let (n_batch, n_contracted) = (spec.n_batch, spec.n_contracted);
     let n_free_a = order_a.len() - n_batch - n_contracted;
     // The pairs of axes that meet: those that go along, and those that are summed over.
     let meets_a = order_a[..n_batch].iter().chain(&order_a[n_batch + n_free_a..]);
@@ -154,7 +155,7 @@ fn contracted(op: &'static str, a: &Array, b: &Array, spec: Contraction) -> Resu
         (own_a[*axis_a], own_b[*axis_b]) = (both.clone(), both);
     }
     let (a, b) = (a.with_chunks(&Chunks::new(own_a)), b.with_chunks(&Chunks::new(own_b)));
-    Ok(summed(&a, &b, &spec, dtype)?)
+    summed(&a, &b, spec, dtype)
 }
 
 /// The product of operands that are cut alike: products of a few blocks each, and the sum of these.

@@ -12,6 +12,7 @@ use crate::chunks::AxisChunks;
 use crate::node::{Expr, Node, Operand, OperandAxis, Slices};
 use crate::slice::AxisSlice;
 use crate::task::{ArrayOp, Foreign, KernelOperand, Plan, Work};
+use crate::value::BlockValue;
 use crate::window::Window;
 use crate::{Array, ArrayError, Chunks};
 
@@ -76,10 +77,16 @@ impl Adding<'_> {
         };
         let n_tasks = node.chunks.n_blocks()?;
         let estimate = |bytes: Option<u64>| bytes.map_or(ByteEstimate::Unknown, ByteEstimate::AtMost);
+        // A value has fields of its own besides its elements.
+        let of_value = bytes.map(|bytes| bytes.saturating_add(size_of::<BlockValue>() as u64));
         let name = node.expr.name();
         let plan = Plan { name: name.clone(), work: parts.work, dtype: node.dtype, out: node.chunks.clone() };
         let op = Arc::new(ArrayOp::new(plan, parts.foreign, self.pool.clone()));
-        let mut stage = Stage::new(self.builder.unique_key(&name), n_tasks, op).bytes(estimate(bytes));
+        let own = match of_value {
+            Some(bytes) if is_exact(array) => ByteEstimate::Exact(bytes),
+            _ => estimate(of_value),
+        };
+        let mut stage = Stage::new(self.builder.unique_key(&name), n_tasks, op).bytes(own);
         stage.inputs = parts.inputs;
         stage.scratch = estimate(parts.scratch);
         Ok(Added { stage: self.builder.add_stage(stage)?, bytes })
@@ -252,6 +259,20 @@ impl Adding<'_> {
         let wiring = if wiring.is_same(n_tasks.0, n_tasks.1) { Wiring::Same } else { wiring };
         Ok(Input { stage, wiring })
     }
+}
+
+/// Whether every block is new memory of the size of the largest, so that one that cannot fit is refused before it is made.
+fn is_exact(array: &Array) -> bool {
+    let is_new = match &array.node.expr {
+        Expr::Elementwise(elementwise) => !elementwise.operands.is_empty() || elementwise.formula.is_random(),
+        Expr::Source { slices, .. } => slices.iter().flatten().all(|slice| slice.step == 1),
+        _ => false,
+    };
+    let is_even = |own: &AxisChunks| {
+        let all = own.size_max().and_then(|size| size.checked_mul(own.n_blocks() as usize));
+        own.len().is_some() && all == own.len()
+    };
+    is_new && array.chunks().axes().iter().all(is_even)
 }
 
 fn kernel_operand(operand: &Operand) -> KernelOperand {

@@ -15,8 +15,8 @@ const N_OPERANDS_MAX: usize = 12;
 
 impl Rewriting {
     /// `elementwise` with the formulas of its operands in place of these, where nobody else needs them.
-    pub(super) fn fused(&self, elementwise: Elementwise, chunks: &Chunks) -> Elementwise {
-        let (formula, operands) = self.fused_formula(elementwise.formula, elementwise.operands, chunks);
+    pub(super) fn fused(&self, elementwise: &Elementwise, chunks: &Chunks) -> Elementwise {
+        let (formula, operands) = self.fused_formula(&elementwise.formula, &elementwise.operands, chunks);
         Elementwise { formula, operands }
     }
 
@@ -24,7 +24,7 @@ impl Rewriting {
     /// reduced.
     pub(super) fn fused_reduction(&self, reduction: Reduced) -> Reduced {
         let reduction = self.without_rechunk(reduction);
-        let (formula, operands) = self.fused_formula(reduction.formula, reduction.operands, &reduction.chunks);
+        let (formula, operands) = self.fused_formula(&reduction.formula, &reduction.operands, &reduction.chunks);
         Reduced { formula, operands, ..reduction }
     }
 
@@ -44,7 +44,7 @@ impl Rewriting {
         reduction
     }
 
-    fn fused_formula(&self, formula: Formula, operands: Vec<Operand>, chunks: &Chunks) -> (Formula, Vec<Operand>) {
+    fn fused_formula(&self, formula: &Formula, operands: &[Operand], chunks: &Chunks) -> (Formula, Vec<Operand>) {
         let mut kept: Vec<Operand> = Vec::new();
         let n_operands = operands.len();
         let mut n_steps = formula.steps.len();

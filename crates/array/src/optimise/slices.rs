@@ -102,10 +102,10 @@ impl Rewriting {
             parts.reverse();
         }
         match &parts[..] {
-            [] => crate::convert::empty_of(
-                &chunks.dims().iter().map(|len| len.unwrap_or(0)).collect::<Vec<_>>(),
-                inputs[0].dtype(),
-            ),
+            [] => {
+                let shape: Vec<usize> = chunks.dims().iter().map(|len| len.unwrap_or(0)).collect();
+                crate::convert::empty_of(&shape, inputs[0].dtype()).with_chunks(chunks)
+            }
             [one] => self.rechunked(one, chunks),
             _ => {
                 let dtype = inputs[0].dtype();

@@ -14,11 +14,14 @@ use crate::node::Expr;
 use crate::task::{Foreign, Task, unknown};
 use crate::{Array, ArrayError, Chunks, lower, to_ndarray};
 
+type Lower = dyn Fn(&mut GraphBuilder) -> Result<Vec<TaskId>, ArrayError> + Send + Sync;
+type Adopt = dyn Fn(&ValueRef) -> Option<Block> + Send + Sync;
+
 /// Values that come about outside of an expression: adds their stages to a graph, and says which task makes which block.
 #[derive(Clone)]
 pub(crate) struct External {
-    lower: Arc<dyn Fn(&mut GraphBuilder) -> Result<Vec<TaskId>, ArrayError> + Send + Sync>,
-    pub(crate) adopt: Arc<dyn Fn(&ValueRef) -> Option<Block> + Send + Sync>,
+    lower: Arc<Lower>,
+    adopt: Arc<Adopt>,
 }
 
 impl External {

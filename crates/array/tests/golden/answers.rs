@@ -77,5 +77,9 @@ fn cast(block: &Block, dtype: DType) -> Block {
     let mut builder = dolmen_kernels::ProgramBuilder::new();
     let input = builder.input(block.dtype());
     let wide = builder.apply(Op::Cast(dtype), &[input]).unwrap();
-    builder.finish(wide).unwrap().run(&[block.clone()], &Region::whole(block.shape()), &Pool::new(0)).unwrap()
+    builder
+        .finish(wide)
+        .unwrap()
+        .run(std::slice::from_ref(block), &Region::whole(block.shape()), &Pool::new(0))
+        .unwrap()
 }

@@ -1,8 +1,8 @@
 //! The expressions of `make.py`, in Rust.
 
 use dolmen_array::{
-    Arg, Array, ArrayError, BlockError, BlockFn, BlockInfo, Boundary, ChunkSpec, Depth, HistogramBins, Index, NormOrder,
-    PadMode, Reduce,
+    Arg, Array, ArrayError, BlockError, BlockFn, BlockInfo, Boundary, ChunkSpec, Depth, HistogramBins, Index,
+    NormOrder, PadMode, Reduce,
 };
 use dolmen_kernels::{Block, DType, Scalar, WeakScalar};
 
