@@ -9,7 +9,10 @@ use crate::chunks::AxisChunks;
 use crate::formula::{Formula, Step};
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand, OperandAxis};
-use crate::{Array, ArrayError, ChunkSpec, Chunks, Reduce};
+use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, ChunkSpec, Chunks, Reduce};
+
+/// Every task has all bins.
+const N_BINS_MAX: usize = BLOCK_BYTES_DEFAULT / 8;
 
 /// The bins of a histogram.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +33,7 @@ impl Array {
     /// Shapes `-> [n], [n + 1]`.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] for no bins, edges that go down, or a range that does; [`ArrayError::ShapeMismatch`] for
+    /// [`ArrayError::Argument`] for no bins or more than a block of 128 MB holds, edges that go down, or a range that does; [`ArrayError::ShapeMismatch`] for
     /// weights of another shape; [`ArrayError::DTypeUnsupported`] for complex numbers and times.
     pub fn histogram(
         &self,
@@ -74,6 +77,7 @@ impl Array {
                 );
             }
             HistogramBins::Count(0) => return Err(bad("bins", "are none")),
+            HistogramBins::Count(n) if *n > N_BINS_MAX => return Err(bad("bins", "are more than one block holds")),
             HistogramBins::Count(n) => *n,
         };
         // Without elements and range there is nothing to go by, and NumPy takes this.

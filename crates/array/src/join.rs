@@ -11,6 +11,9 @@ use crate::shape::normalize_axis;
 use crate::slice::AxisSlice;
 use crate::{Array, ArrayError, Chunks};
 
+/// The most elements that are repeated on one side, each of which is found by its position.
+const N_REPEATED_MAX: usize = 1 << 24;
+
 /// What [`Array::pad`] puts around an array, as in NumPy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PadMode {
@@ -91,7 +94,7 @@ impl Array {
     ///
     /// # Errors
     /// [`ArrayError::Argument`] unless there is one pair of widths for each axis, or one for all, or if there is nothing to
-    /// repeat; [`ArrayError::Kernel`] for a constant that the dtype does not hold; [`ArrayError::UnknownLength`].
+    /// repeat, or more than 16 million elements of one side by another mode than `Constant` and `Edge`; [`ArrayError::Kernel`] for a constant that the dtype does not hold; [`ArrayError::UnknownLength`].
     pub fn pad(&self, widths: &[(usize, usize)], mode: PadMode) -> Result<Self, ArrayError> {
         let mut shape = self.known_shape("pad")?;
         let widths = match widths {
@@ -132,6 +135,10 @@ impl Array {
                     let mut slices: Slices = SmallVec::from_elem(None, own.len());
                     slices[axis] = Some(AxisSlice { start: at, step: 1, len: 1 });
                     padded.sliced(slices).broadcast_to(&own, None)
+                }
+                None if range.len() > N_REPEATED_MAX => {
+                    let problem = format!("is {} along axis {axis}, more than this mode repeats", range.len());
+                    Err(ArrayError::Argument { op: "pad", argument: "pad_width", problem })
                 }
                 None => padded.take(&range.map(|at| source(mode, at, len as isize)).collect::<Vec<_>>(), axis as isize),
             };

@@ -4,7 +4,7 @@
 
 mod common;
 
-use dolmen_array::{Array, ArrayError, Boundary, ChunkSpec, Depth, Index, PadMode, Reduce, lower};
+use dolmen_array::{Array, ArrayError, Boundary, ChunkSpec, Depth, HistogramBins, Index, PadMode, Reduce, lower};
 use dolmen_graph::GraphBuilder;
 use dolmen_kernels::{DType, KernelError, Scalar, WeakScalar};
 
@@ -157,6 +157,11 @@ fn numbers_at_the_ends_of_their_range_do_not_overflow() {
     assert!(x.pad(&[(usize::MAX, usize::MAX)], PadMode::Constant(WeakScalar::Int(0))).is_err());
     // What is repeated takes no memory before it is computed.
     assert_eq!(x.pad(&[(1 << 50, 1 << 50)], PadMode::Edge).unwrap().shape().unwrap(), [(1 << 51) + 7]);
+    assert!(matches!(x.pad(&[(0, 1 << 50)], PadMode::Wrap), Err(ArrayError::Argument { argument: "pad_width", .. })));
+    for n in [usize::MAX, 1 << 40] {
+        let bins = x.histogram(&HistogramBins::Count(n), None, None, false);
+        assert!(matches!(bins, Err(ArrayError::Argument { argument: "bins", .. })));
+    }
     assert!(matches!(x.reshape(&[isize::MAX, isize::MAX, 0]), Err(ArrayError::Reshape { .. })));
     assert!(matches!(x.reshape(&[isize::MAX, isize::MAX]), Err(ArrayError::TooLarge { .. })));
 }

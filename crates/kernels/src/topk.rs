@@ -9,7 +9,7 @@ use crate::{Block, Pool, Result};
 /// the largest again.
 ///
 /// # Errors
-/// [`KernelError::Axis`], [`KernelError::OutOfMemory`].
+/// [`Axis`](crate::KernelError::Axis), [`OutOfMemory`](crate::KernelError::OutOfMemory).
 pub fn topk(block: &Block, k: i64, axis: usize, pool: &Pool) -> Result<Block> {
     block.check_axis("topk", axis)?;
     if block.dtype().is_time() {
