@@ -13,6 +13,7 @@
 //! - **What is cancelled stops**: an operator looks before each batch, and hands its thread back every few milliseconds.
 //! - **No location is opened but through [`dolmen_storage::Stores`]**, which asks the session's policy.
 
+mod builtin;
 mod cancel;
 mod catalog;
 mod columns;
