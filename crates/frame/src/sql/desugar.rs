@@ -2,7 +2,7 @@
 //!
 //! | written | planned |
 //! |---|---|
-//! | `x = ANY(list)`, `x < ALL(list)` | a function with three truth values |
+//! | `x = ANY(list)`, `x < ALL(list)`, `x LIKE ANY (...)` | a function with three truth values |
 //! | `x SIMILAR TO p` | `x ~ __similar_pattern(p, '\')` |
 //! | `t AT TIME ZONE z` | `__at_time_zone(t, z)` |
 //! | `18446744073709551616` | `CAST('18446744073709551616' AS DECIMAL(38, 0))` |
@@ -31,6 +31,7 @@ use crate::sql::relations::position;
 use crate::sql::walk::walk;
 
 mod build;
+mod patterns;
 mod using;
 mod windows;
 
@@ -146,6 +147,16 @@ impl VisitorMut for Desugar<'_> {
             name_fields(access_chain);
             return ControlFlow::Continue(());
         }
+        if patterns::is_comparison(expr) {
+            let span = expr.span();
+            return match patterns::comparison(std::mem::replace(expr, build::null())) {
+                Ok(compared) => {
+                    *expr = compared;
+                    ControlFlow::Continue(())
+                }
+                Err(message) => self.refuse(message, span),
+            };
+        }
         if !is_rewritten(expr) {
             return ControlFlow::Continue(());
         }
@@ -201,6 +212,10 @@ fn comparison(op: &BinaryOperator, quantifier: Quantifier) -> Option<String> {
         BinaryOperator::LtEq => Operator::LtEq,
         BinaryOperator::Gt => Operator::Gt,
         BinaryOperator::GtEq => Operator::GtEq,
+        BinaryOperator::PGLikeMatch => Operator::LikeMatch,
+        BinaryOperator::PGNotLikeMatch => Operator::NotLikeMatch,
+        BinaryOperator::PGILikeMatch => Operator::ILikeMatch,
+        BinaryOperator::PGNotILikeMatch => Operator::NotILikeMatch,
         _ => return None,
     };
     set_comparison_name(quantifier, op)
