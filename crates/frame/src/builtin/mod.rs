@@ -5,12 +5,15 @@
 //! | `max_by(x, y)`, `arg_max`; `min_by(x, y)`, `arg_min` | `x` of the row with the largest, smallest `y` |
 //! | `mode(x)` | the most frequent value |
 //! | `regexp_extract(text, pattern [, group])` | the part of a text that matches |
+//! | `json -> key`, `json ->> key` | a part of a JSON text, by keys of objects and positions in arrays |
 //!
 //! **The answer of an aggregate does not depend on the order of its rows, nor on partitions**: of several rows that are as
 //! good as each other, that with the smallest value counts.
 
 mod best_rows;
 mod extreme_by;
+mod json;
+mod json_text;
 mod mode;
 mod regexp_extract;
 
@@ -21,6 +24,10 @@ use arrow::row::{RowConverter, SortField};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, DocSection, Documentation, ScalarUDF};
 
+use crate::plan::all_columns;
+
+pub(crate) use json::{JSON_GET, JSON_GET_TEXT};
+
 /// Adds the functions to a session, under their names.
 pub(crate) fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     state.aggregate_functions().get_or_insert_default().extend([
@@ -30,6 +37,9 @@ pub(crate) fn install(mut state: SessionStateBuilder) -> SessionStateBuilder {
     ]);
     state.scalar_functions().get_or_insert_default().extend([
         Arc::new(ScalarUDF::new_from_impl(regexp_extract::RegexpExtract::default())),
+        Arc::new(ScalarUDF::new_from_impl(json::JsonGet::value())),
+        Arc::new(ScalarUDF::new_from_impl(json::JsonGet::text())),
+        Arc::new(all_columns()),
     ]);
     state
 }

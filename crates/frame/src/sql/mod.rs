@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod defaults;
 pub(crate) mod depth;
 pub(crate) mod desugar;
+mod dialect;
 pub(crate) mod names;
 pub(crate) mod parse;
 pub(crate) mod plan;

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{Error, Result};
+use crate::sql::dialect::DolmenDialect;
 use crate::sql::translate::Translation;
 
 /// A statement of the session.
@@ -56,6 +57,9 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn dialect(&self) -> Result<Box<dyn SqlDialect>> {
+        if self.dialect == Dialect::Generic {
+            return Ok(Box::new(DolmenDialect::default()));
+        }
         dialect_from_str(self.dialect)
             .ok_or_else(|| Error::invalid(format!("SQL dialect {} is not known", self.dialect)))
     }

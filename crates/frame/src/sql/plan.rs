@@ -11,7 +11,7 @@ use futures::FutureExt;
 
 use crate::error::{Error, Position, Result};
 use crate::guard::refuse_unfit_operands;
-use crate::plan::count_repeated_rows;
+use crate::plan::{count_repeated_rows, sort_by_all_columns};
 use crate::sql::depth::check_depth;
 use crate::sql::desugar::{desugar, name_casts};
 use crate::sql::names::{self, Alike};
@@ -58,7 +58,7 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
         let planning = async {
             let plan = crate::table::forget_keys(state.statement_to_plan(statement.clone()).await?)?;
             refuse_unfit_operands(&plan)?;
-            count_repeated_rows(plan)
+            sort_by_all_columns(count_repeated_rows(plan)?)
         };
         let error = match guarded(planning).await {
             Ok(Ok(plan)) => {

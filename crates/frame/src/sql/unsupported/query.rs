@@ -4,9 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Cte, Distinct, ExcludeSelectItem, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName,
-    OrderBy, OrderByKind, PipeOperator, Query, Select, SelectFlavor, SelectInto, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Spanned, TableFactor, TableWithJoins, Value, ValueWithSpan, Visit, Visitor,
-    WildcardAdditionalOptions, With,
+    PipeOperator, Query, Select, SelectFlavor, SelectInto, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
+    TableFactor, TableWithJoins, Value, ValueWithSpan, Visit, Visitor, WildcardAdditionalOptions, With,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -16,7 +15,8 @@ pub(super) fn check_query(query: &Query) -> Checked {
     let Query {
         with,
         body,
-        order_by,
+        // ALL has become a call that stands for all columns.
+        order_by: _,
         limit_clause: _,
         // FETCH has become LIMIT.
         fetch: _,
@@ -38,11 +38,6 @@ pub(super) fn check_query(query: &Query) -> Checked {
     refuse_if(format_clause.is_some(), "FORMAT", "choose the output format outside of SQL", span)?;
     if let Some(with) = with {
         check_with(with)?;
-    }
-    if let Some(OrderBy { kind: OrderByKind::All(_), interpolate: _ }) = order_by {
-        // The planner expands ALL over the SELECT list, and drops it where there is none.
-        let is_select = matches!(**body, SetExpr::Select(_));
-        refuse_if(!is_select, "ORDER BY ALL behind a set operation or VALUES", "name the columns", span)?;
     }
     pipe_operators.iter().try_for_each(|operator| check_pipe(operator, span))
 }
