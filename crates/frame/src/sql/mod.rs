@@ -1,5 +1,6 @@
 //! From text to plan.
 
+pub(crate) mod aliases;
 pub(crate) mod calls;
 pub(crate) mod defaults;
 pub(crate) mod depth;

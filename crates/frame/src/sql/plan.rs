@@ -12,6 +12,7 @@ use futures::FutureExt;
 use crate::error::{Error, Position, Result};
 use crate::guard::refuse_unfit_operands;
 use crate::plan::{count_repeated_rows, sort_by_all_columns};
+use crate::sql::aliases::{Replaced, put_aliases_into_where};
 use crate::sql::depth::check_depth;
 use crate::sql::desugar::{desugar, name_casts};
 use crate::sql::names::{self, Alike};
@@ -31,7 +32,7 @@ pub(crate) struct Planned {
     pub(crate) state: SessionState,
 }
 
-/// Columns a statement may spell in another case, and so plans that may be tried.
+/// Columns a statement may spell in another case or by an alias, and so plans that may be tried.
 const ATTEMPTS_MAX: usize = 1000;
 
 /// Plans one parsed statement.
@@ -54,6 +55,7 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
     let mut made = HashSet::new();
     let mut alike = Some(Alike::Text);
     let mut casts_are_named = false;
+    let mut replaced = Replaced::new();
     for _ in 0..ATTEMPTS_MAX {
         let planning = async {
             let plan = crate::table::forget_keys(state.statement_to_plan(statement.clone()).await?)?;
@@ -68,7 +70,9 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
             Ok(Err(error)) => error,
             Err(panic) => return Err(panic),
         };
-        if names::fit_case(&mut statement, &error) {
+        if names::fit_case(&mut statement, &error)
+            || put_aliases_into_where(&mut statement, &error, &state, text, &mut replaced)?
+        {
             continue;
         }
         if names::is_duplicate_name(&error) {
@@ -83,7 +87,7 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
         }
         return Err(translation(scope, &state, text).of_planning(error));
     }
-    Err(Error::invalid("too many columns are spelt in another case than in their tables; quote them"))
+    Err(Error::invalid("too many columns are spelt in another case than in their tables, or by an alias; quote them"))
 }
 
 /// Plans the text of a query, as a view holds it.
