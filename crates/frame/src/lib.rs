@@ -18,6 +18,8 @@ mod cancel;
 mod catalog;
 mod columns;
 mod context;
+mod copy_from;
+mod define_macro;
 mod error;
 mod files;
 pub mod functions;

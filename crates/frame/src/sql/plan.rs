@@ -15,6 +15,7 @@ use crate::plan::{count_repeated_rows, sort_by_all_columns};
 use crate::sql::aliases::{Replaced, put_aliases_into_where};
 use crate::sql::depth::check_depth;
 use crate::sql::desugar::{desugar, name_casts};
+use crate::sql::macros::expand_macros;
 use crate::sql::names::{self, Alike};
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::relations::rewrite_relations;
@@ -41,8 +42,12 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
     rewrite_relations(&mut statement, scope, text)?;
     // Columns are called by what the user wrote.
     let written = statement.clone();
-    desugar(&mut statement, text)?;
     let state = scope.state();
+    if expand_macros(&mut statement, scope.macros(), &state, text)? {
+        check_depth(&mut statement)?;
+        rewrite_relations(&mut statement, scope, text)?;
+    }
+    desugar(&mut statement, text)?;
     reject_unsupported(&statement, &state).map_err(|unsupported| Error::Unsupported {
         construct: unsupported.construct.to_string(),
         remedy: unsupported.remedy.to_string(),
@@ -93,12 +98,18 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
 /// Plans the text of a query, as a view holds it.
 pub(crate) async fn plan_query(scope: &Scope, text: &str) -> Result<LogicalPlan> {
     let options = scope.state().config_options().sql_parser.clone();
-    match parse(text, options.dialect, options.recursion_limit.get())? {
+    match parse(text, options.dialect, options.recursion_limit.get(), scope.macros())? {
         Parsed::Sql(statement) => {
             let planned = plan_statement(scope, statement, text).await?;
             named_plan(planned.plan, &planned.names)
         }
-        Parsed::Describe(_) | Parsed::Summarize(_) | Parsed::Show(_) | Parsed::ExplainTasks(_) => {
+        Parsed::Describe(_)
+        | Parsed::Summarize(_)
+        | Parsed::Show(_)
+        | Parsed::ExplainTasks(_)
+        | Parsed::CopyFrom(_)
+        | Parsed::CreateMacro(_)
+        | Parsed::DropMacro(_) => {
             Err(Error::invalid("a view is a SELECT; DESCRIBE, SUMMARIZE, SHOW and EXPLAIN cannot be one"))
         }
     }
@@ -142,6 +153,7 @@ pub(crate) fn translation<'a>(scope: &Scope, state: &SessionState, text: &'a str
         .chain(state.window_functions().keys())
         .chain(state.table_functions().keys())
         .cloned()
+        .chain(scope.macros().iter().map(|known| known.name().to_owned()))
         .collect();
     Translation { text, tables: scope.names(), functions }
 }
