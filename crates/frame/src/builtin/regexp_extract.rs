@@ -1,6 +1,7 @@
 //! `regexp_extract`: the part of a text that matches.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
@@ -74,10 +75,11 @@ impl ScalarUDFImpl for RegexpExtract {
                 parts.append_null();
                 continue;
             };
-            if !compiled.contains_key(pattern) {
-                compiled.insert(pattern, compile(pattern)?);
-            }
-            parts.append_option(extract(&compiled[pattern], text, group)?);
+            let regex = match compiled.entry(pattern) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(compile(pattern)?),
+            };
+            parts.append_option(extract(regex, text, group)?);
         }
         let parts: ArrayRef = Arc::new(parts.finish());
         let is_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));

@@ -62,11 +62,12 @@ fn quantifier(pattern: &Expr) -> Option<Quantifier> {
 
 /// Patterns in brackets as a list; whatever else stands there is to be a list.
 fn patterns(written: Expr) -> Option<Expr> {
+    let is_called = quantifier(&written).is_some();
     let mut items = match written {
         Expr::Tuple(items) => items,
         Expr::Nested(inner) => vec![*inner],
         Expr::Array(_) => vec![written],
-        Expr::Function(function) if quantifier(&Expr::Function(function.clone())).is_some() => {
+        Expr::Function(function) if is_called => {
             let FunctionArguments::List(list) = function.args else { return None };
             let expr = |arg| match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
