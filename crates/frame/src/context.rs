@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
 use crate::lower::{ExecutorSource, Kept, NotPortable, RemoteExecutor};
 use crate::runtime::Runtime;
+use crate::sql::macros::Macros;
 use crate::sql::scope::Scope;
 use crate::state::build_state;
 use crate::statement::Caller;
@@ -50,6 +51,7 @@ pub struct SqlContext {
     pub(crate) stores: Arc<Stores>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) prepared: RwLock<HashMap<String, PreparedText>>,
+    pub(crate) macros: RwLock<Arc<Macros>>,
     pub(crate) read_only: bool,
     kept: Arc<Kept>,
 }
@@ -85,6 +87,7 @@ impl SqlContext {
             stores,
             catalog: Arc::default(),
             prepared: RwLock::default(),
+            macros: RwLock::default(),
             read_only: options.read_only,
             kept,
         })
@@ -105,7 +108,7 @@ impl SqlContext {
 
     /// A scope for one statement, run by `caller`.
     pub(crate) fn scope(&self, caller: Caller) -> Scope {
-        Scope::new(Arc::clone(&self.catalog), self.state(), Arc::clone(&self.stores), caller)
+        Scope::new(Arc::clone(&self.catalog), self.state(), Arc::clone(&self.stores), self.macros(), caller)
     }
 
     /// Changes the state that later statements start from; statements under way keep theirs.

@@ -13,10 +13,13 @@
 //! - **What is cancelled stops**: an operator looks before each batch, and hands its thread back every few milliseconds.
 //! - **No location is opened but through [`dolmen_storage::Stores`]**, which asks the session's policy.
 
+mod builtin;
 mod cancel;
 mod catalog;
 mod columns;
 mod context;
+mod copy_from;
+mod define_macro;
 mod error;
 mod files;
 pub mod functions;

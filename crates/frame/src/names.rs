@@ -39,6 +39,9 @@ impl SqlContext {
         state.window_functions().iter().for_each(|(name, f)| add(name, syntax(f.documentation()), false));
         state.table_functions().keys().for_each(|name| add(name, None, true));
         reading_functions().for_each(|name| add(name, Some(format!("{name}(location, option => value)")), true));
+        for known in self.macros().iter() {
+            add(known.name(), Some(known.syntax()), false);
+        }
         found.into_values().collect()
     }
 

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::lower::LoweringOptions;
 use crate::memory::limit_bytes;
 use crate::sql::translate::of_execution;
-use crate::{cancel, guard, meaning, plan, settings};
+use crate::{builtin, cancel, guard, meaning, plan, settings};
 
 /// Nesting of a statement that the parser accepts. Planning runs on threads whose stacks are made for it.
 const RECURSION_LIMIT: usize = 2_000;
@@ -65,7 +65,7 @@ pub(crate) fn build_state(
     }
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
     // What decorrelation makes is guarded as well.
-    let builder = guard::install(meaning::install(plan::decorrelate::install(builder)));
+    let builder = builtin::install(guard::install(meaning::install(plan::decorrelate::install(builder))));
     let mut builder = cancel::install(builder);
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(plan::long_chain::LongChains));
     Ok(builder.build())

@@ -182,6 +182,21 @@ impl SqlContext {
             },
             Parsed::Sql(Statement::CopyTo(copy)) => self.copy(scope, copy, text, parameters).await,
             Parsed::Sql(statement) => self.run_planned(scope, statement, text, parameters).await,
+            Parsed::CopyFrom(copy) => {
+                self.check_writable("COPY")?;
+                self.copy_from(scope, copy, text, parameters).await
+            }
+            Parsed::CreateMacro(create) => {
+                let tag = create.tag;
+                self.check_writable(tag)?;
+                self.create_macro(create, text)?;
+                Ok(Outcome::done(tag))
+            }
+            Parsed::DropMacro(drop) => {
+                self.check_writable(drop.tag)?;
+                self.drop_macro(&drop, text)?;
+                Ok(Outcome::done(drop.tag))
+            }
             Parsed::Show(statement) => {
                 let planned = plan_statement(scope, statement, text).await?;
                 query("SHOW", planned, text, scope).await
@@ -222,6 +237,8 @@ impl SqlContext {
             Parsed::Describe(_) => Ok(summarize::describe_schema()),
             Parsed::ExplainTasks(_) => Ok(explain_schema()),
             Parsed::Summarize(_) => Ok(summarize::summary_schema()),
+            Parsed::CopyFrom(_) => Ok(count_schema()),
+            Parsed::CreateMacro(_) | Parsed::DropMacro(_) => Ok(Arc::new(Schema::empty())),
             Parsed::Sql(statement) | Parsed::Show(statement) => {
                 let planned = self.bound(&scope, statement, text, parameters).await?;
                 match &planned.plan {
@@ -236,7 +253,15 @@ impl SqlContext {
     fn parse(&self, text: &str) -> Result<Parsed> {
         let state = self.state();
         let options = &state.config_options().sql_parser;
-        parse(text, options.dialect, options.recursion_limit.get())
+        parse(text, options.dialect, options.recursion_limit.get(), &self.macros())
+    }
+
+    /// The INSERT that another statement stands for.
+    pub(crate) fn parse_insert(&self, text: &str) -> Result<ast::Statement> {
+        match self.parse(text)? {
+            Parsed::Sql(Statement::Statement(statement)) => Ok(*statement),
+            _ => Err(Error::internal("INSERT was parsed as something else")),
+        }
     }
 
     /// The name after SHOW, with the parts that a short name leaves out.
@@ -355,9 +380,10 @@ impl SqlContext {
                 "CREATE INDEX",
                 "tables are scanned; PRIMARY KEY and UNIQUE are enforced without one",
             )),
-            DdlStatement::CreateFunction(_) | DdlStatement::DropFunction(_) => {
-                Err(Error::unsupported("CREATE or DROP FUNCTION", "functions are registered by the embedding program"))
-            }
+            DdlStatement::CreateFunction(_) | DdlStatement::DropFunction(_) => Err(Error::unsupported(
+                "a function whose body is no expression",
+                "write CREATE FUNCTION f(a INT) RETURN a + 1, or register it by the embedding program",
+            )),
             DdlStatement::CreateView(_) => Err(Error::internal("a view reached the planner")),
         }
     }
@@ -432,7 +458,7 @@ impl SqlContext {
         Ok(Outcome::done("CREATE VIEW"))
     }
 
-    fn object_name(&self, name: &ast::ObjectName) -> Result<Name> {
+    pub(crate) fn object_name(&self, name: &ast::ObjectName) -> Result<Name> {
         let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(normalized)).collect();
         match parts.as_deref() {
             Some([table]) => Ok(Name { schema: crate::catalog::DEFAULT_SCHEMA.to_owned(), table: table.clone() }),
@@ -442,7 +468,7 @@ impl SqlContext {
     }
 
     /// INSERT, UPDATE, DELETE and TRUNCATE.
-    async fn change_rows(
+    pub(crate) async fn change_rows(
         &self,
         scope: &Scope,
         mut statement: ast::Statement,

@@ -49,6 +49,18 @@ impl FileKind {
         }
     }
 
+    /// The format's name in options.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Json => "json",
+            Self::Arrow => "arrow",
+            Self::Avro => "avro",
+            Self::Text => "text",
+        }
+    }
+
     /// The format's name, for messages.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -139,6 +139,33 @@ impl FileRequest {
         Ok(Self { locations, kind, options: ReadOptions::parse("the location", kind, &options)? })
     }
 
+    /// The files that COPY reads: the option `format`, or else the name of the location, tells their format.
+    ///
+    /// # Errors
+    /// A message: as [`FileRequest::with_options`], or a name that tells no format.
+    pub(crate) fn of_copy(location: &str, mut options: Vec<(String, OptionValue)>) -> Result<Self, String> {
+        if !options.iter().any(|(name, _)| name == "format") {
+            let kind = Suffix::of(location).kind.ok_or_else(|| {
+                format!("the name of {} does not tell its format; add WITH (format csv)", redact_url(location))
+            })?;
+            options.push(("format".to_owned(), OptionValue::from(kind.option())));
+        }
+        Self::with_options(vec![location.to_owned()], options)
+    }
+
+    /// Whether the files name their columns themselves, rather than by a header that may be missing.
+    pub(crate) fn has_names(&self) -> bool {
+        !matches!(self.kind, Some(FileKind::Csv | FileKind::Text) | None)
+    }
+
+    /// Lets the columns have these names and SQL types, unless the options say what they are.
+    pub(crate) fn read_as(&mut self, columns: Vec<(String, String)>) {
+        let ReadOptions { columns: given, types, all_varchar, .. } = &self.options;
+        if given.is_empty() && types.is_empty() && !all_varchar && self.kind == Some(FileKind::Csv) {
+            self.options.columns = columns;
+        }
+    }
+
     /// The files that a call of a reading function names.
     pub(crate) fn from_call(
         function: &str,

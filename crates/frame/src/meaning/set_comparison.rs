@@ -1,9 +1,9 @@
-//! `x = ANY(list)` and its like, with SQL's three truth values.
+//! `x = ANY(list)`, `x LIKE ANY (...)` and their like, with SQL's three truth values.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt32Array};
-use arrow::compute::take;
+use arrow::compute::{and_kleene, or_kleene, take};
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -22,13 +22,17 @@ pub(crate) enum Quantifier {
     All,
 }
 
-const OPERATORS: [(Operator, &str); 6] = [
+const OPERATORS: [(Operator, &str); 10] = [
     (Operator::Eq, "equal"),
     (Operator::NotEq, "not_equal"),
     (Operator::Lt, "less"),
     (Operator::LtEq, "less_equal"),
     (Operator::Gt, "greater"),
     (Operator::GtEq, "greater_equal"),
+    (Operator::LikeMatch, "like"),
+    (Operator::NotLikeMatch, "not_like"),
+    (Operator::ILikeMatch, "ilike"),
+    (Operator::NotILikeMatch, "not_ilike"),
 ];
 
 /// The name of the function for a comparison; `None` for any other operator.
@@ -91,6 +95,15 @@ impl ScalarUDFImpl for SetComparison {
                 );
             }
         };
+        if self.is_pattern() {
+            let texts = [value, &element].into_iter().filter(|side| !side.is_null());
+            if let Some(other) = texts.into_iter().find(|side| !is_text(side)) {
+                return plan_err!(
+                    "LIKE ANY and ALL compare texts, not values of type {}; CAST them",
+                    sql_type_name(other)
+                );
+            }
+        }
         let is_mixed = (is_text(value) && element.is_numeric()) || (value.is_numeric() && is_text(&element));
         match comparison_coercion(value, &element) {
             Some(common) if !is_mixed => {
@@ -130,6 +143,11 @@ impl ScalarUDFImpl for SetComparison {
         let [value, list] = args.args.as_slice() else {
             return internal_err!("{} takes two arguments, not {}", self.name, args.args.len());
         };
+        if let ColumnarValue::Scalar(ScalarValue::List(list)) = list
+            && list.is_valid(0)
+        {
+            return self.compare_with_constants(value, &list.value(0), args.number_rows);
+        }
         let value = value.to_array(args.number_rows)?;
         let list = list.to_array(args.number_rows)?;
         let Some(list) = list.as_list_opt::<i32>() else {
@@ -140,6 +158,32 @@ impl ScalarUDFImpl for SetComparison {
 }
 
 impl SetComparison {
+    fn is_pattern(&self) -> bool {
+        !matches!(
+            self.op,
+            Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+        )
+    }
+
+    /// Element by element over all rows: a pattern is read once then.
+    fn compare_with_constants(
+        &self,
+        value: &ColumnarValue,
+        elements: &ArrayRef,
+        n_rows: usize,
+    ) -> Result<ColumnarValue> {
+        let mut answer = BooleanArray::from(vec![self.quantifier == Quantifier::All; n_rows]);
+        for idx in 0..elements.len() {
+            let element = ColumnarValue::Scalar(ScalarValue::try_from_array(elements, idx)?);
+            let compared = apply_cmp(self.op, value, &element)?.into_array(n_rows)?;
+            answer = match self.quantifier {
+                Quantifier::Any => or_kleene(&answer, compared.as_boolean())?,
+                Quantifier::All => and_kleene(&answer, compared.as_boolean())?,
+            };
+        }
+        Ok(ColumnarValue::Array(Arc::new(answer)))
+    }
+
     fn compare(&self, value: &ArrayRef, list: &ListArray) -> Result<BooleanArray> {
         let offsets = list.offsets();
         let first = offsets[0] as usize;

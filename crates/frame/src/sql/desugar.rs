@@ -2,7 +2,9 @@
 //!
 //! | written | planned |
 //! |---|---|
-//! | `x = ANY(list)`, `x < ALL(list)` | a function with three truth values |
+//! | `x = ANY(list)`, `x < ALL(list)`, `x LIKE ANY (...)` | a function with three truth values |
+//! | `j -> 'a' ->> 0` | `__json_get_text(j, 'a', 0)` |
+//! | `ORDER BY ALL` | `ORDER BY __all_columns()`, until the columns are known |
 //! | `x SIMILAR TO p` | `x ~ __similar_pattern(p, '\')` |
 //! | `t AT TIME ZONE z` | `__at_time_zone(t, z)` |
 //! | `18446744073709551616` | `CAST('18446744073709551616' AS DECIMAL(38, 0))` |
@@ -19,18 +21,22 @@ use datafusion::logical_expr::Operator;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, DateTimeField, ExactNumberInfo, Expr, ExtractSyntax, Fetch,
-    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, LimitClause, Parens, Query,
-    Select, SetExpr, Spanned, Subscript, UnaryOperator, Value, ValueWithSpan, Values, VisitorMut,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, LimitClause, OrderBy, OrderByExpr,
+    OrderByKind, Parens, Query, Select, SetExpr, Spanned, Subscript, UnaryOperator, Value, ValueWithSpan, Values,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::{Error, Result};
 use crate::meaning::{AT_TIME_ZONE, DISTINCT_NAME, Quantifier, SIMILAR_PATTERN, set_comparison_name};
+use crate::plan::ALL_COLUMNS;
 use crate::sql::parse::normalized;
 use crate::sql::relations::position;
 use crate::sql::walk::walk;
 
 mod build;
+mod json;
+mod patterns;
 mod using;
 mod windows;
 
@@ -99,6 +105,7 @@ impl VisitorMut for Desugar<'_> {
         self.flow(done)?;
         let done = windows::write_out_in_query(query);
         self.flow(done)?;
+        order_by_all(query);
         using::merge_in_query(query);
         ControlFlow::Continue(())
     }
@@ -146,6 +153,16 @@ impl VisitorMut for Desugar<'_> {
             name_fields(access_chain);
             return ControlFlow::Continue(());
         }
+        if patterns::is_comparison(expr) {
+            let span = expr.span();
+            return match patterns::comparison(std::mem::replace(expr, build::null())) {
+                Ok(compared) => {
+                    *expr = compared;
+                    ControlFlow::Continue(())
+                }
+                Err(message) => self.refuse(message, span),
+            };
+        }
         if !is_rewritten(expr) {
             return ControlFlow::Continue(());
         }
@@ -160,6 +177,7 @@ fn is_rewritten(expr: &Expr) -> bool {
         Expr::SimilarTo { .. } | Expr::AtTimeZone { .. } => true,
         Expr::Extract { field, .. } => years_together(field).is_some(),
         Expr::Nested(inner) => is_values(inner),
+        Expr::BinaryOp { op, .. } => json::function(op).is_some(),
         _ => false,
     }
 }
@@ -180,6 +198,10 @@ fn rewritten(expr: Expr) -> Expr {
             let pattern = call(SIMILAR_PATTERN, vec![*pattern, escape]);
             Expr::Nested(Box::new(Expr::BinaryOp { left: expr, op, right: Box::new(pattern) }))
         }
+        Expr::BinaryOp { left, op, right } => match json::function(&op) {
+            Some(function) => json::step(function, *left, *right),
+            None => Expr::BinaryOp { left, op, right },
+        },
         Expr::AtTimeZone { timestamp, time_zone } => call(AT_TIME_ZONE, vec![*timestamp, *time_zone]),
         Expr::Extract { field, syntax, expr } => match years_together(&field) {
             Some(years) => year_group(*expr, years),
@@ -201,6 +223,10 @@ fn comparison(op: &BinaryOperator, quantifier: Quantifier) -> Option<String> {
         BinaryOperator::LtEq => Operator::LtEq,
         BinaryOperator::Gt => Operator::Gt,
         BinaryOperator::GtEq => Operator::GtEq,
+        BinaryOperator::PGLikeMatch => Operator::LikeMatch,
+        BinaryOperator::PGNotLikeMatch => Operator::NotLikeMatch,
+        BinaryOperator::PGILikeMatch => Operator::ILikeMatch,
+        BinaryOperator::PGNotILikeMatch => Operator::NotILikeMatch,
         _ => return None,
     };
     set_comparison_name(quantifier, op)
@@ -304,6 +330,15 @@ fn values_subquery(function: Function) -> Expr {
     let rows = vec![Parens::with_empty_span(row.collect())];
     let values = Values { explicit_row: false, value_keyword: false, rows };
     Expr::Subquery(Box::new(build::query(SetExpr::Values(values))))
+}
+
+fn order_by_all(query: &mut Query) {
+    if let Some(OrderBy { kind, .. }) = &mut query.order_by
+        && let OrderByKind::All(options) = kind
+    {
+        let every = OrderByExpr { expr: call(ALL_COLUMNS, Vec::new()), options: *options, with_fill: None };
+        *kind = OrderByKind::Expressions(vec![every]);
+    }
 }
 
 fn fetch_as_limit(query: &mut Query) -> Result<(), (String, Span)> {

@@ -45,7 +45,8 @@ pub(crate) fn fit_case(statement: &mut Statement, error: &DataFusionError) -> bo
     quoter.changed
 }
 
-fn field_not_found(error: &DataFusionError) -> Option<(&Column, &[Column])> {
+/// The column that `error` says is not there, and those that are.
+pub(super) fn field_not_found(error: &DataFusionError) -> Option<(&Column, &[Column])> {
     match error {
         DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => field_not_found(inner),
         DataFusionError::Collection(errors) => errors.first().and_then(field_not_found),

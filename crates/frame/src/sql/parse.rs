@@ -5,10 +5,13 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::{Dialect as SqlDialect, dialect_from_str};
-use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::parser::{Parser as SqlParser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{Error, Result};
+use crate::sql::dialect::DolmenDialect;
+use crate::sql::grammar::{self, CopyFrom, CreateMacro, DropMacro};
+use crate::sql::macros::Macros;
 use crate::sql::translate::Translation;
 
 /// A statement of the session.
@@ -24,28 +27,48 @@ pub(crate) enum Parsed {
     ExplainTasks(Statement),
     /// `SHOW ...`, as the query over the information schema that answers it.
     Show(Statement),
+    /// `COPY table FROM 'location'`.
+    CopyFrom(CopyFrom),
+    /// `CREATE MACRO`, or `CREATE FUNCTION` with an expression as its body.
+    CreateMacro(CreateMacro),
+    /// `DROP MACRO`, `DROP FUNCTION`.
+    DropMacro(DropMacro),
 }
 
-/// Parses one statement.
+/// Parses one statement. `macros` are those that SHOW FUNCTIONS lists.
 ///
 /// # Errors
 /// [`Error::Syntax`] if the text is not one statement, with the place; also for an empty text and for more than one.
-pub(crate) fn parse(text: &str, dialect: Dialect, recursion_limit: usize) -> Result<Parsed> {
+pub(crate) fn parse(text: &str, dialect: Dialect, recursion_limit: usize, macros: &Macros) -> Result<Parsed> {
     let parser = Parser { text, dialect, recursion_limit };
-    let words = leading_words(text, 3);
+    let words = leading_words(text, 5);
     let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
     match words.as_slice() {
         ["SUMMARIZE", ..] => Ok(Parsed::Summarize(parser.over_relation()?)),
         ["DESCRIBE" | "DESC", ..] => Ok(Parsed::Describe(parser.over_relation()?)),
         ["EXPLAIN", "TASKS", ..] => Ok(Parsed::ExplainTasks(parser.behind_words(2)?)),
         ["SHOW", "TABLES" | "SETTINGS" | "FUNCTIONS" | "COLUMNS" | "VIEWS" | "SCHEMAS", ..] => {
-            let query = show_query(parser.statement(text)?)
+            let query = show_query(parser.statement(text)?, macros)
                 .or_else(|| show_by_name(words[1]).map(str::to_owned))
                 .ok_or_else(|| Error::unsupported("this form of SHOW", "query information_schema instead"))?;
             Ok(Parsed::Show(parser.statement(&query)?))
         }
+        ["COPY", ..] => match parser.own(grammar::copy_from)? {
+            Some(copy) => Ok(Parsed::CopyFrom(copy)),
+            None => Ok(Parsed::Sql(parser.statement(text)?)),
+        },
+        ["CREATE", words @ ..] if defines_macro(words) => match parser.own(grammar::create_macro)? {
+            Some(create) => Ok(Parsed::CreateMacro(create)),
+            None => Ok(Parsed::Sql(parser.statement(text)?)),
+        },
+        ["DROP", "MACRO" | "FUNCTION", ..] => Ok(Parsed::DropMacro(parser.own(grammar::drop_macro)?)),
         _ => Ok(Parsed::Sql(parser.statement(text)?)),
     }
+}
+
+fn defines_macro(words: &[&str]) -> bool {
+    let words = words.strip_prefix(&["OR", "REPLACE"]).unwrap_or(words);
+    matches!(words, ["MACRO" | "FUNCTION", ..] | ["TEMP" | "TEMPORARY", "MACRO" | "FUNCTION", ..])
 }
 
 struct Parser<'a> {
@@ -56,6 +79,9 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn dialect(&self) -> Result<Box<dyn SqlDialect>> {
+        if self.dialect == Dialect::Generic {
+            return Ok(Box::new(DolmenDialect::default()));
+        }
         dialect_from_str(self.dialect)
             .ok_or_else(|| Error::invalid(format!("SQL dialect {} is not known", self.dialect)))
     }
@@ -75,6 +101,16 @@ impl Parser<'_> {
                 Err(Error::syntax("more than one statement; run a script of several with `script`", None))
             }
         }
+    }
+
+    /// The statement by a grammar of ours.
+    fn own<T>(&self, grammar: impl FnOnce(&mut SqlParser) -> Result<T, ParserError>) -> Result<T> {
+        let dialect = self.dialect()?;
+        SqlParser::new(dialect.as_ref())
+            .with_recursion_limit(self.recursion_limit)
+            .try_with_sql(self.text)
+            .and_then(|mut parser| grammar(&mut parser))
+            .map_err(|error| self.syntax(DataFusionError::SQL(Box::new(error), None)))
     }
 
     /// The statement behind the first words, which become blanks, so that places in errors stay where the user sees them.
@@ -154,7 +190,7 @@ fn byte_offset(text: &str, place: datafusion::sql::sqlparser::tokenizer::Locatio
 }
 
 /// The query that answers a parsed SHOW statement.
-fn show_query(statement: Statement) -> Option<String> {
+fn show_query(statement: Statement, macros: &Macros) -> Option<String> {
     let Statement::Statement(statement) = statement else { return None };
     match *statement {
         ast::Statement::ShowTables { show_options, .. } => {
@@ -181,9 +217,15 @@ fn show_query(statement: Statement) -> Option<String> {
         }
         ast::Statement::ShowFunctions { filter } => {
             let filter = filter_sql("routine_name", filter.as_ref())?;
+            let macros = macros.iter().map(|known| {
+                let parts = [known.name(), "MACRO", &known.body().to_string(), &known.syntax()].map(quoted);
+                format!(" UNION ALL SELECT {}", parts.join(", "))
+            });
             Some(format!(
                 "SELECT DISTINCT routine_name AS function_name, function_type, description, syntax_example \
-                 FROM information_schema.routines WHERE true{filter} ORDER BY 1, 2"
+                 FROM (SELECT routine_name, function_type, description, syntax_example \
+                 FROM information_schema.routines{}) AS routines WHERE true{filter} ORDER BY 1, 2",
+                macros.collect::<String>()
             ))
         }
         _ => None,

@@ -11,9 +11,11 @@ use futures::FutureExt;
 
 use crate::error::{Error, Position, Result};
 use crate::guard::refuse_unfit_operands;
-use crate::plan::count_repeated_rows;
+use crate::plan::{count_repeated_rows, sort_by_all_columns};
+use crate::sql::aliases::{Replaced, put_aliases_into_where};
 use crate::sql::depth::check_depth;
 use crate::sql::desugar::{desugar, name_casts};
+use crate::sql::macros::expand_macros;
 use crate::sql::names::{self, Alike};
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::relations::rewrite_relations;
@@ -31,7 +33,7 @@ pub(crate) struct Planned {
     pub(crate) state: SessionState,
 }
 
-/// Columns a statement may spell in another case, and so plans that may be tried.
+/// Columns a statement may spell in another case or by an alias, and so plans that may be tried.
 const ATTEMPTS_MAX: usize = 1000;
 
 /// Plans one parsed statement.
@@ -40,8 +42,12 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
     rewrite_relations(&mut statement, scope, text)?;
     // Columns are called by what the user wrote.
     let written = statement.clone();
-    desugar(&mut statement, text)?;
     let state = scope.state();
+    if expand_macros(&mut statement, scope.macros(), &state, text)? {
+        check_depth(&mut statement)?;
+        rewrite_relations(&mut statement, scope, text)?;
+    }
+    desugar(&mut statement, text)?;
     reject_unsupported(&statement, &state).map_err(|unsupported| Error::Unsupported {
         construct: unsupported.construct.to_string(),
         remedy: unsupported.remedy.to_string(),
@@ -54,11 +60,12 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
     let mut made = HashSet::new();
     let mut alike = Some(Alike::Text);
     let mut casts_are_named = false;
+    let mut replaced = Replaced::new();
     for _ in 0..ATTEMPTS_MAX {
         let planning = async {
             let plan = crate::table::forget_keys(state.statement_to_plan(statement.clone()).await?)?;
             refuse_unfit_operands(&plan)?;
-            count_repeated_rows(plan)
+            sort_by_all_columns(count_repeated_rows(plan)?)
         };
         let error = match guarded(planning).await {
             Ok(Ok(plan)) => {
@@ -68,7 +75,9 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
             Ok(Err(error)) => error,
             Err(panic) => return Err(panic),
         };
-        if names::fit_case(&mut statement, &error) {
+        if names::fit_case(&mut statement, &error)
+            || put_aliases_into_where(&mut statement, &error, &state, text, &mut replaced)?
+        {
             continue;
         }
         if names::is_duplicate_name(&error) {
@@ -83,18 +92,24 @@ pub(crate) async fn plan_statement(scope: &Scope, mut statement: Statement, text
         }
         return Err(translation(scope, &state, text).of_planning(error));
     }
-    Err(Error::invalid("too many columns are spelt in another case than in their tables; quote them"))
+    Err(Error::invalid("too many columns are spelt in another case than in their tables, or by an alias; quote them"))
 }
 
 /// Plans the text of a query, as a view holds it.
 pub(crate) async fn plan_query(scope: &Scope, text: &str) -> Result<LogicalPlan> {
     let options = scope.state().config_options().sql_parser.clone();
-    match parse(text, options.dialect, options.recursion_limit.get())? {
+    match parse(text, options.dialect, options.recursion_limit.get(), scope.macros())? {
         Parsed::Sql(statement) => {
             let planned = plan_statement(scope, statement, text).await?;
             named_plan(planned.plan, &planned.names)
         }
-        Parsed::Describe(_) | Parsed::Summarize(_) | Parsed::Show(_) | Parsed::ExplainTasks(_) => {
+        Parsed::Describe(_)
+        | Parsed::Summarize(_)
+        | Parsed::Show(_)
+        | Parsed::ExplainTasks(_)
+        | Parsed::CopyFrom(_)
+        | Parsed::CreateMacro(_)
+        | Parsed::DropMacro(_) => {
             Err(Error::invalid("a view is a SELECT; DESCRIBE, SUMMARIZE, SHOW and EXPLAIN cannot be one"))
         }
     }
@@ -138,6 +153,7 @@ pub(crate) fn translation<'a>(scope: &Scope, state: &SessionState, text: &'a str
         .chain(state.window_functions().keys())
         .chain(state.table_functions().keys())
         .cloned()
+        .chain(scope.macros().iter().map(|known| known.name().to_owned()))
         .collect();
     Translation { text, tables: scope.names(), functions }
 }

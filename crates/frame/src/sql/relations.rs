@@ -157,7 +157,7 @@ fn option_name(expr: &Expr) -> Result<String, String> {
     }
 }
 
-fn constant(function: &str, expr: &Expr) -> Result<OptionValue, String> {
+pub(crate) fn constant(function: &str, expr: &Expr) -> Result<OptionValue, String> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text)

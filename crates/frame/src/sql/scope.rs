@@ -15,6 +15,7 @@ use crate::catalog::{Catalog, Name, Relation, View};
 use crate::error::{Error, Result};
 use crate::files::{self, FileRequest};
 use crate::lower;
+use crate::sql::macros::Macros;
 use crate::sql::plan::plan_query;
 use crate::statement::Caller;
 
@@ -28,6 +29,7 @@ pub(crate) struct Scope {
     /// The session's state without this scope.
     base: Arc<SessionState>,
     stores: Arc<Stores>,
+    macros: Arc<Macros>,
     /// `read_csv(...)` and its like, by the name that stands for the call in the statement.
     calls: Arc<RwLock<HashMap<String, FileRequest>>>,
     resolved: Arc<RwLock<HashMap<Name, Arc<dyn TableProvider>>>>,
@@ -43,9 +45,15 @@ impl fmt::Debug for Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(catalog: Arc<Catalog>, base: Arc<SessionState>, stores: Arc<Stores>, caller: Caller) -> Self {
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        base: Arc<SessionState>,
+        stores: Arc<Stores>,
+        macros: Arc<Macros>,
+        caller: Caller,
+    ) -> Self {
         let (calls, resolved) = (Arc::default(), Arc::default());
-        Self { catalog, base, stores, calls, resolved, expanding: Vec::new(), caller }
+        Self { catalog, base, stores, macros, calls, resolved, expanding: Vec::new(), caller }
     }
 
     /// The session's state with this scope as its catalog.
@@ -64,6 +72,11 @@ impl Scope {
     /// Who runs the statement.
     pub(crate) fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The macros that the statement may call.
+    pub(crate) fn macros(&self) -> &Macros {
+        &self.macros
     }
 
     /// Lets `name` stand for a call of a reading function.

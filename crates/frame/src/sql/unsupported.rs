@@ -143,7 +143,7 @@ impl Visitor for Guard<'_> {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
         let creates_table = self.may_select_into && self.n_open_queries == 1;
-        flow(query::check_select(select, creates_table))
+        flow(query::check_select(select, creates_table, self.functions))
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {

@@ -27,13 +27,15 @@ pub(super) fn check_expr(expr: &Expr, functions: &SessionState) -> Checked {
     }
 }
 
-/// Two-argument and order-dependent aggregates that take DISTINCT and count equal rows all the same.
+/// Aggregates of two arguments, or that depend on the order or the number of rows, which take DISTINCT and count equal
+/// rows all the same.
 const NOT_DISTINCT: &[&str] = &[
     "approx_percentile_cont",
     "corr",
     "covar",
     "covar_pop",
     "covar_samp",
+    "mode",
     "nth_value",
     "regr_avgx",
     "regr_avgy",

@@ -2,21 +2,23 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
     Cte, Distinct, ExcludeSelectItem, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName,
-    OrderBy, OrderByKind, PipeOperator, Query, Select, SelectFlavor, SelectInto, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Spanned, TableFactor, TableWithJoins, Value, ValueWithSpan, Visit, Visitor,
-    WildcardAdditionalOptions, With,
+    PipeOperator, Query, Select, SelectFlavor, SelectInto, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
+    TableFactor, TableWithJoins, Value, ValueWithSpan, Visit, Visitor, WildcardAdditionalOptions, With,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{Checked, refuse_if, relation};
+use crate::sql::calls::Calls;
 
 pub(super) fn check_query(query: &Query) -> Checked {
     let Query {
         with,
         body,
-        order_by,
+        // ALL has become a call that stands for all columns.
+        order_by: _,
         limit_clause: _,
         // FETCH has become LIMIT.
         fetch: _,
@@ -38,11 +40,6 @@ pub(super) fn check_query(query: &Query) -> Checked {
     refuse_if(format_clause.is_some(), "FORMAT", "choose the output format outside of SQL", span)?;
     if let Some(with) = with {
         check_with(with)?;
-    }
-    if let Some(OrderBy { kind: OrderByKind::All(_), interpolate: _ }) = order_by {
-        // The planner expands ALL over the SELECT list, and drops it where there is none.
-        let is_select = matches!(**body, SetExpr::Select(_));
-        refuse_if(!is_select, "ORDER BY ALL behind a set operation or VALUES", "name the columns", span)?;
     }
     pipe_operators.iter().try_for_each(|operator| check_pipe(operator, span))
 }
@@ -95,7 +92,7 @@ fn check_pipe(operator: &PipeOperator, span: Span) -> Checked {
 }
 
 /// Checks one SELECT. `creates_table` tells that this is the place where INTO works.
-pub(super) fn check_select(select: &Select, creates_table: bool) -> Checked {
+pub(super) fn check_select(select: &Select, creates_table: bool, functions: &SessionState) -> Checked {
     let Select {
         select_token,
         // Hints in comments say how to run a query, not what it means.
@@ -152,7 +149,27 @@ pub(super) fn check_select(select: &Select, creates_table: bool) -> Checked {
     }
     projection.iter().try_for_each(check_item)?;
     from.iter().try_for_each(relation::check_joined)?;
+    check_volatile_names(select, functions)?;
     check_merged_columns(select)
+}
+
+/// The planner puts the expression of a name of the SELECT list into HAVING and QUALIFY, where it is computed once more.
+fn check_volatile_names(select: &Select, functions: &SessionState) -> Checked {
+    if select.having.is_none() && select.qualify.is_none() {
+        return Ok(());
+    }
+    for item in &select.projection {
+        let SelectItem::ExprWithAlias { expr, alias } = item else { continue };
+        let Some(function) = Calls::of(expr, functions).volatile else { continue };
+        let names = [alias.value.to_lowercase()];
+        let mut search = BareColumn { names: &names };
+        let found = [select.having.visit(&mut search), select.qualify.visit(&mut search)];
+        if let Some(ident) = found.into_iter().find_map(ControlFlow::break_value) {
+            let construct = format!("a filter by \"{}\", which {function}() would compute twice", ident.value);
+            refuse_if(true, construct, "compute it in a subquery", ident.span)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_item(item: &SelectItem) -> Checked {

@@ -228,11 +228,6 @@ async fn datafusion_alone_answers_wrongly() {
 #[tokio::test]
 async fn other_dialects_are_covered() {
     let cases = [
-        (
-            Dialect::DuckDB,
-            "SELECT a FROM t UNION ALL SELECT 0 ORDER BY ALL",
-            "ORDER BY ALL behind a set operation or VALUES",
-        ),
         (Dialect::MySQL, "SELECT SQL_CALC_FOUND_ROWS a FROM t", "SQL_CALC_FOUND_ROWS"),
         (Dialect::MySQL, "SELECT * FROM t USE INDEX (i)", "an index hint"),
         (Dialect::BigQuery, "SELECT AS STRUCT a FROM t", "SELECT AS STRUCT or AS VALUE"),
