@@ -29,8 +29,8 @@ impl SqlContext {
         let syntax = |documentation: Option<&Documentation>| documentation.map(|text| text.syntax_example.clone());
         let mut found = BTreeMap::new();
         let mut add = |name: &str, syntax: Option<String>, gives_rows| {
-            // The guards' own functions stand for operators; nobody calls them by name.
-            if !name.starts_with("checked_") {
+            // These stand for operators; nobody calls them by name.
+            if !name.starts_with("checked_") && !name.starts_with("__") {
                 found.entry(name.to_owned()).or_insert(FunctionInfo { name: name.to_owned(), syntax, gives_rows });
             }
         };
