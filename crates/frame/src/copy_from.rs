@@ -44,7 +44,7 @@ impl SqlContext {
         };
         let source = format!("COPY FROM '{}'", request.shown());
         scope.add_call(source.clone(), request);
-        let insert = insert(copy.table, &into, from.as_deref(), &source);
+        let insert = insert(&copy.table, &into, from.as_deref(), &source);
         let mut outcome = self.change_rows(scope, self.parse_insert(&insert)?, "", parameters).await?;
         outcome.tag = "COPY";
         Ok(outcome)
@@ -190,7 +190,7 @@ fn by_name(
 }
 
 /// The INSERT that does it.
-fn insert(table: ObjectName, into: &[String], from: Option<&[String]>, source: &str) -> String {
+fn insert(table: &ObjectName, into: &[String], from: Option<&[String]>, source: &str) -> String {
     let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
     let list = |names: &[String]| names.iter().map(quoted).collect::<Vec<_>>().join(", ");
     let from = from.map_or_else(|| "*".to_owned(), list);
