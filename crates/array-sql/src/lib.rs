@@ -26,7 +26,7 @@
 //! let Some(ArrayStatement::Show(misspelt)) = parse_statement("ARRAY sam(x)")? else { panic!("not about arrays") };
 //! let error = bind_array(&misspelt, &environment).unwrap_err();
 //! assert_eq!(error.to_string(), "unknown function sam, did you mean sum?");
-//! assert_eq!(error.span().place("ARRAY sam(x)"), (1, 7, 6));
+//! assert_eq!(error.span().place("ARRAY sam(x)"), (1, 7, 3));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -50,7 +50,7 @@ impl ArrayTable {
         let run = ArrayRun::start(executor.as_ref(), std::slice::from_ref(&self.array))?;
         let n_blocks = run.outputs[0].chunks().n_blocks().map_err(of_array)?;
         let (starts, schema) = (vec![0; self.array.n_dims()], Arc::clone(&self.schema));
-        let part = Part { blocks: Arc::new(Blocks { run, starts, schema }), partitions: 0..n_blocks };
+        let part = ArrayRows { blocks: Arc::new(Blocks { run, starts, schema }), partitions: 0..n_blocks };
         Ok((Arc::clone(&self.schema), part.rows()))
     }
 
@@ -146,7 +146,7 @@ impl TableProvider for ArrayTable {
         // Neighbouring blocks together.
         let bound = |p: u32| (u64::from(p) * u64::from(n_blocks) / u64::from(n_partitions)) as u32;
         let partitions = (0..n_partitions).map(|p| {
-            let part = Part { blocks: Arc::clone(&blocks), partitions: bound(p)..bound(p + 1) };
+            let part = ArrayRows { blocks: Arc::clone(&blocks), partitions: bound(p)..bound(p + 1) };
             Arc::new(part) as Arc<dyn PartitionStream>
         });
         let table = StreamingTable::try_new(Arc::clone(&self.schema), partitions.collect())?;
@@ -213,12 +213,12 @@ impl fmt::Debug for Blocks {
 
 /// Some of the blocks, one after the other.
 #[derive(Debug)]
-struct Part {
+struct ArrayRows {
     blocks: Arc<Blocks>,
     partitions: Range<u32>,
 }
 
-impl Part {
+impl ArrayRows {
     fn rows(&self) -> SendableRecordBatchStream {
         let blocks = Arc::clone(&self.blocks);
         let rows =
@@ -232,7 +232,7 @@ impl Part {
     }
 }
 
-impl PartitionStream for Part {
+impl PartitionStream for ArrayRows {
     fn schema(&self) -> &SchemaRef {
         &self.blocks.schema
     }

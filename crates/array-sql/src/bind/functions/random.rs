@@ -1,5 +1,7 @@
 //! Random numbers: of the seed that is given, else of one that the statement draws.
 
+use dolmen_kernels::{Kind, Scalar};
+
 use super::{Function, one, own};
 use crate::Result;
 use crate::bind::call::Call;
@@ -55,8 +57,15 @@ fn integers(call: &Call<'_>, endpoint: bool) -> Result<crate::bind::value::Value
     };
     let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
     let array = call.with_random(|random| call.at(random.integers(low, high, &shape, chunks)))?;
-    match call.dtype("dtype")? {
-        Some(dtype) => one(call.at(array.astype(dtype))?),
-        None => one(array),
+    let Some(dtype) = call.dtype("dtype")? else { return one(array) };
+    // No number wraps: the bounds have to fit.
+    let fits = match dtype.kind() {
+        Kind::Bool => low >= 0 && high <= 2,
+        Kind::Signed | Kind::Unsigned => [low, high - 1].iter().all(|n| Scalar::from_int((*n).into(), dtype).is_ok()),
+        _ => return Err(call.bad("dtype", "should be a dtype of integers, or bool")),
+    };
+    if !fits {
+        return Err(call.bad("dtype", &format!("{dtype} does not hold all integers from {low} to {}", high - 1)));
     }
+    one(call.at(array.astype(dtype))?)
 }
