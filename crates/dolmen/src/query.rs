@@ -345,6 +345,10 @@ impl Query {
     /// # Errors
     /// Every variant of [`Error`].
     pub async fn printed_array(&self, format: Format) -> Result<Option<Vec<u8>>> {
+        if !arrays::has_form(format) {
+            // Describing an array runs the queries in it, which would be for nothing.
+            return Ok(None);
+        }
         let core = self.session.core();
         let caller = Caller {
             cancellation: Cancellation::new(),

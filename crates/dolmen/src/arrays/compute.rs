@@ -47,11 +47,15 @@ pub(super) async fn compute(executor: &dyn Executor, arrays: &[Array]) -> Result
     Ok(blocks)
 }
 
+/// Computes one array on an executor.
+pub(super) async fn compute_one(executor: &dyn Executor, array: &Array) -> Result<Block> {
+    let mut blocks = compute(executor, std::slice::from_ref(array)).await?;
+    blocks.pop().ok_or_else(|| Error::internal("an array without blocks"))
+}
+
 /// The array with its elements in memory, cut as it was.
 pub(super) async fn persisted(executor: &dyn Executor, array: &Array) -> Result<(Array, usize)> {
-    let run = ArrayRun::start(executor, std::slice::from_ref(array))?;
-    let output = run.outputs.first().ok_or_else(|| Error::internal("an array without blocks"))?;
-    let block = run.assembled(output).await?;
+    let block = compute_one(executor, array).await?;
     let sizes: Option<Vec<Vec<usize>>> = array.chunks().axes().iter().map(|axis| axis.sizes()).collect();
     // Sizes that were unknown are found out; the blocks of such an array are one then.
     let chunks = sizes.map_or(ChunkSpec::Auto, ChunkSpec::from);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use dolmen_graph::Executor;
 
 pub(crate) use compute::of_array;
-pub(crate) use print::printed;
+pub(crate) use print::{has_form, printed};
 pub(crate) use statement::{described, run};
 
 /// Finds what runs the tasks of a session; `None` if that is being closed.

@@ -2,13 +2,18 @@
 
 use dolmen_array_sql::{append_csv, append_json, corner, numpy_text, shown_positions};
 use dolmen_graph::Executor;
-use dolmen_kernels::Block;
+use dolmen_kernels::{Block, KernelError, Pool};
 
-use super::compute::compute;
+use super::compute::compute_one;
 use super::of_array;
 use super::statement::Shown;
 use crate::output::Format;
 use crate::{Error, Result};
+
+/// Whether arrays have a form of their own in this format, in which they are not shown by their rows.
+pub(crate) fn has_form(format: Format) -> bool {
+    matches!(format, Format::Table | Format::Csv | Format::Json)
+}
 
 /// What is shown in a format that it has of its own: an array as NumPy prints it, as CSV of at most two axes, as nested lists
 /// of JSON; a histogram as a table with bars. `None` for formats that show rows. As NumPy prints a large array, only its
@@ -19,17 +24,11 @@ pub(crate) async fn printed(executor: &dyn Executor, shown: &Shown, format: Form
         (Shown::Histogram(histogram), Format::Table) => return histogram.drawn(executor).await.map(Some),
         (Shown::Histogram(_), _) => return Ok(None),
     };
-    let whole = async || {
-        let mut blocks = compute(executor, std::slice::from_ref(array)).await?;
-        blocks.pop().ok_or_else(|| Error::internal("an array without blocks"))
-    };
-    let failed = |error: dolmen_kernels::KernelError| Error::invalid(error.to_string());
     let mut text = Vec::new();
     match format {
         Format::Table => {
             let part = corner(array).map_err(of_array)?;
-            let mut blocks = compute(executor, std::slice::from_ref(&part)).await?;
-            let block = blocks.pop().ok_or_else(|| Error::internal("an array without blocks"))?;
+            let block = compute_one(executor, &part).await?;
             let (shape, block) = match array.shape() {
                 Ok(shape) => (shape, block),
                 // Only now its shape is known.
@@ -38,9 +37,9 @@ pub(crate) async fn printed(executor: &dyn Executor, shown: &Shown, format: Form
             text.extend(numpy_text(&shape, &block).map_err(failed)?.bytes());
             text.push(b'\n');
         }
-        Format::Csv => append_csv(&whole().await?, &mut text).map_err(failed)?,
+        Format::Csv => append_csv(&compute_one(executor, array).await?, &mut text).map_err(failed)?,
         Format::Json => {
-            append_json(&whole().await?, &mut text).map_err(failed)?;
+            append_json(&compute_one(executor, array).await?, &mut text).map_err(failed)?;
             text.push(b'\n');
         }
         _ => return Ok(None),
@@ -51,10 +50,13 @@ pub(crate) async fn printed(executor: &dyn Executor, shown: &Shown, format: Form
 /// What is shown of a block.
 fn corner_of(block: &Block) -> Result<Block> {
     let Some(positions) = shown_positions(block.shape()) else { return Ok(block.clone()) };
-    let failed = |error: dolmen_kernels::KernelError| Error::invalid(error.to_string());
     let mut corner = block.clone();
     for (axis, positions) in positions.iter().enumerate() {
-        corner = dolmen_kernels::take(&corner, axis, positions, &dolmen_kernels::Pool::new(0)).map_err(failed)?;
+        corner = dolmen_kernels::take(&corner, axis, positions, &Pool::new(0)).map_err(failed)?;
     }
     Ok(corner)
+}
+
+fn failed(error: KernelError) -> Error {
+    of_array(error.into())
 }
