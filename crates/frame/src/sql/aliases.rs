@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, VisitorMut};
 
 use crate::error::{Error, Result};
 use crate::sql::calls::Calls;
 use crate::sql::names::field_not_found;
 use crate::sql::parse::normalized;
 use crate::sql::relations::position;
-use crate::sql::walk::walk;
+use crate::sql::walk::{own_expressions, walk};
 
 /// A name and where it stands.
 type Use = (String, Option<(u64, u64)>);
@@ -64,9 +64,19 @@ impl VisitorMut for Search<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         let Some(selection) = &mut select.selection else { return ControlFlow::Continue(()) };
-        let mut names = Names { name: self.name, place: self.place, depth: 0, value: None, found: None };
-        let _ = selection.visit(&mut names);
-        let Some(ident) = names.found else { return ControlFlow::Continue(()) };
+        let is_use = |ident: &Ident| {
+            let place = (ident.span.start.line, ident.span.start.column);
+            normalized(ident) == self.name && self.place.is_none_or(|wanted| wanted == place)
+        };
+        let mut found = None;
+        own_expressions(selection, |expr| {
+            if let Expr::Identifier(ident) = expr
+                && is_use(ident)
+            {
+                found.get_or_insert_with(|| ident.clone());
+            }
+        });
+        let Some(ident) = found else { return ControlFlow::Continue(()) };
         let mut meant = select.projection.iter().filter_map(|item| match item {
             SelectItem::ExprWithAlias { expr, alias } if normalized(alias) == self.name => Some(expr),
             _ => None,
@@ -81,8 +91,13 @@ impl VisitorMut for Search<'_> {
             return ControlFlow::Break((reason, ident));
         }
         let value = Expr::Nested(Box::new(expr.clone()));
-        let mut names = Names { name: self.name, place: self.place, depth: 0, value: Some(value), found: None };
-        let _ = selection.visit(&mut names);
+        own_expressions(selection, |expr| {
+            if let Expr::Identifier(ident) = expr
+                && is_use(ident)
+            {
+                *expr = value.clone();
+            }
+        });
         self.changed = true;
         ControlFlow::Continue(())
     }
@@ -102,42 +117,5 @@ fn refusal(name: &str, calls: &Calls) -> Option<String> {
         calls.volatile.as_ref().map(|function| {
             format!("\"{name}\" would be computed by {function}() twice, with two values; compute it in a subquery")
         })
-    }
-}
-
-/// Finds the name outside of subqueries, where it may be another column's, and puts `value` in its place.
-struct Names<'a> {
-    name: &'a str,
-    place: Option<(u64, u64)>,
-    depth: usize,
-    value: Option<Expr>,
-    found: Option<Ident>,
-}
-
-impl VisitorMut for Names<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Identifier(ident) = expr
-            && self.depth == 0
-            && normalized(ident) == self.name
-            && self.place.is_none_or(|place| place == (ident.span.start.line, ident.span.start.column))
-        {
-            self.found.get_or_insert_with(|| ident.clone());
-            if let Some(value) = &self.value {
-                *expr = value.clone();
-            }
-        }
-        ControlFlow::Continue(())
     }
 }

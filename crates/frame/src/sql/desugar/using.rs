@@ -5,16 +5,15 @@
 //! columns in their order. What cannot be rewritten, because a side has no name or the join is NATURAL, stays as it is,
 //! and is refused later.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, VisitMut,
     WildcardAdditionalOptions,
 };
 
 use super::build::{binary, call};
 use crate::sql::parse::normalized;
+use crate::sql::walk::own_expressions;
 
 /// Puts the merged columns of a query's SELECT into the ORDER BY behind it, but for names of the SELECT list.
 pub(super) fn merge_in_query(query: &mut Query) {
@@ -32,7 +31,7 @@ pub(super) fn merge_in_query(query: &mut Query) {
     };
     for order in exprs {
         if !matches!(&order.expr, Expr::Identifier(name) if is_output(name)) {
-            let _ = order.expr.visit(&mut Merger { columns: &scope.merged, depth: 0 });
+            scope.merge_into(&mut order.expr);
         }
     }
 }
@@ -40,7 +39,6 @@ pub(super) fn merge_in_query(query: &mut Query) {
 /// Merges the columns in `select`.
 pub(super) fn merge(select: &mut Select) {
     let Some(scope) = scope_of(select) else { return };
-    let mut merger = Merger { columns: &scope.merged, depth: 0 };
     let mut projection = Vec::with_capacity(select.projection.len());
     for mut item in std::mem::take(&mut select.projection) {
         match item {
@@ -50,17 +48,17 @@ pub(super) fn merge(select: &mut Select) {
                 None => projection.push(SelectItem::UnnamedExpr(Expr::Identifier(name))),
             },
             _ => {
-                let _ = item.visit(&mut merger);
+                scope.merge_into(&mut item);
                 projection.push(item);
             }
         }
     }
     select.projection = projection;
-    let _ = select.selection.visit(&mut merger);
-    let _ = select.group_by.visit(&mut merger);
-    let _ = select.having.visit(&mut merger);
-    let _ = select.qualify.visit(&mut merger);
-    let _ = select.distinct.visit(&mut merger);
+    scope.merge_into(&mut select.selection);
+    scope.merge_into(&mut select.group_by);
+    scope.merge_into(&mut select.having);
+    scope.merge_into(&mut select.qualify);
+    scope.merge_into(&mut select.distinct);
     for (from, conditions) in select.from.iter_mut().zip(scope.conditions) {
         for (join, condition) in from.joins.iter_mut().zip(conditions) {
             if let (Some(condition), Some(constraint)) = (condition, constraint_mut(&mut join.join_operator)) {
@@ -108,6 +106,17 @@ impl Scope {
     fn merged_column(&self, name: &Ident) -> Option<&Expr> {
         let normal = normalized(name);
         self.merged.iter().find(|(known, _)| *known == normal).map(|(_, value)| value)
+    }
+
+    /// Puts the values in the place of merged columns.
+    fn merge_into(&self, node: &mut impl VisitMut) {
+        own_expressions(node, |expr| {
+            if let Expr::Identifier(name) = expr
+                && let Some(value) = self.merged_column(name)
+            {
+                *expr = value.clone();
+            }
+        });
     }
 }
 
@@ -248,35 +257,5 @@ fn constraint_mut(join: &mut JoinOperator) -> Option<&mut JoinConstraint> {
         | JoinOperator::RightOuter(constraint)
         | JoinOperator::FullOuter(constraint) => Some(constraint),
         _ => None,
-    }
-}
-
-/// Puts the values in, but not in subqueries: there the name may be another column's.
-struct Merger<'a> {
-    columns: &'a [(String, Expr)],
-    depth: usize,
-}
-
-impl VisitorMut for Merger<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Identifier(name) = expr
-            && self.depth == 0
-            && let Some((_, value)) = self.columns.iter().find(|(known, _)| *known == normalized(name))
-        {
-            *expr = value.clone();
-        }
-        ControlFlow::Continue(())
     }
 }
