@@ -73,6 +73,11 @@ impl Cursor {
         self.outer.is_empty() && (self.inner == [1] || self.len == 1)
     }
 
+    /// Whether elements stand in runs of neighbours, one or more.
+    pub(crate) fn has_runs(&self) -> bool {
+        self.inner == [1] || self.is_contiguous()
+    }
+
     /// Whether all elements are one.
     pub(crate) fn is_constant(&self) -> bool {
         self.outer.is_empty() && (self.inner == [0] || self.len == 1)

@@ -469,9 +469,7 @@ impl<T: FoldLane> Fold for SumFold<T> {
 
     #[inline]
     fn each(accs: &mut [T::Sum], tile: &[T], _: i64) {
-        for (acc, value) in accs.iter_mut().zip(tile) {
-            *acc = acc.add(value.widen());
-        }
+        T::add_each(accs, tile);
     }
 }
 

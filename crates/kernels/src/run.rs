@@ -88,6 +88,11 @@ impl Program {
 
     /// Computes the block of `region` and hands it to `sink` tile by tile.
     pub(crate) fn feed(&self, prepared: &Prepared<'_>, sink: &mut dyn Sink) -> Result<()> {
+        if let Node::Input(input) = self.nodes[self.output].0
+            && feed_runs(&prepared.blocks[input], sink)
+        {
+            return Ok(());
+        }
         let mut machine = Machine::new(self, prepared)?;
         let mut rest = n_elements(&prepared.shape)?;
         while rest > 0 {
@@ -141,6 +146,25 @@ impl Program {
         Ok(Prepared { blocks, order, shape, region })
     }
 }
+
+/// Hands a block to `sink` from where it is; `false` if neighbours are not next to each other in memory.
+fn feed_runs(block: &Block, sink: &mut dyn Sink) -> bool {
+    let mut cursor = Cursor::new(block.shape(), block.strides(), block.offset() as isize);
+    if !cursor.has_runs() {
+        return false;
+    }
+    let (size, bytes) = (block.dtype().size_bytes(), block.words::<u8>());
+    cursor.advance(block.len(), |offset, len, _| {
+        let start = offset as usize * size;
+        for tile in bytes[start..start + len * size].chunks(RUN_BYTES) {
+            sink.tile(tile);
+        }
+    });
+    true
+}
+
+/// The bytes of a tile that is read where it is: it is in the nearest cache for whoever looks twice.
+const RUN_BYTES: usize = 16 << 10;
 
 /// The blocks that a program runs on, broadcast, with their axes in the order of visiting.
 pub(crate) struct Prepared<'r> {
@@ -230,9 +254,7 @@ impl<'a> Machine<'a> {
         }
         let used = || (0..nodes.len()).filter(|at| last_use[*at].is_some());
         let widest = used().map(|at| nodes[at].1.size_bytes()).max().unwrap_or(1);
-        let computes = used().any(|at| !matches!(nodes[at].0, Node::Input(_) | Node::Constant(_)));
-        // What is only read takes no slot, so that its tiles may be longer.
-        let tile_len = if computes { (SLOT_BYTES / widest).min(1024) } else { 4 * SLOT_BYTES / widest };
+        let tile_len = (SLOT_BYTES / widest).min(1024);
         let slot_lines = (tile_len * widest).div_ceil(size_of::<Line>());
 
         let mut machine = Self {

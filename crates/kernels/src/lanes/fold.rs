@@ -22,6 +22,10 @@ pub(crate) trait FoldLane: Lane {
     const GREATEST: Self;
     /// The sum of a tile.
     fn sum(tile: &[Self]) -> Self::Sum;
+    /// Adds each element of a tile to the sum at its place.
+    fn add_each(sums: &mut [Self::Sum], tile: &[Self]) {
+        add_each(sums, tile);
+    }
     /// NaN, or not a time.
     fn is_nan(self) -> bool;
     /// NumPy's order, of values that are not NaN.
@@ -136,6 +140,13 @@ impl SumLane for Complex<f64> {
     }
 }
 
+#[inline(always)]
+fn add_each<T: FoldLane>(sums: &mut [T::Sum], tile: &[T]) {
+    for (sum, value) in sums.iter_mut().zip(tile) {
+        *sum = sum.add(value.widen());
+    }
+}
+
 /// Folds a tile in 32 accumulators, and those pairwise.
 #[inline(always)]
 fn fold_lanes<T: Copy, A: Copy>(tile: &[T], start: A, step: impl Fn(A, T) -> A, join: impl Fn(A, A) -> A) -> A {
@@ -218,7 +229,12 @@ fold_ints! {
 }
 
 macro_rules! fold_floats {
-    ($($type:ident, $sum_fn:ident, $min_fn:ident, $max_fn:ident;)*) => {$(
+    ($($type:ident, $sum_fn:ident, $each_fn:ident, $min_fn:ident, $max_fn:ident;)*) => {$(
+        #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+        fn $each_fn(sums: &mut [f64], tile: &[$type]) {
+            add_each(sums, tile);
+        }
+
         #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
         fn $sum_fn(tile: &[$type]) -> $type {
             // From -0, which changes nothing it is added to.
@@ -247,6 +263,10 @@ macro_rules! fold_floats {
                 $sum_fn(tile).into()
             }
 
+            fn add_each(sums: &mut [f64], tile: &[Self]) {
+                $each_fn(sums, tile);
+            }
+
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self != self
@@ -269,8 +289,8 @@ macro_rules! fold_floats {
 }
 
 fold_floats! {
-    f32, sum_f32, min_f32, max_f32;
-    f64, sum_f64, min_f64, max_f64;
+    f32, sum_f32, add_each_f32, min_f32, max_f32;
+    f64, sum_f64, add_each_f64, min_f64, max_f64;
 }
 
 /// The members of [`FoldLane`] that are the same for all types without vector loops of their own.
