@@ -37,6 +37,7 @@
 
 mod array;
 mod chunks;
+mod compose;
 mod convert;
 mod creation;
 mod cumulative;

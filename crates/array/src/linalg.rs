@@ -5,5 +5,5 @@ mod norm;
 mod qr;
 mod svd;
 
-pub(crate) use contract::Contraction;
+pub(crate) use contract::{Contraction, contracted};
 pub use norm::NormOrder;

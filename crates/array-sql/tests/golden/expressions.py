@@ -19,7 +19,13 @@ m = np.arange(24).reshape(4, 6) % 3 == 0
 n = np.array([1.0, np.nan, 3.0, np.inf, -2.0])
 z = np.array([1 + 2j, -0.5j, 3])
 t = np.arange("2014-01-01", "2014-01-13", dtype="datetime64[D]")
-names = dict(x=x, y=y, i=i, u=u, f=f, m=m, n=n, z=z, t=t, np=np)
+
+
+def standardised(a, power):
+    return ((a - a.mean()) ** power).mean() / a.std() ** power
+
+
+names = dict(skew=lambda a: standardised(a, 3), kurtosis=lambda a: standardised(a, 4), x=x, y=y, i=i, u=u, f=f, m=m, n=n, z=z, t=t, np=np)
 
 # Each pair: the expression, and the same in Python; without a second one it is Python already.
 PAIRS = [
@@ -107,6 +113,63 @@ PAIRS = [
     ("nanargmin(n)", "np.nanargmin(n)"), ("nancumsum(n[:3])", "np.nancumsum(n[:3])"), ("nancumprod(n[:3])", "np.nancumprod(n[:3])"),
     ("nanmin(n)", "np.nanmin(n)"), ("nanprod(n[:3])", "np.nanprod(n[:3])"), ("nanstd(n[:3])", "np.nanstd(n[:3])"), ("nanvar(n[:3], ddof => 1)", "np.nanvar(n[:3], ddof=1)"),
     ("radians(y)", "np.radians(y)"), ("rad2deg(y)", "np.rad2deg(y)"),
+    # Functions that are made of others.
+    ("tri(3, 4, k => 1)", "np.tri(3, 4, k=1)"), ("tri(3, dtype => 'int8')", "np.tri(3, dtype='int8')"), ("tril(x)", "np.tril(x)"),
+    ("triu(i, k => -1)", "np.triu(i, k=-1)"), ("tril(reshape(x, [2, 3, 4]), 1)", "np.tril(x.reshape(2, 3, 4), 1)"), ("triu(m)", "np.triu(m)"),
+    ("diag(y)", "np.diag(y)"), ("diag(y[:3], k => 2)", "np.diag(y[:3], k=2)"), ("diag(i[0], -1)", "np.diag(i[0], -1)"), ("diag(x)", "np.diag(x)"),
+    ("diag(x, k => 3)", "np.diag(x, k=3)"), ("diag(x, -2)", "np.diag(x, -2)"), ("diag(x, 9)", "np.diag(x, 9)"), ("diag(y[:0])", "np.diag(y[:0])"),
+    ("diagonal(reshape(x, [2, 3, 4]), 1, 1, 2)", "np.diagonal(x.reshape(2, 3, 4), 1, 1, 2)"), ("diagonal(x)", "np.diagonal(x)"),
+    ("diagonal(reshape(x, [2, 3, 4]), axis1 => 2, axis2 => 0)", "np.diagonal(x.reshape(2, 3, 4), axis1=2, axis2=0)"),
+    ("trace(x)", "np.trace(x)"), ("trace(u, offset => 1)", "np.trace(u, offset=1)"), ("trace(z * z[:, newaxis])", "np.trace(z * z[:, None])"),
+    ("kron([1, 2], i[0])", "np.kron([1, 2], i[0])"), ("kron(x[:2, :2], i)", "np.kron(x[:2, :2], i)"), ("kron(y[:2], i)", "np.kron(y[:2], i)"),
+    ("einsum('ij,jk->ik', x, transpose(x))", "x @ x.T"), ("einsum('ij->ji', x)", "x.T"), ("einsum('ii', x[:4, :4])", "np.trace(x[:4, :4])"),
+    ("einsum('ii->i', x[:4, :4])", "np.diag(x[:4, :4])"), ("einsum('ij,ij->i', x, x)", "(x * x).sum(1)"), ("einsum('i,j', y[:2], y)", "np.outer(y[:2], y)"),
+    ("einsum('bij,bjk->bik', reshape(x, [2, 3, 4]), reshape(x, [2, 4, 3]))", "x.reshape(2, 3, 4) @ x.reshape(2, 4, 3)"),
+    ("einsum('ij,j->i', x, y)", "x @ y"), ("einsum('...j->...', x)", "x.sum(1)"), ("einsum('ij->', i)", "np.einsum('ij->', i)"),
+    ("einsum('...ij,...jk', reshape(x, [2, 3, 4]), reshape(x, [2, 4, 3]))", "x.reshape(2, 3, 4) @ x.reshape(2, 4, 3)"),
+    ("einsum('ij,kj,k->i', x, x, y[:4])", "x @ x.T @ y[:4]"), ("einsum('ij, jk', i, transpose(i))", "np.einsum('ij, jk', i, i.T)"),
+    ("einsum('ba', x)", "x.T"), ("einsum('i,i,i->i', y, y, y)", "np.einsum('i,i,i->i', y, y, y)"), ("einsum('ij,kl->', i, u)", "np.einsum('ij,kl->', i, u)"),
+    ("linalg.multi_dot([x, transpose(x), x])", "x @ x.T @ x"), ("linalg.matrix_power(x[:4, :4], 3)", "np.linalg.matrix_power(x[:4, :4], 3)"),
+    ("linalg.matrix_power(i[:, :3], 0)", "np.linalg.matrix_power(i[:, :3], 0)"), ("indices([2, 3])", "np.indices((2, 3))"),
+    ("indices(3, dtype => 'float32')", "np.indices((3,), dtype='float32')"), ("meshgrid(y, [1, 2])[0]", "np.meshgrid(y, [1, 2])[0]"),
+    ("meshgrid(y, [1, 2])[1]", "np.meshgrid(y, [1, 2])[1]"), ("meshgrid(y, [1, 2], indexing => 'ij')[1]", "np.meshgrid(y, [1, 2], indexing='ij')[1]"),
+    ("meshgrid(y, [1, 2], f[:3], sparse => true)[2]", "np.meshgrid(y, [1, 2], f[:3], sparse=True)[2]"), ("meshgrid(y)[0]", "np.meshgrid(y)[0]"),
+    ("meshgrid(y[:2], [1, 2], f[:3])[0]", "np.meshgrid(y[:2], [1, 2], f[:3])[0]"), ("nonzero(i)[0]", "np.nonzero(i)[0]"), ("nonzero(i)[1]", "np.nonzero(i)[1]"),
+    ("flatnonzero(m)", "np.flatnonzero(m)"), ("extract(x > 3, x)", "np.extract(x > 3, x)"),
+    ("roll(y, 2)", "np.roll(y, 2)"), ("roll(x, -1)", "np.roll(x, -1)"), ("roll(x, 1, axis => 0)", "np.roll(x, 1, axis=0)"),
+    ("roll(x, [1, -2], axis => [0, 1])", "np.roll(x, [1, -2], axis=[0, 1])"), ("roll(y, 13)", "np.roll(y, 13)"), ("roll(y[:0], 1)", "np.roll(y[:0], 1)"),
+    ("rot90(i)", "np.rot90(i)"), ("rot90(i, 2)", "np.rot90(i, 2)"), ("rot90(i, k => -1)", "np.rot90(i, k=-1)"),
+    ("rot90(reshape(x, [2, 3, 4]), 3, axes => [1, 2])", "np.rot90(x.reshape(2, 3, 4), 3, axes=(1, 2))"), ("repeat(y, 2)", "np.repeat(y, 2)"),
+    ("repeat(i, 2)", "np.repeat(i, 2)"), ("repeat(i, 3, axis => 1)", "np.repeat(i, 3, axis=1)"), ("repeat(y, [0, 1, 2, 0, 0, 3])", "np.repeat(y, [0, 1, 2, 0, 0, 3])"),
+    ("repeat(i, [1, 0, 2], axis => 0)", "np.repeat(i, [1, 0, 2], axis=0)"), ("repeat(y, 0)", "np.repeat(y, 0)"), ("tile(y, 2)", "np.tile(y, 2)"),
+    ("tile(i, [2, 1])", "np.tile(i, [2, 1])"), ("tile(i, [2, 1, 2])", "np.tile(i, [2, 1, 2])"), ("tile(i, 2)", "np.tile(i, 2)"),
+    ("array_split(y, 4)[0]", "np.array_split(y, 4)[0]"), ("array_split(y, 4)[3]", "np.array_split(y, 4)[3]"), ("array_split(y[:2], 3)[2]", "np.array_split(y[:2], 3)[2]"),
+    ("split(y, 3)[1]", "np.split(y, 3)[1]"), ("split(y, [2, 4])[2]", "np.split(y, [2, 4])[2]"), ("split(y, [4, 2])[1]", "np.split(y, [4, 2])[1]"),
+    ("split(x, 2, axis => 1)[0]", "np.split(x, 2, axis=1)[0]"), ("hsplit(x, 2)[1]", "np.hsplit(x, 2)[1]"), ("hsplit(y, 2)[1]", "np.hsplit(y, 2)[1]"),
+    ("vsplit(x, 2)[0]", "np.vsplit(x, 2)[0]"), ("dsplit(reshape(x, [2, 3, 4]), 2)[1]", "np.dsplit(x.reshape(2, 3, 4), 2)[1]"),
+    ("atleast_1d(3)", "np.atleast_1d(3)"), ("atleast_2d(y)", "np.atleast_2d(y)"), ("atleast_2d(3)", "np.atleast_2d(3)"), ("atleast_3d(i)", "np.atleast_3d(i)"),
+    ("atleast_3d(y)", "np.atleast_3d(y)"), ("dstack([i, i + 1])", "np.dstack([i, i + 1])"), ("dstack([y, y])", "np.dstack([y, y])"),
+    ("column_stack([y, y * 2])", "np.column_stack([y, y * 2])"), ("column_stack([x, x[:, 0]])", "np.column_stack([x, x[:, 0]])"),
+    ("block([[i, i + 1], [i * 2, i * 3]])", "np.block([[i, i + 1], [i * 2, i * 3]])"), ("block([y, y])", "np.block([y, y])"), ("block([[y], [y + 1]])", "np.block([[y], [y + 1]])"),
+    ("block([[1, 2], [3, 4]])", "np.block([[1, 2], [3, 4]])"),
+    ("average(x)", "np.average(x)"), ("average(x, axis => 0, weights => [1, 2, 3, 4])", "np.average(x, axis=0, weights=[1, 2, 3, 4])"),
+    ("average(i, weights => i + 6)", "np.average(i, weights=i + 6)"), ("average(f, weights => f + 1)", "np.average(f, weights=f + 1)"),
+    ("average(x, axis => 1, weights => y, keepdims => true)", "np.average(x, axis=1, weights=y, keepdims=True)"),
+    ("cov(x)", "np.cov(x)"), ("cov(y)", "np.cov(y)"), ("cov(x, rowvar => false)", "np.cov(x, rowvar=False)"), ("cov(x[0], y ** 2)", "np.cov(x[0], y ** 2)"),
+    ("cov(x, bias => true)", "np.cov(x, bias=True)"), ("cov(i, ddof => 0)", "np.cov(i, ddof=0)"), ("cov(x[:, :2], x[:, 2:3], rowvar => false)", "np.cov(x[:, :2], x[:, 2:3], rowvar=False)"),
+    ("corrcoef(x + sin(x * x))", "np.corrcoef(x + np.sin(x * x))"), ("corrcoef(y, y ** 2)", "np.corrcoef(y, y ** 2)"), ("corrcoef(y)", "np.corrcoef(y)"),
+    ("round(moment(y ** 2, 3), 10)", "np.round(((y ** 2 - (y ** 2).mean()) ** 3).mean(), 10)"), ("moment(x, 2, axis => 0, ddof => 1)", "x.var(axis=0, ddof=1)"), ("moment(i, 0)", "np.float64(1)"),
+    ("round(stats.skew(y ** 2), 10)", "np.round(skew(y ** 2), 10)"), ("round(stats.skew(x ** 2, axis => 1), 10)", "np.round(np.array([skew(row ** 2) for row in x]), 10)"), ("round(stats.skew(x ** 3, axis => null), 10)", "np.round(skew(x ** 3), 10)"),
+    ("round(stats.skew(y ** 2, bias => false), 10)", "np.round(skew(y ** 2) * np.sqrt(6 * 5) / 4, 10)"), ("round(stats.kurtosis(y ** 2), 10)", "np.round(kurtosis(y ** 2) - 3, 10)"),
+    ("round(stats.kurtosis(y ** 2, fisher => false), 10)", "np.round(kurtosis(y ** 2), 10)"), ("round(stats.kurtosis(y ** 2, bias => false), 10)", "np.round((35 * kurtosis(y ** 2) - 75) / 12, 10)"),
+    ("diff(y ** 2)", "np.diff(y ** 2)"), ("diff(x ** 2, axis => 0)", "np.diff(x ** 2, axis=0)"), ("diff(x ** 3, n => 2)", "np.diff(x ** 3, n=2)"), ("diff(m, axis => 1)", "np.diff(m, axis=1)"),
+    ("diff(t)", "np.diff(t)"), ("diff(y, n => 9)", "np.diff(y, n=9)"), ("diff(y, n => 0)", "np.diff(y, n=0)"), ("ediff1d(i)", "np.ediff1d(i)"), ("gradient(y ** 2)", "np.gradient(y ** 2)"),
+    ("gradient(x ** 2, axis => 0)", "np.gradient(x ** 2, axis=0)"), ("gradient(x ** 2)[1]", "np.gradient(x ** 2)[1]"), ("gradient(y ** 3, 0.5, edge_order => 2)", "np.gradient(y ** 3, 0.5, edge_order=2)"),
+    ("gradient(i, axis => 1)", "np.gradient(i, axis=1)"), ("gradient(f[:2])", "np.gradient(f[:2])"), ("trapezoid(y ** 2)", "np.trapezoid(y ** 2)"), ("trapezoid(x, axis => 0)", "np.trapezoid(x, axis=0)"),
+    ("trapezoid(y, x => y ** 2)", "np.trapezoid(y, x=y ** 2)"), ("trapezoid(x, dx => 0.5)", "np.trapezoid(x, dx=0.5)"), ("trapezoid(x, y ** 2, axis => 1)", "np.trapezoid(x, y ** 2, axis=1)"),
+    ("nan_to_num(n)", "np.nan_to_num(n)"), ("nan_to_num(n, nan => -1, posinf => 9)", "np.nan_to_num(n, nan=-1, posinf=9)"), ("nan_to_num(i)", "np.nan_to_num(i)"),
+    ("nan_to_num(astype(n, 'float32'))", "np.nan_to_num(n.astype('float32'))"), ("sinc(y - 1)", "np.sinc(y - 1)"), ("heaviside(x + 1, 0.5)", "np.heaviside(x + 1, 0.5)"),
+    ("heaviside(n, 1)", "np.heaviside(n, 1)"), ("modf(x)[0]", "np.modf(x)[0]"), ("modf(x)[1]", "np.modf(x)[1]"), ("modf(n)[0]", "np.modf(n)[0]"), ("modf(i)[1]", "np.modf(i)[1]"),
     # Random numbers are not NumPy's, but their shape and dtype are.
     ("random.normal(10, 0.1, size => [2, 3], seed => 1).shape()", "np.array([2, 3])"),
     ("random.integers(5, size => 1000, seed => 3).max() < 5", "np.True_"), ("random.random(10, seed => 1) >= 0", "np.ones(10, 'bool')"),

@@ -128,7 +128,7 @@ impl Array {
 }
 
 /// The product of `a` and `b`: batch axes, free axes of `a`, free axes of `b`.
-fn contracted(op: &'static str, a: &Array, b: &Array, spec: &Contraction) -> Result<Array, ArrayError> {
+pub(crate) fn contracted(op: &'static str, a: &Array, b: &Array, spec: &Contraction) -> Result<Array, ArrayError> {
     let dtype = promote(a.dtype(), b.dtype())?;
     if dtype.is_time() {
         let remedy = "cast it to int64 or float64 with astype";

@@ -1,5 +1,6 @@
 //! The functions of expressions, as a table: name, parameters as NumPy has them, and what a call does.
 
+mod composed;
 mod creation;
 mod elementwise;
 mod linalg;
@@ -93,6 +94,7 @@ static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     functions.extend(shape::functions());
     functions.extend(linalg::functions());
     functions.extend(random::functions());
+    functions.extend(composed::functions());
     functions.sort_by_key(|function| function.name);
     functions
 });
@@ -135,6 +137,20 @@ mod tests {
         for (alias, name) in ALIASES {
             assert_eq!(function(alias).map(|function| function.name), Some(*name), "{alias}");
         }
+    }
+
+    #[test]
+    fn every_function_is_documented() {
+        let text = include_str!("../../../../../docs/arrays.md");
+        let is_there = |function: &&Function| {
+            let is_of_a_family =
+                function.name.ends_with("_like") || function.name.parse::<dolmen_kernels::DType>().is_ok();
+            is_of_a_family || text.contains(&format!("`{}`", function.name))
+        };
+        let is_own = |function: &&Function| !matches!(function.body, Body::Elementwise(_));
+        let missing: Vec<&str> =
+            FUNCTIONS.iter().filter(is_own).filter(|f| !is_there(f)).map(|function| function.name).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     /// A body asks for its parameters by name, and a wrong name shows when it is called.

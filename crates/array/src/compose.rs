@@ -1,0 +1,7 @@
+//! NumPy's functions that are made of others.
+
+mod arrange;
+mod calculus;
+mod grid;
+mod matrix;
+mod statistics;
