@@ -1,14 +1,13 @@
 //! Running graphs on the thread that asks for them.
 
-use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::PoisonError;
 
 use dolmen_graph::{RunId, RunStatus};
+use dolmen_storage::block_on;
 
 use super::assignment::StreamJob;
-use super::{Bell, CloseIfLost, Driver, Engine};
+use super::{CloseIfLost, Driver, Engine};
 use crate::core::CoreEvent;
 
 impl Engine {
@@ -70,20 +69,6 @@ impl Engine {
                     guard.done();
                 });
             }
-        }
-    }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
-    let mut n_heard = 0;
-    let mut context = Context::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => bell.wait(&mut n_heard, None),
         }
     }
 }
