@@ -20,6 +20,7 @@ mod columns;
 mod context;
 mod copy_from;
 mod define_macro;
+mod define_secret;
 mod error;
 mod files;
 pub mod functions;

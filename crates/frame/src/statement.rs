@@ -197,6 +197,15 @@ impl SqlContext {
                 self.drop_macro(&drop, text)?;
                 Ok(Outcome::done(drop.tag))
             }
+            Parsed::CreateSecret(create) => {
+                self.create_secret(create)?;
+                Ok(Outcome::done("CREATE SECRET"))
+            }
+            Parsed::DropSecret(drop) => {
+                self.drop_secret(&drop, text)?;
+                Ok(Outcome::done("DROP SECRET"))
+            }
+            Parsed::ShowSecrets => Ok(Outcome::batch("SHOW", self.secret_rows()?)),
             Parsed::Show(statement) => {
                 let planned = plan_statement(scope, statement, text).await?;
                 query("SHOW", planned, text, scope).await
@@ -238,7 +247,10 @@ impl SqlContext {
             Parsed::ExplainTasks(_) => Ok(explain_schema()),
             Parsed::Summarize(_) => Ok(summarize::summary_schema()),
             Parsed::CopyFrom(_) => Ok(count_schema()),
-            Parsed::CreateMacro(_) | Parsed::DropMacro(_) => Ok(Arc::new(Schema::empty())),
+            Parsed::CreateMacro(_) | Parsed::DropMacro(_) | Parsed::CreateSecret(_) | Parsed::DropSecret(_) => {
+                Ok(Arc::new(Schema::empty()))
+            }
+            Parsed::ShowSecrets => Ok(self.secret_rows()?.schema()),
             Parsed::Sql(statement) | Parsed::Show(statement) => {
                 let planned = self.bound(&scope, statement, text, parameters).await?;
                 match &planned.plan {

@@ -95,6 +95,12 @@ pub enum StorageError {
         /// The known key that is nearest.
         suggestion: Option<String>,
     },
+    /// Credentials that no store can be given.
+    #[error("this is no secret: {problem}")]
+    InvalidSecret {
+        /// What is wrong, without values.
+        problem: String,
+    },
     /// The options and environment variables do not make a store.
     #[error("cannot open the store {store}: {source}")]
     InvalidStore {
@@ -216,6 +222,8 @@ pub enum LocationProblem {
     Pattern,
     /// A URL where a local file or folder must be named.
     NotLocal,
+    /// A path where only a bucket or container may be named.
+    NotAStore,
 }
 
 impl fmt::Display for LocationProblem {
@@ -235,6 +243,7 @@ impl fmt::Display for LocationProblem {
             Self::TooManyAlternatives(max) => write!(f, "the pattern stands for more than {max} alternatives"),
             Self::NotUtf8 => f.write_str("its percent signs do not encode UTF-8 text"),
             Self::Pattern => f.write_str("it is a pattern, but one file or folder must be named here"),
+            Self::NotAStore => f.write_str("it goes on behind the bucket or container, which alone may be named here"),
             Self::NotLocal => f.write_str("it is not on this machine's file system, and must be here"),
         }
     }

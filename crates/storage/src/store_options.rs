@@ -80,6 +80,16 @@ impl StoreOptions {
         Ok(Self { options, environment })
     }
 
+    /// These options with those of `secret` over them: credentials and endpoints are not mixed, as with the environment.
+    pub(crate) fn with(&self, secret: &BTreeMap<String, String>) -> Self {
+        let has = |group: fn(&str) -> bool| secret.keys().any(|key| group(key));
+        let (has_credential, has_endpoint) = (has(is_credential), has(is_endpoint));
+        let mut options = self.options.clone();
+        options.retain(|key, _| !(has_credential && is_credential(key) || has_endpoint && is_endpoint(key)));
+        options.extend(secret.clone());
+        Self { options, environment: self.environment.clone() }
+    }
+
     /// Tells `secrets` every secret value in here that a store could use.
     pub(crate) fn add_secrets(&self, secrets: &Secrets) {
         for (key, value) in &self.options {

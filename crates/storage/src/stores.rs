@@ -1,5 +1,6 @@
 //! The stores of one session: built when first used, from options and environment, and guarded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ use crate::guarded::{GuardedStore, redact_error};
 use crate::held_output::HeldOutput;
 use crate::http_connector::SessionConnector;
 use crate::location::{Location, PathBase, StoreKey, StoreKind, UrlAccess};
+use crate::named_secret::{NamedSecret, SecretInfo};
 use crate::secrets::Secrets;
 use crate::store_options::StoreOptions;
 
@@ -70,10 +72,28 @@ pub struct Stores {
 #[derive(Default)]
 struct Opened {
     stores: HashMap<Url, Arc<dyn ObjectStore>>,
+    /// Of those, the ones that were built from options.
+    built: HashMap<Url, StoreKey>,
+    /// Credentials of statements, by name.
+    named: BTreeMap<String, NamedSecret>,
     /// Which made-up URL stands for which store and access.
     accesses: HashMap<(StoreKey, UrlAccess), Url>,
     /// Outputs so far, to tell their made-up URLs apart.
     n_outputs: usize,
+}
+
+impl Opened {
+    /// Stores that `secret` is for are built anew when they are used next.
+    fn forget_built(&mut self, secret: &NamedSecret) {
+        let Self { stores, built, .. } = self;
+        built.retain(|url, store| {
+            let keeps = !secret.is_for(store);
+            if !keeps {
+                stores.remove(url);
+            }
+            keeps
+        });
+    }
 }
 
 impl Stores {
@@ -167,8 +187,47 @@ impl Stores {
     pub fn register(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Result<()> {
         let location = Location::parse_exact(url.as_str(), &PathBase::default())?;
         let guarded = self.guard(location.store(), store);
-        self.lock_opened().stores.insert(location.store().url().clone(), guarded);
+        let mut opened = self.lock_opened();
+        opened.built.remove(location.store().url());
+        opened.stores.insert(location.store().url().clone(), guarded);
         Ok(())
+    }
+
+    /// Uses the credentials of `secret` from now on, where it is for the store; they win over options and environment. `false`,
+    /// and nothing changes, if the name is taken and is not to be replaced.
+    ///
+    /// # Errors
+    /// [`StorageError::InvalidSecret`] if another one is for the same stores.
+    pub fn put_secret(&self, name: &str, secret: NamedSecret, replace: bool) -> Result<bool> {
+        secret.add_to(&self.secrets);
+        let mut opened = self.lock_opened();
+        if let Some((other, _)) = opened.named.iter().find(|(other, known)| *other != name && known.rivals(&secret)) {
+            let problem = format!(
+                "secret \"{other}\" is for the same stores; drop that one, or give this one a SCOPE 's3://bucket'"
+            );
+            return Err(StorageError::InvalidSecret { problem });
+        }
+        if opened.named.contains_key(name) && !replace {
+            return Ok(false);
+        }
+        opened.forget_built(&secret);
+        if let Some(before) = opened.named.insert(name.to_owned(), secret) {
+            opened.forget_built(&before);
+        }
+        Ok(true)
+    }
+
+    /// Forgets a secret; `false` if there is none of this name.
+    pub fn drop_secret(&self, name: &str) -> bool {
+        let mut opened = self.lock_opened();
+        let Some(secret) = opened.named.remove(name) else { return false };
+        opened.forget_built(&secret);
+        true
+    }
+
+    /// What secrets there are, by name.
+    pub fn named_secrets(&self) -> Vec<SecretInfo> {
+        self.lock_opened().named.iter().map(|(name, secret)| secret.info(name)).collect()
     }
 
     /// Begins a local file that appears all at once.
@@ -223,11 +282,16 @@ impl Stores {
             return Ok(Arc::clone(store));
         }
         // Building a store reads at most a key file, so the lock is held: two callers get the same store.
-        let built = self.build(key, access).map_err(|source| StorageError::InvalidStore {
+        let secrets = || opened.named.values().filter(|secret| secret.is_for(key));
+        let secret = secrets().find(|secret| secret.has_scope()).or_else(|| secrets().next());
+        let options =
+            secret.map_or(Cow::Borrowed(&self.options), |secret| Cow::Owned(self.options.with(secret.options())));
+        let built = self.build(key, access, &options).map_err(|source| StorageError::InvalidStore {
             store: key.to_string(),
             source: redact_error(source, &self.secrets),
         })?;
         let store = self.guard(key, built);
+        opened.built.insert(url.clone(), key.clone());
         opened.stores.insert(url.clone(), Arc::clone(&store));
         Ok(store)
     }
@@ -254,44 +318,49 @@ impl Stores {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn build(&self, key: &StoreKey, access: Option<&UrlAccess>) -> object_store::Result<Arc<dyn ObjectStore>> {
+    fn build(
+        &self,
+        key: &StoreKey,
+        access: Option<&UrlAccess>,
+        options: &StoreOptions,
+    ) -> object_store::Result<Arc<dyn ObjectStore>> {
         Ok(match key.kind() {
             StoreKind::Local => Arc::new(LocalFileSystem::new()),
-            StoreKind::S3 => Arc::new(self.build_s3(key)?),
-            StoreKind::Gcs => Arc::new(self.build_gcs(key)?),
-            StoreKind::Azure => Arc::new(self.build_azure(key)?),
-            StoreKind::Http => Arc::new(self.build_http(key, access)?),
+            StoreKind::S3 => Arc::new(self.build_s3(key, options)?),
+            StoreKind::Gcs => Arc::new(self.build_gcs(key, options)?),
+            StoreKind::Azure => Arc::new(self.build_azure(key, options)?),
+            StoreKind::Http => Arc::new(self.build_http(key, access, options)?),
         })
     }
 
-    fn build_s3(&self, key: &StoreKey) -> object_store::Result<impl ObjectStore + use<>> {
+    fn build_s3(&self, key: &StoreKey, options: &StoreOptions) -> object_store::Result<impl ObjectStore + use<>> {
         let mut builder = AmazonS3Builder::new();
-        if self.options.has_plain_http_endpoint(StoreKind::S3, is_s3_endpoint) {
+        if options.has_plain_http_endpoint(StoreKind::S3, is_s3_endpoint) {
             builder = builder.with_allow_http(true);
         }
-        for (config, value) in self.options.settings::<AmazonS3ConfigKey>(StoreKind::S3) {
+        for (config, value) in options.settings::<AmazonS3ConfigKey>(StoreKind::S3) {
             builder = builder.with_config(config, value);
         }
         builder = builder.with_bucket_name(key.url().host_str().unwrap_or_default());
         builder.with_http_connector(self.connector()).build()
     }
 
-    fn build_gcs(&self, key: &StoreKey) -> object_store::Result<impl ObjectStore + use<>> {
+    fn build_gcs(&self, key: &StoreKey, options: &StoreOptions) -> object_store::Result<impl ObjectStore + use<>> {
         let mut builder = GoogleCloudStorageBuilder::new();
-        for (config, value) in self.options.settings::<GoogleConfigKey>(StoreKind::Gcs) {
+        for (config, value) in options.settings::<GoogleConfigKey>(StoreKind::Gcs) {
             builder = builder.with_config(config, value);
         }
         builder = builder.with_bucket_name(key.url().host_str().unwrap_or_default());
         builder.with_http_connector(self.connector()).build()
     }
 
-    fn build_azure(&self, key: &StoreKey) -> object_store::Result<impl ObjectStore + use<>> {
+    fn build_azure(&self, key: &StoreKey, options: &StoreOptions) -> object_store::Result<impl ObjectStore + use<>> {
         let mut builder = MicrosoftAzureBuilder::new();
         let is_endpoint = |config: &AzureConfigKey| *config == AzureConfigKey::Endpoint;
-        if self.options.has_plain_http_endpoint(StoreKind::Azure, is_endpoint) {
+        if options.has_plain_http_endpoint(StoreKind::Azure, is_endpoint) {
             builder = builder.with_allow_http(true);
         }
-        for (config, value) in self.options.settings::<AzureConfigKey>(StoreKind::Azure) {
+        for (config, value) in options.settings::<AzureConfigKey>(StoreKind::Azure) {
             builder = builder.with_config(config, value);
         }
         // The URL may name the account as well as the container, and wins.
@@ -299,10 +368,15 @@ impl Stores {
         builder.with_http_connector(self.connector()).build()
     }
 
-    fn build_http(&self, key: &StoreKey, access: Option<&UrlAccess>) -> object_store::Result<impl ObjectStore + use<>> {
+    fn build_http(
+        &self,
+        key: &StoreKey,
+        access: Option<&UrlAccess>,
+        options: &StoreOptions,
+    ) -> object_store::Result<impl ObjectStore + use<>> {
         let mut base = key.url().clone();
         let mut client = ClientOptions::new().with_allow_http(base.scheme() == "http");
-        for (config, value) in self.options.settings::<ClientConfigKey>(StoreKind::Http) {
+        for (config, value) in options.settings::<ClientConfigKey>(StoreKind::Http) {
             client = client.with_config(config, value);
         }
         if let Some(access) = access {

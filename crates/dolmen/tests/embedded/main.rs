@@ -12,6 +12,7 @@ mod full_disk;
 mod progress;
 mod registered;
 mod remote;
+mod secrets;
 mod sessions;
 mod spilling;
 mod stages;

@@ -1,5 +1,6 @@
-//! The grammar of statements that no parser beneath has: COPY FROM, macros.
+//! The grammar of statements that no parser beneath has: COPY FROM, macros, secrets.
 
+use std::fmt;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName};
@@ -38,6 +39,32 @@ pub(crate) struct CreateMacro {
 pub(crate) struct DropMacro {
     /// `DROP MACRO` or `DROP FUNCTION`.
     pub(crate) tag: &'static str,
+    pub(crate) if_exists: bool,
+    pub(crate) name: Ident,
+}
+
+/// `CREATE SECRET s (TYPE s3, SCOPE 's3://bucket', KEY_ID '...', SECRET '...')`.
+#[derive(Clone)]
+pub(crate) struct CreateSecret {
+    pub(crate) or_replace: bool,
+    pub(crate) if_not_exists: bool,
+    pub(crate) name: Ident,
+    pub(crate) kind: String,
+    pub(crate) scope: Option<String>,
+    /// Keys and values.
+    pub(crate) entries: Vec<(String, String)>,
+}
+
+/// Shows no values.
+impl fmt::Debug for CreateSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateSecret").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// `DROP SECRET s`.
+#[derive(Debug, Clone)]
+pub(crate) struct DropSecret {
     pub(crate) if_exists: bool,
     pub(crate) name: Ident,
 }
@@ -147,6 +174,47 @@ pub(super) fn drop_macro(parser: &mut Parser) -> Result<DropMacro, ParserError> 
     let name = parser.parse_identifier()?;
     end(parser)?;
     Ok(DropMacro { tag: if is_macro { "DROP MACRO" } else { "DROP FUNCTION" }, if_exists, name })
+}
+
+pub(super) fn create_secret(parser: &mut Parser) -> Result<CreateSecret, ParserError> {
+    parser.expect_keyword(Keyword::CREATE)?;
+    let or_replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    parser.expect_keyword(Keyword::SECRET)?;
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let name = parser.parse_identifier()?;
+    parser.expect_token(&Token::LParen)?;
+    let (mut kind, mut scope, mut entries) = (None, None, Vec::new());
+    for (key, value) in parser.parse_comma_separated(secret_entry)? {
+        match key.to_ascii_lowercase().as_str() {
+            "type" if kind.is_none() => kind = Some(value),
+            "scope" if scope.is_none() => scope = Some(value),
+            _ => entries.push((key, value)),
+        }
+    }
+    parser.expect_token(&Token::RParen)?;
+    end(parser)?;
+    let kind = kind.ok_or_else(|| ParserError::ParserError("Expected: TYPE s3, gcs or azure".to_owned()))?;
+    Ok(CreateSecret { or_replace, if_not_exists, name, kind, scope, entries })
+}
+
+/// `TYPE s3`, `KEY_ID 'x'`, `REGION => 'x'`.
+fn secret_entry(parser: &mut Parser) -> Result<(String, String), ParserError> {
+    let key = parser.parse_identifier()?.value;
+    let _ = parser.consume_token(&Token::RArrow) || parser.consume_token(&Token::Eq);
+    let value = match parser.peek_token_ref().token {
+        Token::Word(_) => parser.parse_identifier()?.value,
+        _ => parser.parse_literal_string()?,
+    };
+    Ok((key, value))
+}
+
+pub(super) fn drop_secret(parser: &mut Parser) -> Result<DropSecret, ParserError> {
+    parser.expect_keyword(Keyword::DROP)?;
+    parser.expect_keyword(Keyword::SECRET)?;
+    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let name = parser.parse_identifier()?;
+    end(parser)?;
+    Ok(DropSecret { if_exists, name })
 }
 
 /// Nothing may stand behind a statement but a semicolon.

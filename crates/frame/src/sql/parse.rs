@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{Error, Result};
 use crate::sql::dialect::DolmenDialect;
-use crate::sql::grammar::{self, CopyFrom, CreateMacro, DropMacro};
+use crate::sql::grammar::{self, CopyFrom, CreateMacro, CreateSecret, DropMacro, DropSecret};
 use crate::sql::macros::Macros;
 use crate::sql::translate::Translation;
 
@@ -33,6 +33,12 @@ pub(crate) enum Parsed {
     CreateMacro(CreateMacro),
     /// `DROP MACRO`, `DROP FUNCTION`.
     DropMacro(DropMacro),
+    /// `CREATE SECRET`.
+    CreateSecret(CreateSecret),
+    /// `DROP SECRET`.
+    DropSecret(DropSecret),
+    /// `SHOW SECRETS`: names, without values.
+    ShowSecrets,
 }
 
 /// Parses one statement. `macros` are those that SHOW FUNCTIONS lists.
@@ -47,6 +53,7 @@ pub(crate) fn parse(text: &str, dialect: Dialect, recursion_limit: usize, macros
         ["SUMMARIZE", ..] => Ok(Parsed::Summarize(parser.over_relation()?)),
         ["DESCRIBE" | "DESC", ..] => Ok(Parsed::Describe(parser.over_relation()?)),
         ["EXPLAIN", "TASKS", ..] => Ok(Parsed::ExplainTasks(parser.behind_words(2)?)),
+        ["SHOW", "SECRETS"] => Ok(Parsed::ShowSecrets),
         ["SHOW", "TABLES" | "SETTINGS" | "FUNCTIONS" | "COLUMNS" | "VIEWS" | "SCHEMAS", ..] => {
             let query = show_query(parser.statement(text)?, macros)
                 .or_else(|| show_by_name(words[1]).map(str::to_owned))
@@ -61,6 +68,17 @@ pub(crate) fn parse(text: &str, dialect: Dialect, recursion_limit: usize, macros
             Some(create) => Ok(Parsed::CreateMacro(create)),
             None => Ok(Parsed::Sql(parser.statement(text)?)),
         },
+        ["CREATE", "SECRET", ..] | ["CREATE", "OR", "REPLACE", "SECRET", ..] => {
+            match parser.own(grammar::create_secret) {
+                Ok(create) => Ok(Parsed::CreateSecret(create)),
+                // An error of the parser shows the text.
+                Err(_) => Err(Error::syntax(
+                    "a secret is written CREATE [OR REPLACE] SECRET [IF NOT EXISTS] name (TYPE s3, SCOPE 's3://bucket', KEY_ID '...', SECRET '...')",
+                    None,
+                )),
+            }
+        }
+        ["DROP", "SECRET", ..] => Ok(Parsed::DropSecret(parser.own(grammar::drop_secret)?)),
         ["DROP", "MACRO" | "FUNCTION", ..] => Ok(Parsed::DropMacro(parser.own(grammar::drop_macro)?)),
         _ => Ok(Parsed::Sql(parser.statement(text)?)),
     }

@@ -109,7 +109,10 @@ pub(crate) async fn plan_query(scope: &Scope, text: &str) -> Result<LogicalPlan>
         | Parsed::ExplainTasks(_)
         | Parsed::CopyFrom(_)
         | Parsed::CreateMacro(_)
-        | Parsed::DropMacro(_) => {
+        | Parsed::DropMacro(_)
+        | Parsed::CreateSecret(_)
+        | Parsed::DropSecret(_)
+        | Parsed::ShowSecrets => {
             Err(Error::invalid("a view is a SELECT; DESCRIBE, SUMMARIZE, SHOW and EXPLAIN cannot be one"))
         }
     }
