@@ -4,7 +4,7 @@
 //! types. Formats whose columns have names of their own are matched by name.
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Spanned};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use dolmen_storage::nearest;
 
@@ -28,7 +28,7 @@ impl SqlContext {
         parameters: &Parameters,
     ) -> Result<Outcome> {
         let place = Place { text, span: copy.location_span };
-        let table = self.copied_table(&copy.table, scope)?;
+        let table = self.copied_table(&copy.table, scope, text)?;
         let wanted = wanted(&table, &copy.columns, text)?;
         let options = options(&copy.options).map_err(|message| place.invalid(message))?;
         let mut request = FileRequest::of_copy(&copy.location, options).map_err(|message| place.invalid(message))?;
@@ -51,7 +51,7 @@ impl SqlContext {
     }
 
     /// The columns of the table to fill.
-    fn copied_table(&self, table: &ObjectName, scope: &Scope) -> Result<SchemaRef> {
+    fn copied_table(&self, table: &ObjectName, scope: &Scope, text: &str) -> Result<SchemaRef> {
         let name = self.object_name(table)?;
         match self.catalog.get(&name) {
             Some(Relation::Stored(stored)) => Ok(stored.definition().schema.clone()),
@@ -62,7 +62,7 @@ impl SqlContext {
             None => Err(Error::UnknownTable {
                 suggestion: nearest(&name.table, scope.names().iter().map(String::as_str)).map(str::to_owned),
                 name: name.to_string(),
-                position: None,
+                position: position(text, table.span()),
                 source: None,
             }),
         }

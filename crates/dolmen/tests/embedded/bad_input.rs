@@ -114,6 +114,7 @@ fn statements_that_are_empty_deep_or_huge() {
     assert!(error_of(&session, "SELECT 9223372036854775807 + 1").contains("out of range"));
     assert!(error_of(&session, "SELECT '\u{0}' + nothing").contains("nothing"));
     assert!(error_of(&session, "SELECT dep_dely FROM (SELECT 1 AS dep_delay)").contains("did you mean \"dep_delay\"?"));
+    assert!(error_of(&session, "COPY nowhere FROM 'a.csv'").contains("^^^^^^^"));
 }
 
 #[test]
