@@ -37,6 +37,11 @@ GUARDS = {
         "«state.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(literal_planner::LiteralArithmeticPlanner))»;",
         "()",
     ),
+    "extremes among NaN": (
+        GUARD,
+        "let [max, min] = «float_extremes::functions()»;",
+        "[datafusion::functions_aggregate::min_max::max_udaf(), datafusion::functions_aggregate::min_max::min_udaf()]",
+    ),
     "lazy CASE": (GUARD, ".with_analyzer_rule(«Arc::new(LazyCase)»)", "Arc::new(LinearSums)"),
     "IN lists with NULL": (GUARD, 'if «rule.name() == "simplify_expressions"»', "false"),
     "names in join filters": (GUARD, 'if «rule.name() == "ProjectionPushdown"»', "false"),

@@ -1,4 +1,4 @@
-//! Answers are right or an error: integer overflow, arms of CASE, IN lists, operands that do not fit.
+//! Answers are right or an error: integer overflow, arms of CASE, IN lists, operands that do not fit, extremes among NaN.
 //!
 //! Stock DataFusion wraps in `+`, `-`, `*`, unary minus, SUM and a few functions. A flag of its physical `BinaryExpr`
 //! asks for checked kernels, but constant folding builds expressions without the flag and the plan encoding drops it.
@@ -28,6 +28,7 @@ mod distinct_sum;
 mod error;
 mod exact_sum;
 mod explain;
+mod float_extremes;
 mod in_lists;
 mod join_filter;
 mod kernel;
@@ -102,7 +103,8 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 
 /// The aggregate functions a registry needs to decode guarded plans.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    vec![checked_sum::checked_sum()]
+    let [max, min] = float_extremes::functions();
+    vec![checked_sum::checked_sum(), max, min]
 }
 
 #[cfg(test)]
