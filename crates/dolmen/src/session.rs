@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::arrays::FindExecutor;
+use crate::arrays::{FindExecutor, ReduceArrays};
 use crate::query::Query;
 use crate::statement::Statements;
 use crate::{Error, Result, Statement};
@@ -288,6 +288,7 @@ impl SessionBuilder {
             batch_size,
             settings: self.settings,
             read_only: self.read_only,
+            optimizer_rules: vec![Arc::new(ReduceArrays)],
         })?;
         let core = Core {
             context,

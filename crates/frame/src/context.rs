@@ -9,6 +9,7 @@ use datafusion::common::TableReference;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion::optimizer::OptimizerRule;
 use dolmen_storage::{Secrets, Stores};
 
 use crate::catalog::{Catalog, IfTaken, Name, Relation};
@@ -36,6 +37,8 @@ pub struct ContextOptions {
     pub settings: Vec<(String, String)>,
     /// Whether statements that change anything but settings are refused.
     pub read_only: bool,
+    /// Rules that come after DataFusion's.
+    pub optimizer_rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
     /// What runs the tasks that plans become; without it they run in the task of whoever reads their rows.
     pub executor: Option<ExecutorSource>,
     /// What runs the stages of queries, if that is to be other processes.
@@ -71,7 +74,13 @@ impl SqlContext {
     /// A setting that is not known or whose value does not fit.
     pub fn try_new(options: ContextOptions) -> Result<Self> {
         let Runtime { environment, stores, exchange } = options.runtime;
-        let mut state = build_state(environment, options.threads.get(), options.batch_size, &options.settings)?;
+        let mut state = build_state(
+            environment,
+            options.threads.get(),
+            options.batch_size,
+            &options.settings,
+            options.optimizer_rules,
+        )?;
         let kept: Arc<Kept> = Arc::default();
         state.config_mut().set_extension(Arc::clone(&kept));
         if let Some(executor) = options.executor {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::OptimizerRule;
 use datafusion::prelude::SessionConfig;
 
 use crate::error::Result;
@@ -26,6 +27,7 @@ pub(crate) fn build_state(
     threads: usize,
     batch_size: Option<NonZeroUsize>,
     settings: &[(String, String)],
+    rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
 ) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
@@ -68,6 +70,9 @@ pub(crate) fn build_state(
     let builder = builtin::install(guard::install(meaning::install(plan::decorrelate::install(builder))));
     let mut builder = cancel::install(builder);
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(plan::long_chain::LongChains));
+    for rule in rules {
+        builder = builder.with_optimizer_rule(rule);
+    }
     Ok(builder.build())
 }
 

@@ -1,5 +1,6 @@
 //! The elements of a block as columns of a table.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -19,6 +20,15 @@ use crate::{Error, Result};
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
 
+/// What a column of rows of arrays holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    /// The position along an axis.
+    Position(usize),
+    /// The elements of one of the arrays.
+    Value(usize),
+}
+
 /// The columns of an array: `dim_0`, `dim_1`, ..., the position along each axis, and `value`.
 pub(super) fn schema_of(array: &Array) -> Result<SchemaRef> {
     array.check().map_err(of_array)?;
@@ -29,7 +39,7 @@ pub(super) fn schema_of(array: &Array) -> Result<SchemaRef> {
 }
 
 /// The type of a column of elements, and whether some may be NULL: what is not a time.
-fn value_type(dtype: DType) -> (DataType, bool) {
+pub(super) fn value_type(dtype: DType) -> (DataType, bool) {
     match dtype {
         DType::Bool => (DataType::Boolean, false),
         DType::I8 => (DataType::Int8, false),
@@ -68,29 +78,44 @@ fn arrow_unit(unit: TimeUnit) -> (ArrowUnit, i64) {
     }
 }
 
-/// The rows of a block whose first element stands at `offset`, in batches.
+/// The rows of blocks of one shape, whose first element stands at `offset`, in batches.
 pub(super) fn batches<'a>(
-    block: &'a Block,
+    blocks: &[&'a Block],
     offset: &'a [usize],
+    columns: &'a [Column],
     schema: &'a SchemaRef,
 ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
-    let values = values(block)?;
-    let shape = block.shape();
-    let n_rows = block.len();
+    let values = blocks.iter().map(|block| values(block)).collect::<Result<Vec<_>>>()?;
+    let (shape, n_rows) = blocks.first().map_or((&[][..], 0), |block| (block.shape(), block.len()));
     let starts = (0..n_rows).step_by(BATCH_ROWS);
     Ok(starts.map(move |start| {
         let rows = start..n_rows.min(start + BATCH_ROWS);
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(shape.len() + 1);
-        for (axis, len) in shape.iter().enumerate() {
-            let below: usize = shape[axis + 1..].iter().product();
-            let positions = rows.clone().map(|row| (offset[axis] + row / below % len) as i64);
-            columns.push(Arc::new(Int64Array::from_iter_values(positions)));
-        }
-        columns.push(values.slice(rows.start, rows.len()));
+        let columns = columns.iter().map(|column| match *column {
+            Column::Position(axis) => Arc::new(positions(shape, axis, offset[axis], rows.clone())) as ArrayRef,
+            Column::Value(array) => values[array].slice(rows.start, rows.len()),
+        });
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options);
+        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect(), &options);
         batch.map_err(|error| Error::internal(error.to_string()))
     }))
+}
+
+/// The positions along `axis` of some elements of a block, in C order.
+fn positions(shape: &[usize], axis: usize, offset: usize, rows: Range<usize>) -> Int64Array {
+    let below: usize = shape[axis + 1..].iter().product();
+    let mut index = rows.start / below % shape[axis];
+    // How many more elements have this position before the next one comes.
+    let mut left = below - rows.start % below;
+    let positions = rows.map(|_| {
+        let position = (offset + index) as i64;
+        left -= 1;
+        if left == 0 {
+            left = below;
+            index = if index + 1 == shape[axis] { 0 } else { index + 1 };
+        }
+        position
+    });
+    Int64Array::from_iter_values(positions)
 }
 
 /// All elements, in C order. Not a Time becomes NULL.

@@ -1,10 +1,12 @@
 //! Chunked arrays in a session: computed under its limits, named by its statements, read as tables by its queries.
 
+mod aggregate;
 mod columns;
 mod compute;
 mod histogram;
 mod print;
 mod query;
+mod rows;
 mod statement;
 mod table;
 
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use dolmen_graph::Executor;
 
+pub(crate) use aggregate::ReduceArrays;
 pub(crate) use compute::of_array;
 pub(crate) use print::{has_form, printed};
 pub(crate) use statement::{described, run};

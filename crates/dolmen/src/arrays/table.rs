@@ -4,30 +4,30 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session as PlanSession, TableProvider};
-use datafusion::common::{Column, ScalarValue};
-use datafusion::error::{DataFusionError, Result as EngineResult};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::common::{Column as ColumnName, ScalarValue};
+use datafusion::error::Result as EngineResult;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use dolmen_array::{Array, Index};
-use dolmen_graph::{ComputeError, TaskId};
 use dolmen_storage::Reservation;
-use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::columns::{batches, schema_of};
-use super::compute::ArrayRun;
+use super::columns::{Column, schema_of};
+use super::rows::{ArrayRows, Blocks, external};
 use super::{FindExecutor, of_array};
 use crate::{Error, Result};
 
-/// An array as a table. Comparisons of positions with numbers cut the array before anything of it is computed.
+/// An array as a table, or several of one shape and the same chunks. Comparisons of positions with numbers cut them before
+/// anything of them is computed.
 pub(super) struct ArrayTable {
-    array: Array,
+    arrays: Vec<Array>,
+    /// The position of the first element.
+    starts: Vec<usize>,
+    /// A column of positions for each axis, and one of values for each array.
     schema: SchemaRef,
     executor: Arc<FindExecutor>,
     /// Counts the bytes of an array that was computed when it was created.
@@ -36,45 +36,86 @@ pub(super) struct ArrayTable {
 
 impl ArrayTable {
     pub(super) fn new(array: Array, executor: Arc<FindExecutor>, held: Option<Reservation>) -> Result<Self> {
-        let schema = schema_of(&array)?;
-        Ok(Self { array, schema, executor, _held: held })
+        let (schema, starts) = (schema_of(&array)?, vec![0; array.n_dims()]);
+        Ok(Self { arrays: vec![array], starts, schema, executor, _held: held })
+    }
+
+    /// Arrays that are computed from this one, as a table of their own.
+    pub(super) fn derived(&self, arrays: Vec<Array>, starts: Vec<usize>, schema: SchemaRef) -> Self {
+        Self { arrays, starts, schema, executor: Arc::clone(&self.executor), _held: None }
     }
 
     pub(super) fn array(&self) -> &Array {
-        &self.array
+        &self.arrays[0]
     }
 
     /// All rows, computed from now on.
     pub(super) fn rows(&self) -> Result<(SchemaRef, SendableRecordBatchStream)> {
-        let executor = (self.executor)().ok_or(Error::Cancelled)?;
-        let run = ArrayRun::start(executor.as_ref(), std::slice::from_ref(&self.array))?;
-        let n_blocks = run.outputs[0].chunks().n_blocks().map_err(of_array)?;
-        let (starts, schema) = (vec![0; self.array.n_dims()], Arc::clone(&self.schema));
-        let part = ArrayRows { blocks: Arc::new(Blocks { run, starts, schema }), partitions: 0..n_blocks };
-        Ok((Arc::clone(&self.schema), part.rows()))
+        let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let (blocks, n_blocks) = self.start(self.arrays.clone(), self.starts.clone(), &columns)?;
+        Ok((Arc::clone(&self.schema), ArrayRows { blocks, partitions: 0..n_blocks }.stream()))
     }
 
-    /// What the filters leave of each axis; `None` if the array has unknown lengths, and so no positions to compare with.
+    /// Starts to compute `arrays`, which are those of this table or parts of them, as far as `columns` need them.
+    fn start(&self, mut arrays: Vec<Array>, starts: Vec<usize>, columns: &[usize]) -> Result<(Arc<Blocks>, u32)> {
+        let n_axes = self.array().n_dims();
+        let mut needed: Vec<usize> = columns.iter().filter_map(|column| column.checked_sub(n_axes)).collect();
+        // The sizes of an array tell how many rows there are.
+        if needed.is_empty() {
+            needed.push(0);
+        }
+        let columns_of = |column: &usize| match column.checked_sub(n_axes) {
+            None => Column::Position(*column),
+            Some(array) => Column::Value(needed.iter().position(|other| *other == array).unwrap_or_default()),
+        };
+        let kinds = columns.iter().map(columns_of).collect();
+        let schema = self.schema.project(columns).map_err(|error| Error::internal(error.to_string()))?;
+        arrays = needed.iter().map(|array| arrays[*array].clone()).collect();
+        let executor = (self.executor)().ok_or(Error::Cancelled)?;
+        let blocks = Blocks::start(executor.as_ref(), &arrays, starts, kinds, Arc::new(schema))?;
+        let n_blocks = blocks.n_blocks()?;
+        Ok((Arc::new(blocks), n_blocks))
+    }
+
+    /// The part of the arrays that the filters leave, and the position of its first element. Arrays of unknown lengths have
+    /// no positions to compare with, and stay whole.
+    pub(super) fn cut(&self, filters: &[Expr]) -> Result<(Vec<Array>, Vec<usize>)> {
+        let Some(bounds) = self.bounds(filters) else { return Ok((self.arrays.clone(), self.starts.clone())) };
+        let starts = bounds.iter().zip(&self.starts).map(|(range, start)| range.start + start).collect();
+        let index: Vec<Index> =
+            bounds.iter().map(|range| Index::from(range.start as isize..range.end as isize)).collect();
+        let cut = self.arrays.iter().map(|array| array.index(&index).map_err(of_array));
+        Ok((cut.collect::<Result<_>>()?, starts))
+    }
+
+    /// What the filters leave of each axis, counted from its first element.
     fn bounds(&self, filters: &[Expr]) -> Option<Vec<Range<usize>>> {
         let mut bounds: Vec<Range<usize>> =
-            self.array.dims().iter().map(|len| Some(0..(*len)?)).collect::<Option<_>>()?;
+            self.array().dims().iter().map(|len| Some(0..(*len)?)).collect::<Option<_>>()?;
         for filter in filters {
-            if let Some((axis, kept)) = limits(filter).and_then(|(name, kept)| Some((self.axis(name)?, kept))) {
+            if let Some((axis, kept)) = self.limits(filter) {
+                let own = |position: i128| {
+                    let own = position.saturating_sub(self.starts[axis] as i128);
+                    usize::try_from(own.max(0)).unwrap_or(usize::MAX)
+                };
                 let bound = &mut bounds[axis];
-                let end = bound.end.min(clamped(kept.end));
-                *bound = bound.start.max(clamped(kept.start)).min(end)..end;
+                let end = bound.end.min(own(kept.end));
+                *bound = bound.start.max(own(kept.start)).min(end)..end;
             }
         }
         Some(bounds)
     }
 
-    fn axis(&self, name: &str) -> Option<usize> {
-        self.schema.index_of(name).ok().filter(|axis| *axis < self.array.n_dims())
+    /// The axis and the positions that a filter leaves of it, if it compares positions with a number.
+    pub(super) fn limits(&self, filter: &Expr) -> Option<(usize, Range<i128>)> {
+        let (name, kept) = limits(filter)?;
+        Some((self.axis(name)?, kept))
     }
-}
 
-fn clamped(position: i128) -> usize {
-    usize::try_from(position.max(0)).unwrap_or(usize::MAX)
+    /// The axis whose positions this column has.
+    pub(super) fn axis(&self, name: &str) -> Option<usize> {
+        self.schema.index_of(name).ok().filter(|axis| *axis < self.array().n_dims())
+    }
 }
 
 /// The column and the positions that a comparison leaves: `dim_0 >= 10`, `5 > dim_1`.
@@ -85,7 +126,7 @@ fn limits(filter: &Expr) -> Option<(&str, Range<i128>)> {
         (Expr::Literal(value, _), Expr::Column(column)) => (column, op.swap()?, value),
         _ => return None,
     };
-    let Column { name, .. } = column;
+    let ColumnName { name, .. } = column;
     let ScalarValue::Int64(Some(value)) = value else { return None };
     let value = i128::from(*value);
     let kept = match op {
@@ -110,11 +151,10 @@ impl TableProvider for ArrayTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
-        let of_axis = |filter: &&Expr| limits(filter).is_some_and(|(name, _)| self.axis(name).is_some());
-        let pushed = filters.iter().map(|filter| match of_axis(filter) {
+        let pushed = filters.iter().map(|filter| match self.limits(filter) {
             // They are looked at again: that costs little, and unknown lengths cut nothing.
-            true => TableProviderFilterPushDown::Inexact,
-            false => TableProviderFilterPushDown::Unsupported,
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
         });
         Ok(pushed.collect())
     }
@@ -128,19 +168,9 @@ impl TableProvider for ArrayTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let (array, starts) = match self.bounds(filters) {
-            Some(bounds) => {
-                let index: Vec<Index> =
-                    bounds.iter().map(|range| Index::from(range.start as isize..range.end as isize)).collect();
-                let starts = bounds.iter().map(|range| range.start).collect();
-                (self.array.index(&index).map_err(|error| external(of_array(error)))?, starts)
-            }
-            None => (self.array.clone(), vec![0; self.array.n_dims()]),
-        };
-        let executor = (self.executor)().ok_or_else(|| external(Error::Cancelled))?;
-        let run = ArrayRun::start(executor.as_ref(), &[array]).map_err(external)?;
-        let n_blocks = run.outputs[0].chunks().n_blocks().map_err(|error| external(of_array(error)))?;
-        let blocks = Arc::new(Blocks { run, starts, schema: Arc::clone(&self.schema) });
+        let (arrays, starts) = self.cut(filters).map_err(external)?;
+        let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let (blocks, n_blocks) = self.start(arrays, starts, &columns).map_err(external)?;
         let n_partitions =
             u32::try_from(state.config().target_partitions()).unwrap_or(u32::MAX).clamp(1, n_blocks.max(1));
         // Neighbouring blocks together.
@@ -149,99 +179,14 @@ impl TableProvider for ArrayTable {
             let part = ArrayRows { blocks: Arc::clone(&blocks), partitions: bound(p)..bound(p + 1) };
             Arc::new(part) as Arc<dyn PartitionStream>
         });
-        let table = StreamingTable::try_new(Arc::clone(&self.schema), partitions.collect())?;
-        table.scan(state, projection, &[], limit).await
+        let partitions: Vec<_> = partitions.collect();
+        let schema = Arc::clone(partitions[0].schema());
+        StreamingTable::try_new(schema, partitions)?.scan(state, None, &[], limit).await
     }
 }
 
 impl fmt::Debug for ArrayTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ArrayTable").field(&self.array).finish()
+        f.debug_tuple("ArrayTable").field(&self.arrays).finish()
     }
-}
-
-/// The blocks of a running graph.
-struct Blocks {
-    run: ArrayRun,
-    /// The position of the first element in the whole array.
-    starts: Vec<usize>,
-    schema: SchemaRef,
-}
-
-impl Blocks {
-    /// The rows of one block.
-    async fn rows(&self, partition: u32) -> Result<Vec<RecordBatch>> {
-        let output = &self.run.outputs[0];
-        // Blocks of unknown sizes stand where those before them end.
-        let offset = match output.chunks().offset(partition) {
-            Some(offset) => offset.into_vec(),
-            None => self.counted_offset(partition).await?,
-        };
-        let offset: Vec<usize> = offset.iter().zip(&self.starts).map(|(own, start)| own + start).collect();
-        let value = self.value(partition).await?;
-        let block = output.block_of(&value).map_err(of_array)?;
-        batches(block, &offset, &self.schema)?.collect()
-    }
-
-    async fn value(&self, partition: u32) -> Result<dolmen_graph::ValueRef> {
-        let task = TaskId::new(self.run.outputs[0].stage(), partition);
-        Ok(self.run.run.value(task).await.map_err(ComputeError::from)?)
-    }
-
-    /// Where a block begins, by the sizes of the blocks before it along each axis.
-    async fn counted_offset(&self, partition: u32) -> Result<Vec<usize>> {
-        let output = &self.run.outputs[0];
-        let index = output.chunks().block_index(partition);
-        let mut offset = vec![0; index.len()];
-        for axis in 0..index.len() {
-            for before in 0..index[axis] {
-                let mut other = index.clone();
-                other[axis] = before;
-                let value = self.value(output.chunks().partition_of(&other)).await?;
-                offset[axis] += output.block_of(&value).map_err(of_array)?.shape()[axis];
-            }
-        }
-        Ok(offset)
-    }
-}
-
-impl fmt::Debug for Blocks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Blocks").field("starts", &self.starts).finish_non_exhaustive()
-    }
-}
-
-/// Some of the blocks, one after the other.
-#[derive(Debug)]
-struct ArrayRows {
-    blocks: Arc<Blocks>,
-    partitions: Range<u32>,
-}
-
-impl ArrayRows {
-    fn rows(&self) -> SendableRecordBatchStream {
-        let blocks = Arc::clone(&self.blocks);
-        let rows =
-            stream::iter(self.partitions.clone()).then(move |partition| {
-                let blocks = Arc::clone(&blocks);
-                async move {
-                    blocks.rows(partition).await.map(|rows| stream::iter(rows.into_iter().map(Ok))).map_err(external)
-                }
-            });
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.blocks.schema), rows.try_flatten()))
-    }
-}
-
-impl PartitionStream for ArrayRows {
-    fn schema(&self) -> &SchemaRef {
-        &self.blocks.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        self.rows()
-    }
-}
-
-fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }

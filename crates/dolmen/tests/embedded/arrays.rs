@@ -60,6 +60,34 @@ fn a_histogram_is_a_table_with_bars() {
 }
 
 #[test]
+fn aggregates_over_an_array_are_reductions() {
+    let session = session(2);
+    run(&session, "CREATE ARRAY big AS ones([10000, 1000], chunks => [1000, 1000]) * 2");
+    let plan = |sql: &str| {
+        let rows: Vec<(String, String)> = session.sql(format!("EXPLAIN FORMAT INDENT {sql}")).rows_blocking().unwrap();
+        rows.into_iter().map(|(_, plan)| plan).collect::<String>()
+    };
+    for sql in [
+        "SELECT count(*), sum(value), avg(value), min(value), max(value), stddev(value) FROM big WHERE dim_0 < 100",
+        "SELECT dim_1, avg(value) FROM big WHERE dim_0 BETWEEN 10 AND 20 GROUP BY dim_1 ORDER BY dim_1",
+        "SELECT x.dim_1 + 1, 2 * avg(x.value) FROM big AS x GROUP BY x.dim_1 HAVING x.dim_1 > 5",
+    ] {
+        let plan = plan(sql);
+        assert!(!plan.contains("AggregateExec") && plan.contains("StreamingTableExec"), "{sql}\n{plan}");
+    }
+    for sql in [
+        "SELECT dim_1, avg(value) FROM big WHERE value > 1 GROUP BY dim_1",
+        "SELECT count(DISTINCT value) FROM big",
+        "SELECT dim_0 + dim_1, sum(value) FROM big GROUP BY 1",
+        "SELECT median(value) FROM big",
+    ] {
+        assert!(plan(sql).contains("AggregateExec"), "{sql}");
+    }
+    let rows = session.sql("SELECT dim_0, sum(value) FROM big WHERE dim_0 >= 9998 GROUP BY dim_0 ORDER BY 1");
+    assert_eq!(rows.rows_blocking::<(i64, f64)>().unwrap(), [(9998, 2000.0), (9999, 2000.0)]);
+}
+
+#[test]
 fn an_array_is_a_table() {
     for threads in [1, 2] {
         for form in ["pipelined", "staged"] {

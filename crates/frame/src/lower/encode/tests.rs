@@ -31,7 +31,7 @@ fn of(expr: Arc<dyn PhysicalExpr>) -> Arc<dyn ExecutionPlan> {
 
 fn context() -> Arc<TaskContext> {
     let runtime = Arc::default();
-    let state = crate::state::build_state(runtime, 2, None, &[]).unwrap();
+    let state = crate::state::build_state(runtime, 2, None, &[], Vec::new()).unwrap();
     Arc::new(TaskContext::from(&state))
 }
 

@@ -112,7 +112,7 @@ fn usual_options() -> ConfigOptions {
 
 /// The functions that every session has, under `settings`: those that a plan in another process can use.
 pub(super) fn process_context(settings: &[(String, String)], environment: Arc<RuntimeEnv>) -> Result<Arc<TaskContext>> {
-    let mut state = build_state(environment, 1, None, &[]).map_err(external)?;
+    let mut state = build_state(environment, 1, None, &[], Vec::new()).map_err(external)?;
     let options = state.config_mut().options_mut();
     *options = usual_options();
     for (name, value) in settings {
