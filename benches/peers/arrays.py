@@ -5,7 +5,8 @@
 
 Every run is a process of its own, the engines in turns. The inputs are made and kept in memory beforehand; the time is that of
 one computation, the median over the rounds. An answer that is not NumPy's (or Dask's, where NumPy has none) is named, and
-its time left out. `--scale` makes everything smaller. Peak memory is that of the process (VmHWM).
+its time left out. `--scale` makes everything smaller. Peak memory is that of Dolmen's process on two threads (VmHWM), then what came
+on top of the inputs, then what EXPLAIN predicts for the work.
 """
 
 import argparse
@@ -189,7 +190,7 @@ def main():
     if options.worker:
         print(json.dumps(work_of_peer(options.worker, options.works, options.scale, options.rounds)))
         return
-    print("| work | NumPy s | Dolmen s | NumPy / Dolmen | Dask s | Dolmen s | Dask / Dolmen | peak MB |\n|---|---|---|---|---|---|---|---|")
+    print("| work | NumPy s | Dolmen s | NumPy / Dolmen | Dask s | Dolmen s | Dask / Dolmen | peak MB | of it the work | predicted |\n|---|---|---|---|---|---|---|---|---|---|")
     for name in options.works.split(","):
         cells = [name]
         expected = None
@@ -202,7 +203,7 @@ def main():
                 cells.append(shown(side_, expected, TOLERANCE.get(name, 1e-8)))
             ratio = "" if "error" in peer or "error" in ours else median(peer) / median(ours)
             cells.append(f"{ratio:.2f}" if ratio else "")
-        cells.append(f"{ours.get('peak_mb', 0):.0f}")
+        cells += [f"{ours.get(size, 0):.0f}" for size in ("peak_mb", "work_mb", "predicted_mb")]
         print("| " + " | ".join(cells) + " |", flush=True)
 
 

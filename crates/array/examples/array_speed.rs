@@ -1,8 +1,8 @@
 //! What array programs cost, for `benches/peers/arrays.py`, which puts NumPy and Dask beside them.
 //!
 //! `cargo run --release -p dolmen-array --example array_speed -- [--works NAME] [--threads N] [--rounds N] [--scale X]`
-//! prints one line of JSON: the seconds of each round, the sum of the answer's elements, the peak of resident
-//! memory in megabytes.
+//! prints one line of JSON: the seconds of each round, the sum of the answer's elements, and in megabytes the peak of resident
+//! memory, how much of it came after the inputs were there, and the peak that is predicted for one computation.
 
 #![allow(clippy::print_stdout, reason = "the program reports to people and scripts")]
 
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dolmen_array::{Array, BlockFn, Boundary, ChunkSpec, Depth, RandomGenerator, Reduce, lower};
+use dolmen_array::{Array, BlockFn, Boundary, ChunkSpec, Depth, RandomGenerator, Reduce, explain, lower};
 use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskId};
 use dolmen_kernels::{Block, DType, Pool, Scalar};
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
@@ -167,6 +167,13 @@ fn total(machine: &Machine, array: &Array) -> Result<f64> {
     Ok(sum[0])
 }
 
+/// A size of this process, in megabytes.
+fn status_mb(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<f64>().ok());
+    line.unwrap_or(0.0) / 1024.0
+}
+
 fn main() -> Result<()> {
     let (mut works, mut threads, mut rounds, mut scale) = (String::from("fused f64"), 2, 3, 1.0);
     let mut arguments = std::env::args().skip(1);
@@ -182,6 +189,11 @@ fn main() -> Result<()> {
     }
     let machine = Machine::new(threads, 16 << 30)?;
     let work = work(&works, scale, &machine)?;
+    let (Work::Small(array) | Work::Large(array)) = &work;
+    let predicted_bytes = explain(std::slice::from_ref(array), threads)?.peak_bytes.unwrap_or(0);
+    // From here on the peak is that of the work, not of what made its inputs.
+    std::fs::write("/proc/self/clear_refs", "5").ok();
+    let resident_mb = status_mb("VmRSS:");
     let mut seconds = Vec::new();
     let mut answer = Scalar::F64(0.0);
     for _ in 0..=rounds {
@@ -198,13 +210,15 @@ fn main() -> Result<()> {
             }
         }
     }
+    let peak_mb = status_mb("VmHWM:");
     if let Work::Large(array) = &work {
         answer = Scalar::F64(total(&machine, array)?);
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
-    let (answer, peak_mb) = (answer.as_f64().unwrap_or(f64::NAN), peak.unwrap_or(0.0) / 1024.0);
-    println!("{{\"seconds\": {:?}, \"answer\": {answer}, \"peak_mb\": {peak_mb}}}", &seconds[1..]);
+    let answer = answer.as_f64().unwrap_or(f64::NAN);
+    let (work_mb, predicted_mb) = (peak_mb - resident_mb, predicted_bytes as f64 / f64::from(1 << 20));
+    println!(
+        "{{\"seconds\": {:?}, \"answer\": {answer}, \"peak_mb\": {peak_mb}, \"work_mb\": {work_mb}, \"predicted_mb\": {predicted_mb}}}",
+        &seconds[1..]
+    );
     Ok(())
 }
