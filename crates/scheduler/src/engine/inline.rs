@@ -1,7 +1,7 @@
 //! Running graphs on the thread that asks for them.
 
-use std::sync::atomic::Ordering;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use dolmen_graph::{RunId, RunStatus};
 use dolmen_storage::block_on;
