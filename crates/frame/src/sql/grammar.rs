@@ -123,7 +123,7 @@ pub(super) fn create_macro(parser: &mut Parser) -> Result<Option<CreateMacro>, P
         parser.expect_keyword(Keyword::FUNCTION)?;
     }
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
-    let name = parser.parse_identifier()?;
+    let name = macro_name(parser)?;
     parser.expect_token(&Token::LParen)?;
     let mut parameters = Vec::new();
     if !parser.consume_token(&Token::RParen) {
@@ -164,6 +164,14 @@ fn parameter(parser: &mut Parser) -> Result<Declared, ParserError> {
     Ok(Declared { name, data_type, default })
 }
 
+fn macro_name(parser: &mut Parser) -> Result<Ident, ParserError> {
+    let name = parser.parse_identifier()?;
+    match parser.peek_token_ref().token {
+        Token::Period => parser.expected_ref("a name without a schema: a macro belongs to the session", parser.peek_token_ref()),
+        _ => Ok(name),
+    }
+}
+
 pub(super) fn drop_macro(parser: &mut Parser) -> Result<DropMacro, ParserError> {
     parser.expect_keyword(Keyword::DROP)?;
     let is_macro = parser.parse_keyword(Keyword::MACRO);
@@ -171,7 +179,7 @@ pub(super) fn drop_macro(parser: &mut Parser) -> Result<DropMacro, ParserError> 
         parser.expect_keyword(Keyword::FUNCTION)?;
     }
     let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
-    let name = parser.parse_identifier()?;
+    let name = macro_name(parser)?;
     end(parser)?;
     Ok(DropMacro { tag: if is_macro { "DROP MACRO" } else { "DROP FUNCTION" }, if_exists, name })
 }
