@@ -167,7 +167,9 @@ fn parameter(parser: &mut Parser) -> Result<Declared, ParserError> {
 fn macro_name(parser: &mut Parser) -> Result<Ident, ParserError> {
     let name = parser.parse_identifier()?;
     match parser.peek_token_ref().token {
-        Token::Period => parser.expected_ref("a name without a schema: a macro belongs to the session", parser.peek_token_ref()),
+        Token::Period => {
+            parser.expected_ref("a name without a schema: a macro belongs to the session", parser.peek_token_ref())
+        }
         _ => Ok(name),
     }
 }
