@@ -144,9 +144,18 @@ impl Array {
 
     /// NumPy's `block` of rows: arrays side by side, and rows of them below each other.
     ///
+    /// ```
+    /// # use dolmen_array::Array;
+    /// # use dolmen_kernels::DType;
+    /// let (one, none) = (Array::ones(&[2, 3], DType::F64, 2)?, Array::zeros(&[2, 3], DType::F64, 2)?);
+    /// let both = Array::block(&[vec![one.clone(), none.clone()], vec![none, one]])?;
+    /// assert_eq!(both.shape()?, [4, 6]);
+    /// # Ok::<(), dolmen_array::ArrayError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Array::concatenate`].
-    pub fn block_of(rows: &[Vec<Self>]) -> Result<Self, ArrayError> {
+    pub fn block(rows: &[Vec<Self>]) -> Result<Self, ArrayError> {
         let rows = rows.iter().map(|row| {
             let row = row.iter().map(|array| array.at_least(2)).collect::<Result<Vec<_>, _>>()?;
             Self::concatenate(&row, -1)
