@@ -92,8 +92,14 @@ impl Array {
         Ok(tiled)
     }
 
+    /// A vector as an array of `n_dims` axes, of which `axis` is its own and the others have length 1.
+    pub(super) fn lying_along(&self, axis: usize, n_dims: usize) -> Result<Self, ArrayError> {
+        let others: Vec<isize> = (0..n_dims).filter(|other| *other != axis).map(|other| other as isize).collect();
+        self.expand_dims(&others)
+    }
+
     /// The array with axes of length 1 in front until it has `n_dims` of them.
-    fn at_least(&self, n_dims: usize) -> Result<Self, ArrayError> {
+    pub(super) fn at_least(&self, n_dims: usize) -> Result<Self, ArrayError> {
         let new: Vec<isize> = (0..n_dims.saturating_sub(self.n_dims()) as isize).collect();
         self.expand_dims(&new)
     }

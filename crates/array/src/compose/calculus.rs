@@ -75,10 +75,7 @@ impl Array {
         let both = self.between(axis, 1.min(len), len)?.add(self.between(axis, 0, len.max(1) - 1)?)?;
         let areas = match x {
             None => both.multiply(dx)?,
-            Some(x) if x.n_dims() == 1 => {
-                let others: Vec<isize> = (0..self.n_dims()).filter(|o| *o != axis).map(|o| o as isize).collect();
-                both.multiply(x.diff(1, -1)?.expand_dims(&others)?)?
-            }
+            Some(x) if x.n_dims() == 1 => both.multiply(x.diff(1, -1)?.lying_along(axis, self.n_dims())?)?,
             Some(x) => both.multiply(x.diff(1, axis as isize)?)?,
         };
         areas.true_divide(2.0)?.sum(&Reduce::axis(axis as isize))

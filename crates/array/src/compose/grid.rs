@@ -36,8 +36,7 @@ impl Array {
                 0 | 1 if !by_position && n > 1 => 1 - position,
                 other => other,
             };
-            let others: Vec<isize> = (0..n as isize).filter(|other| *other != axis as isize).collect();
-            vector.ravel()?.expand_dims(&others)
+            vector.ravel()?.lying_along(axis, n)
         };
         let open = vectors.iter().enumerate().map(spread).collect::<Result<Vec<_>, _>>()?;
         if sparse { Ok(open) } else { broadcast_arrays(&open) }

@@ -121,12 +121,9 @@ impl Array {
     /// [`ArrayError::UnknownLength`], [`ArrayError::TooLarge`]; [`ArrayError::Kernel`] if no dtype holds both.
     pub fn kron(&self, other: &Self) -> Result<Self, ArrayError> {
         let op = "kron";
-        let n_dims = self.n_dims().max(other.n_dims()) as isize;
-        let full = |array: &Self| {
-            let new: Vec<isize> = (0..n_dims - array.n_dims() as isize).collect();
-            array.expand_dims(&new)
-        };
-        let (a, b) = (full(self)?, full(other)?);
+        let n_dims = self.n_dims().max(other.n_dims());
+        let (a, b) = (self.at_least(n_dims)?, other.at_least(n_dims)?);
+        let n_dims = n_dims as isize;
         let shape = a.known_shape(op)?.into_iter().zip(b.known_shape(op)?);
         let shape: Option<Vec<isize>> = shape.map(|(a, b)| isize::try_from(a.checked_mul(b)?).ok()).collect();
         let shape = shape.ok_or(ArrayError::TooLarge { shape: a.known_shape(op)? })?;
@@ -149,15 +146,14 @@ impl Array {
         for operand in operands {
             dtype = promote(dtype, operand.dtype())?;
         }
-        let Some(mut product) = (!labelled.is_empty()).then(|| labelled.remove(0)) else {
-            return Err(bad_subscripts("name no operand"));
-        };
-        product.array = product.array.astype(dtype)?;
-        product.only_once()?;
+        for operand in &mut labelled {
+            operand.array = operand.array.astype(dtype)?;
+            operand.only_once()?;
+        }
+        // There is at least one.
+        let mut product = labelled.remove(0);
         while !labelled.is_empty() {
             let mut next = labelled.remove(0);
-            next.array = next.array.astype(dtype)?;
-            next.only_once()?;
             let later: BTreeSet<char> =
                 labelled.iter().flat_map(|operand| &operand.labels).chain(&result).copied().collect();
             product.sum_but(|label| later.contains(&label) || next.labels.contains(&label))?;

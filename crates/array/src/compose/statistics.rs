@@ -18,11 +18,7 @@ impl Array {
         let axes = normalize_axes(op, options.axes.as_deref(), own.len())?;
         let spread = match &axes[..] {
             _ if own == theirs => weights.clone(),
-            [axis] if theirs == [own[*axis]] => {
-                let others: Vec<isize> =
-                    (0..own.len()).filter(|other| other != axis).map(|axis| axis as isize).collect();
-                weights.expand_dims(&others)?
-            }
+            [axis] if theirs == [own[*axis]] => weights.lying_along(*axis, own.len())?,
             _ => {
                 let shapes = crate::array::dims_of(&[self, weights]);
                 let expected = "weights have the shape of the array, or the length of the one axis".to_owned();
