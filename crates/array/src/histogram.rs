@@ -63,7 +63,7 @@ impl Array {
         Ok((counts, edges))
     }
 
-    fn edges(&self, bins: &HistogramBins, range: Option<(f64, f64)>) -> Result<Self, ArrayError> {
+    pub(crate) fn edges(&self, bins: &HistogramBins, range: Option<(f64, f64)>) -> Result<Self, ArrayError> {
         let op = "histogram";
         let bad = |argument, problem: &str| ArrayError::Argument { op, argument, problem: problem.to_owned() };
         let n = match bins {

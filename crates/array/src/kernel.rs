@@ -1,21 +1,27 @@
 //! Kernels: what is done with whole blocks.
 
+mod along;
 mod histogram;
 mod linalg;
 mod pick;
+mod random;
+mod ranks;
 mod reduce;
 mod scan;
+mod search;
 
 use dolmen_graph::TaskResult;
-use dolmen_kernels::{Block, DType, Program};
+use dolmen_kernels::{Block, DType, Program, Quantiles, Side};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+pub(crate) use along::Along;
+pub(crate) use linalg::Factorisation;
 pub(crate) use reduce::unknown_axes;
 
 use crate::linalg::Contraction;
 use crate::lower::read_bytes;
-use crate::node::Operand;
+use crate::node::{Operand, OperandAxis};
 use crate::reduce::Spec;
 use crate::task::{KernelOperand, Task, failed, joined, shape_of};
 use crate::window::Window;
@@ -58,6 +64,31 @@ pub(crate) enum Kernel {
     Histogram { is_uniform: bool },
     /// What windows reached into is left out.
     Trim { windows: SmallVec<[Window; 4]> },
+    /// Something with each row along an axis, whose blocks are joined.
+    Along { axis: usize, along: Along },
+    /// How many elements have each digit of a pass, where ranks are looked for.
+    RankCounts { pass: u32 },
+    /// What is known of ranks after a pass.
+    RankStep { pass: u32, quantiles: Quantiles },
+    /// Quantiles of elements of a dtype after the last pass.
+    RankFinish { dtype: DType, quantiles: Quantiles },
+    /// What differs in a block of a row, with first positions and counts.
+    Unique,
+    /// The same of several blocks.
+    MergeUnique,
+    /// How often each integer from 0 on is in a block, or the sum of its weights, the second operand; as one row of a matrix or
+    /// as long as it is.
+    BinCount { len_min: usize, as_row: bool },
+    /// Rows of different lengths, summed.
+    SumRows,
+    /// Where elements belong in a sorted table, the second operand; without a side whether they are there.
+    Search { side: Option<Side> },
+    /// The factors of a block.
+    Factor(Factorisation),
+    /// The solution of a triangular system.
+    SolveTriangular { is_lower: bool, unit_diagonal: bool },
+    /// How many of some draws are of each kind, in rows along the last axis.
+    Multinomial { n: u64, chances: Vec<f64>, seed: u64, stream: u64 },
 }
 
 impl Kernel {
@@ -77,6 +108,15 @@ impl Kernel {
             Self::TopK { .. } => "topk",
             Self::Histogram { .. } => "histogram",
             Self::Partial { spec, .. } | Self::Combine { spec, .. } => spec.reduction.name(),
+            Self::Along { along, .. } => along.name(),
+            Self::RankCounts { .. } | Self::RankStep { .. } | Self::RankFinish { .. } => "quantile",
+            Self::Unique | Self::MergeUnique => "unique",
+            Self::BinCount { .. } | Self::SumRows => "bincount",
+            Self::Search { side: Some(_) } => "searchsorted",
+            Self::Search { side: None } => "isin",
+            Self::Factor(factorisation) => factorisation.name(),
+            Self::SolveTriangular { .. } => "solve_triangular",
+            Self::Multinomial { .. } => "multinomial",
         }
     }
 
@@ -93,7 +133,34 @@ impl Kernel {
                 read()?.checked_add(n.checked_mul(n)?.checked_mul(array.dtype().size_bytes() as u64)?)
             }
             Self::Svd => read()?.checked_mul(3),
+            // Both triangles and the order of rows, or vectors and values.
+            Self::Factor(Factorisation::Lu | Factorisation::Eigh) => read()?.checked_mul(3),
             _ => None,
+        }
+    }
+
+    /// The most bytes of a value whose shape is not known before, of inputs of so many bytes; `None` if the values of elements
+    /// decide.
+    pub(crate) fn unknown_bytes(&self, array: &Array, operands: &[Operand], inputs: &[Option<u64>]) -> Option<u64> {
+        let item = array.dtype().size_bytes() as u64;
+        match self {
+            // A position and a count beside each element.
+            Self::Unique => inputs[0]?.div_ceil(item).checked_mul(item + 2 * POSITION_BYTES),
+            Self::MergeUnique => {
+                let size = operands[0].axes.iter().map(|axis| match axis {
+                    OperandAxis::Group { size, .. } => u64::from(*size),
+                    _ => 1,
+                });
+                inputs[0]?.checked_mul(size.product())
+            }
+            Self::BinCount { .. } | Self::SumRows => None,
+            // No other kernel makes more elements than the largest of its inputs has.
+            _ => {
+                let of_input = |(operand, bytes): (&Operand, &Option<u64>)| {
+                    (*bytes)?.div_ceil(operand.array.dtype().size_bytes() as u64).checked_mul(item)
+                };
+                operands.iter().zip(inputs).map(of_input).try_fold(0, |most, bytes| Some(most.max(bytes?)))
+            }
         }
     }
 
@@ -129,6 +196,28 @@ impl Kernel {
             // The factorisation is in place of a copy, with its workspace.
             Self::Qr => read()?.checked_mul(2),
             Self::Svd => read()?.checked_mul(4),
+            Self::Along { axis, along } => {
+                let own = operands.first()?;
+                let row_len = own.array.chunks().axes()[*axis].len()? as u64;
+                along.scratch_bytes(read()?, row_len, own.array.dtype())
+            }
+            Self::RankStep { .. } | Self::RankFinish { .. } | Self::SumRows | Self::Multinomial { .. } => Some(0),
+            // Where the block is not contiguous.
+            Self::RankCounts { .. } => read(),
+            // Keys with their positions, and groups of them.
+            Self::Unique => {
+                let elements = read()?.div_ceil(operands.first()?.array.dtype().size_bytes() as u64);
+                elements.checked_mul(8 * POSITION_BYTES)
+            }
+            Self::MergeUnique => read()?.checked_mul(2),
+            // The integers as positions, weights as floats, and a second table.
+            Self::BinCount { .. } => read()?.checked_mul(8),
+            Self::Search { .. } => {
+                let table = operands.get(1).and_then(read_bytes)?.checked_mul(2)?;
+                read()?.checked_mul(2)?.checked_add(table)
+            }
+            Self::Factor(_) => read()?.checked_mul(2),
+            Self::SolveTriangular { .. } => operands.get(1).and_then(read_bytes)?.checked_add(read()?),
         }
     }
 }
@@ -156,6 +245,18 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         Kernel::Scan { axis, is_product } => scan::block(task, *axis, *is_product),
         Kernel::TopK { k, axis } => pick::topk(task, *k, *axis, &joined(task, operands)?),
         Kernel::Histogram { is_uniform } => histogram::counts(task, *is_uniform),
+        Kernel::Along { axis, along } => along::run(task, *axis, along, &joined(task, operands)?),
+        Kernel::RankCounts { pass } => ranks::counts(task, *pass),
+        Kernel::RankStep { pass, quantiles } => ranks::step(task, quantiles, *pass),
+        Kernel::RankFinish { dtype, quantiles } => ranks::finish(task, *dtype, quantiles),
+        Kernel::Unique => search::unique(task, operands),
+        Kernel::MergeUnique => search::merged(task),
+        Kernel::BinCount { len_min, as_row } => search::counts(task, *len_min, *as_row),
+        Kernel::SumRows => search::summed(task),
+        Kernel::Search { side } => search::looked_up(task, *side, &joined(task, operands)?),
+        Kernel::Factor(factorisation) => linalg::factors(task, *factorisation),
+        Kernel::SolveTriangular { is_lower, unit_diagonal } => linalg::solved(task, *is_lower, *unit_diagonal),
+        Kernel::Multinomial { n, chances, seed, stream } => random::multinomial(task, *n, chances, *seed, *stream),
         Kernel::Trim { windows } => {
             let index = task.index();
             let start = windows.iter().zip(&index).map(|(window, idx)| window.n_before(*idx));

@@ -35,6 +35,7 @@
 //! - **The same chunks give the same bits** on any number of threads; other chunks give results within NumPy's own error.
 //! - **No scheduler**: executors come from outside, and so does what opens files.
 
+mod along;
 mod array;
 mod chunks;
 mod compose;
@@ -56,10 +57,12 @@ mod lower;
 mod node;
 mod optimise;
 mod overlap;
+mod quantile;
 mod random;
 mod rechunk;
 mod reduce;
 mod reshape;
+mod search;
 mod shape;
 mod shared;
 mod slice;
@@ -71,6 +74,7 @@ mod value;
 mod view;
 mod window;
 
+pub use along::FftNorm;
 pub use array::Array;
 pub use chunks::{AxisChunks, AxisSpec, BLOCK_BYTES_DEFAULT, ChunkSpec, Chunks};
 pub use convert::to_ndarray;
@@ -81,11 +85,12 @@ pub use files::{ArrayIoError, ArrayWriter};
 pub use histogram::HistogramBins;
 pub use index::Index;
 pub use join::PadMode;
-pub use linalg::NormOrder;
+pub use linalg::{LeastSquares, NormOrder};
 pub use lower::{ArrayOutput, lower, lower_stages};
 pub use overlap::{Boundary, Depth};
 pub use random::RandomGenerator;
 pub use reduce::Reduce;
+pub use search::UniqueElements;
 pub use source::{Source, SourceError, register_source};
 pub use task::register_ops;
 pub use user::{BlockError, BlockFn, BlockInfo, RegisteredBlockFn};

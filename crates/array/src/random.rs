@@ -1,5 +1,7 @@
 //! Random arrays: counter-based, so that the numbers depend on the seed and the position, and on nothing else.
 
+mod laws;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dolmen_kernels::{Distribution, Random};
@@ -79,7 +81,7 @@ impl RandomGenerator {
     /// Integers from `low` up to, and without, `high`.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] if there is none; those of [`ChunkSpec::chunks`].
+    /// [`ArrayError::Kernel`] if there is none; those of [`ChunkSpec::chunks`].
     pub fn integers(
         &self,
         low: i64,
@@ -87,11 +89,11 @@ impl RandomGenerator {
         shape: &[usize],
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        if low >= high {
-            let problem = format!("from {low} up to {high} is empty");
-            return Err(ArrayError::Argument { op: "random.integers", argument: "range", problem });
-        }
         self.draw(Distribution::Integers { low, high }, shape, chunks)
+    }
+
+    fn next_stream(&self) -> u64 {
+        self.next_stream.fetch_add(1, Ordering::Relaxed)
     }
 
     fn draw(
@@ -100,8 +102,8 @@ impl RandomGenerator {
         shape: &[usize],
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        let stream = self.next_stream.fetch_add(1, Ordering::Relaxed);
-        let random = Random { distribution, seed: self.seed, stream };
+        let random = Random { distribution, seed: self.seed, stream: self.next_stream() };
+        random.check()?;
         Array::generated(shape, Formula::single(Step::Random(random)), random.dtype(), chunks)
     }
 }

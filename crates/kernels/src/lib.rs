@@ -10,6 +10,7 @@
 //!       |--> Program --> run            elementwise steps, fused, tile by tile --> Block
 //!       |            '-> reduce         the same, folded as it is made --> Partial --> combine --> finish
 //!       |--> assemble, place, take, compress, gather, scatter, topk
+//!       |--> sort, argsort, quantiles, unique, bincount, searchsorted, fft
 //!       |--> matmul, qr, svd, cholesky, lu, solve, eigh
 //!       '--> Bins                       histograms
 //! ```
@@ -53,20 +54,26 @@ mod dtype;
 mod element;
 mod encode;
 mod error;
+mod fft;
 mod histogram;
 mod lanes;
 mod linalg;
 mod matmul;
 mod op;
+mod order;
 mod pick;
 mod program;
 mod promote;
+mod quantile;
 mod random;
 mod reduce;
 mod run;
 mod scalar;
+mod search;
+mod sort;
 mod time;
 mod topk;
+mod unique;
 
 pub use assemble::{assemble, place, take};
 pub use block::{AxisSlice, Block, Shape};
@@ -75,6 +82,7 @@ pub use cumulative::cumulative;
 pub use dtype::{DType, Kind, TimeUnit};
 pub use element::Element;
 pub use error::{KernelError, Result};
+pub use fft::{Fft, FftKind, fft};
 pub use histogram::Bins;
 pub use linalg::{
     Eigh, Lu, Qr, Svd, Triangle, cholesky, eigh, lu, qr, qr_r, singular_values, solve, solve_triangular, svd,
@@ -84,8 +92,15 @@ pub use op::{Op, OperandType, result_dtype};
 pub use pick::{compress, gather, scatter};
 pub use program::{Operand, Program, ProgramBuilder, Step};
 pub use promote::{WeakScalar, can_cast_safely, float_that_holds, promote, promote_weak};
-pub use random::{Distribution, Random, philox4x32};
+pub use quantile::{
+    QuantileMethod, Quantiles, quantiles, rank_counts, rank_counts_len, rank_finish, rank_passes, rank_step,
+    rank_targets,
+};
+pub use random::{Distribution, Law, Random, multinomial, philox4x32};
 pub use reduce::{Function, Partial, Reduction, partial};
 pub use run::Region;
 pub use scalar::Scalar;
+pub use search::{Side, bincount, contains, searchsorted, sum_rows};
+pub use sort::{argsort, sort};
 pub use topk::topk;
+pub use unique::{Unique, merge_unique, unique};

@@ -60,7 +60,7 @@ pub enum Triangle {
 }
 
 /// A number that factorisations work on.
-trait Field: ComplexField<Real: Element + Lane + PartialOrd> + Element + Lane + std::ops::Mul<Output = Self> {
+trait Field: ComplexField<Real: Element + Lane + PartialOrd> + Element + Lane + num_traits::NumOps {
     /// The number of length one in its direction, one for zero.
     fn direction(self) -> Self;
     fn conjugate(self) -> Self;
@@ -288,10 +288,54 @@ pub fn cholesky(a: &Block, pool: &Pool) -> Result<Block> {
 /// As [`qr`].
 pub fn lu(a: &Block, pool: &Pool) -> Result<Lu> {
     with_field!("lu", a, T => {
-        let factors = to_mat::<T>("lu", a)?.partial_piv_lu();
-        let order = factors.P().arrays().0.to_vec();
-        Ok(Lu { order, l: to_block(factors.L(), pool)?, u: to_block(factors.U(), pool)? })
+        let matrix = to_mat::<T>("lu", a)?;
+        let factors = matrix.partial_piv_lu();
+        let (m, n) = (matrix.nrows(), matrix.ncols());
+        let (l, u) = (factors.L(), factors.U());
+        let is_finite = |mat: MatRef<'_, T>| (0..mat.ncols()).all(|j| (0..mat.nrows()).all(|i| mat[(i, j)].is_number()));
+        if is_finite(l) && is_finite(u) {
+            let order = factors.P().arrays().0.to_vec();
+            return Ok(Lu { order, l: to_block(l, pool)?, u: to_block(u, pool)? });
+        }
+        // A column without a pivot, by which nothing is to be divided.
+        let (order, both) = eliminated(matrix);
+        let k = m.min(n);
+        let one = T::default().direction();
+        let l = Mat::from_fn(m, k, |i, j| if i > j { both[(i, j)] } else if i == j { one } else { T::default() });
+        let u = Mat::from_fn(k, n, |i, j| if i > j { T::default() } else { both[(i, j)] });
+        Ok(Lu { order, l: to_block(l.as_ref(), pool)?, u: to_block(u.as_ref(), pool)? })
     })
+}
+
+/// The order of rows and both triangles of a matrix of any rank, column by column.
+fn eliminated<T: Field>(mut matrix: Mat<T>) -> (Vec<usize>, Mat<T>) {
+    let (m, n) = (matrix.nrows(), matrix.ncols());
+    let mut order: Vec<usize> = (0..m).collect();
+    for at in 0..m.min(n) {
+        let mut pivot = at;
+        for row in at + 1..m {
+            if matrix[(row, at)].magnitude() > matrix[(pivot, at)].magnitude() {
+                pivot = row;
+            }
+        }
+        if matrix[(pivot, at)].magnitude() == 0.0 {
+            continue;
+        }
+        order.swap(at, pivot);
+        for column in 0..n {
+            let (upper, lower) = (matrix[(at, column)], matrix[(pivot, column)]);
+            (matrix[(at, column)], matrix[(pivot, column)]) = (lower, upper);
+        }
+        for row in at + 1..m {
+            let factor = matrix[(row, at)] / matrix[(at, at)];
+            matrix[(row, at)] = factor;
+            for column in at + 1..n {
+                let product = factor * matrix[(at, column)];
+                matrix[(row, column)] = matrix[(row, column)] - product;
+            }
+        }
+    }
+    (order, matrix)
 }
 
 /// The solution of `a x = b` for square `a`; `b` is a matrix or a vector.

@@ -157,7 +157,7 @@ impl Node {
             Self::Input(input) => inputs.get(input).copied(),
             Self::Constant(value) => Some(value.dtype()),
             Self::Generate(Generator::Index(_) | Generator::LinearIndex) => Some(DType::I64),
-            Self::Generate(Generator::Random(random)) => random.is_valid().then(|| random.dtype()),
+            Self::Generate(Generator::Random(random)) => random.check().is_ok().then(|| random.dtype()),
             Self::Unary(op, a) => unary_kernel(op, dtype(a)?).map(|kernel| kernel.1),
             Self::Binary(op, a, b) => binary_kernel(op, dtype(a)?, dtype(b)?).map(|kernel| kernel.1),
             Self::Select(condition, a, b) => {
@@ -340,10 +340,7 @@ impl ProgramBuilder {
     /// # Errors
     /// [`KernelError::Parameter`] for a range without values.
     pub fn random(&mut self, random: Random) -> Result<Operand> {
-        if !random.is_valid() {
-            let problem = "is empty: the upper bound must be above the lower one";
-            return Err(KernelError::Parameter { op: "random.integers", parameter: "the range", problem });
-        }
+        random.check()?;
         Ok(self.step(Node::Generate(Generator::Random(random)), random.dtype()))
     }
 

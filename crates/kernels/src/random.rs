@@ -4,14 +4,18 @@
 //! the seed; the upper half of the counter is the stream, the lower half follows from the position. So the numbers are the
 //! same however an array is cut, and any part can be made without those before it.
 
+mod law;
+
+pub use law::{Law, multinomial};
+
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
-use crate::DType;
 use crate::lanes::math;
+use crate::{DType, KernelError, Result};
 
 /// Random numbers for the elements of an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Random {
     /// How the numbers are distributed.
     pub distribution: Distribution,
@@ -22,7 +26,7 @@ pub struct Random {
 }
 
 /// How random numbers are distributed. Other ranges, means and deviations come from arithmetic on these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Distribution {
     /// Evenly over `[0, 1)` in steps of 2^-53: `float64`.
     Uniform,
@@ -35,6 +39,8 @@ pub enum Distribution {
         /// One more than the greatest.
         high: i64,
     },
+    /// By a law that may take several draws for a number.
+    Law(Law),
 }
 
 impl Random {
@@ -44,23 +50,39 @@ impl Random {
         match self.distribution {
             Distribution::Uniform | Distribution::Normal => DType::F64,
             Distribution::Integers { .. } => DType::I64,
+            Distribution::Law(law) => law.dtype(),
         }
     }
 
     /// Whether there is a number to draw.
-    #[must_use]
-    pub fn is_valid(self) -> bool {
-        !matches!(self.distribution, Distribution::Integers { low, high } if low >= high)
+    ///
+    /// # Errors
+    /// [`KernelError::Parameter`] for a parameter that makes no sense.
+    pub fn check(self) -> Result<()> {
+        match self.distribution {
+            Distribution::Uniform | Distribution::Normal => Ok(()),
+            Distribution::Integers { low, high } if low < high => Ok(()),
+            Distribution::Integers { .. } => {
+                Err(KernelError::Parameter { op: "random.integers", parameter: "range", problem: "is empty" })
+            }
+            Distribution::Law(law) => law.check(),
+        }
     }
 
     /// The numbers from position `start` on, for distributions of `float64`.
     pub(crate) fn fill_f64(self, start: u64, out: &mut [f64]) {
+        if let Distribution::Law(law) = self.distribution {
+            return law.fill_f64(self, start, out);
+        }
         let normal = self.distribution == Distribution::Normal;
         fill_f64(self.seed, self.stream, start, out, normal);
     }
 
     /// The numbers from position `start` on, for distributions of `int64`.
     pub(crate) fn fill_i64(self, start: u64, out: &mut [i64]) {
+        if let Distribution::Law(law) = self.distribution {
+            return law.fill_i64(self, start, out);
+        }
         let Distribution::Integers { low, high } = self.distribution else { return out.fill(0) };
         // Without overflow: the range of all int64 fits a u64, less one.
         let range = high.wrapping_sub(low) as u64;

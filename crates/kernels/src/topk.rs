@@ -2,6 +2,7 @@
 
 use crate::element::with_lane;
 use crate::lanes::fold::{FoldLane, Time};
+use crate::order::{back, elements, rows};
 use crate::{Block, Pool, Result};
 
 /// The `k` largest elements along `axis`, the largest first, or for negative `k` the `-k` smallest, the smallest first; all
@@ -19,16 +20,12 @@ pub fn topk(block: &Block, k: i64, axis: usize, pool: &Pool) -> Result<Block> {
 }
 
 fn largest<T: FoldLane>(block: &Block, k: i64, axis: usize, pool: &Pool) -> Result<Block> {
-    let mut order: Vec<usize> = (0..block.ndim()).filter(|other| *other != axis).collect();
-    order.push(axis);
-    let rows = block.transpose(&order)?.to_contiguous(pool)?;
+    let rows = rows(block, axis, pool)?;
     let len = block.shape()[axis];
     let kept = usize::try_from(k.unsigned_abs()).unwrap_or(usize::MAX).min(len);
     let mut shape: crate::Shape = rows.shape().into();
     let n_rows: usize = shape[..shape.len() - 1].iter().product();
     *shape.last_mut().unwrap_or(&mut 0) = kept;
-    let bytes = &rows.words::<u8>()[rows.offset() * size_of::<T>()..];
-    let elements: &[T] = bytemuck::cast_slice(&bytes[..rows.len() * size_of::<T>()]);
     let mut buffer = pool.buffer(n_rows * kept * size_of::<T>())?;
     let compare = |a: &T, b: &T| {
         use std::cmp::Ordering::{Equal, Greater, Less};
@@ -45,7 +42,7 @@ fn largest<T: FoldLane>(block: &Block, k: i64, axis: usize, pool: &Pool) -> Resu
     if kept > 0 {
         let mut row = Vec::with_capacity(len);
         let out = buffer.as_mut_slice::<T>();
-        for (elements, out) in elements.chunks_exact(len).zip(out.chunks_exact_mut(kept)) {
+        for (elements, out) in elements::<T>(&rows).chunks_exact(len).zip(out.chunks_exact_mut(kept)) {
             row.clear();
             row.extend_from_slice(elements);
             if kept < len {
@@ -55,9 +52,7 @@ fn largest<T: FoldLane>(block: &Block, k: i64, axis: usize, pool: &Pool) -> Resu
             out.copy_from_slice(&row[..kept]);
         }
     }
-    let mut back: Vec<usize> = (0..block.ndim() - 1).collect();
-    back.insert(axis, block.ndim() - 1);
-    Block::contiguous(block.dtype(), &shape, buffer.freeze()).transpose(&back)
+    back(&Block::contiguous(block.dtype(), &shape, buffer.freeze()), axis)
 }
 
 #[cfg(test)]

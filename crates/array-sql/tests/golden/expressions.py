@@ -27,6 +27,31 @@ def standardised(a, power):
 
 names = dict(skew=lambda a: standardised(a, 3), kurtosis=lambda a: standardised(a, 4), x=x, y=y, i=i, u=u, f=f, m=m, n=n, z=z, t=t, np=np)
 
+def both_parts(expression, python=None):
+    """The real and the imaginary part of a complex result, rounded, and zeros without a sign."""
+    python = python or "np." + expression
+    for part in ("real", "imag"):
+        yield f"round({part}({expression}), 5) + 0", f"np.round(({python}).{part}, 5) + 0"
+
+
+def lu_cases(a, python):
+    """Factors multiply to the matrix, whatever their rows' order."""
+    lu = f"linalg.lu({a})"
+    yield f"round({lu}[0] @ {lu}[1] @ {lu}[2], 6) + 0", f"np.round({python}, 6) + 0"
+    yield f"round(linalg.lu({a}, permute_l => true)[0] @ {lu}[2], 6) + 0", f"np.round({python}, 6) + 0"
+    yield f"round(linalg.lu({a}, p_indices => true)[1][linalg.lu({a}, p_indices => true)[0]] @ {lu}[2], 6) + 0", f"np.round({python}, 6) + 0"
+    yield f"triu({lu}[1], 1)", f"np.triu(np.zeros(({python}).shape)[:, :min(({python}).shape)])"
+    yield f"max(abs({lu}[1])) <= 1", "np.True_"
+
+
+def mean_cases(laws, n=40_000):
+    """The mean of so many numbers is within five standard errors of what it should be; they stay the same in other chunks."""
+    for call, mean, deviation in laws:
+        comma = "" if call.endswith("(") else ", "
+        yield f"abs(mean(random.{call}{comma}size => {n}, seed => 11)) - {mean}) < {5 * deviation / n ** 0.5}", "np.True_"
+        yield f"(random.{call}{comma}size => 20, seed => 11) == random.{call}{comma}size => 20, chunks => 3, seed => 11)).all()", "np.True_"
+
+
 # Each pair: the expression, and the same in Python; without a second one it is Python already.
 PAIRS = [
     # Literals are computed as in Python, and are weak beside arrays.
@@ -170,6 +195,87 @@ PAIRS = [
     ("nan_to_num(n)", "np.nan_to_num(n)"), ("nan_to_num(n, nan => -1, posinf => 9)", "np.nan_to_num(n, nan=-1, posinf=9)"), ("nan_to_num(i)", "np.nan_to_num(i)"),
     ("nan_to_num(astype(n, 'float32'))", "np.nan_to_num(n.astype('float32'))"), ("sinc(y - 1)", "np.sinc(y - 1)"), ("heaviside(x + 1, 0.5)", "np.heaviside(x + 1, 0.5)"),
     ("heaviside(n, 1)", "np.heaviside(n, 1)"), ("modf(x)[0]", "np.modf(x)[0]"), ("modf(x)[1]", "np.modf(x)[1]"), ("modf(n)[0]", "np.modf(n)[0]"), ("modf(i)[1]", "np.modf(i)[1]"),
+    # Sorting, quantiles.
+    ("sort(x[::-1] % 5)", "np.sort(x[::-1] % 5)"), ("sort(x % 5, axis => 0)", "np.sort(x % 5, axis=0)"), ("sort(i % 3, axis => null)", "np.sort(i % 3, axis=None)"),
+    ("sort(n)", "np.sort(n)"), ("sort(z)", "np.sort(z)"), ("sort(t[::-1])", "np.sort(t[::-1])"), ("sort(m)", "np.sort(m)"), ("sort(u[:, ::-1])", "np.sort(u[:, ::-1])"),
+    ("sort(x[x > 5] % 7)", "np.sort(x[x > 5] % 7)"), ("sort(y[:0])", "np.sort(y[:0])"), ("sort(float16(f[::-1]))", "np.sort(f[::-1].astype('float16'))"),
+    ("argsort(x % 5)", "np.argsort(x % 5, kind='stable')"), ("argsort(i % 3, axis => 0)", "np.argsort(i % 3, axis=0, kind='stable')"),
+    ("argsort(n)", "np.argsort(n, kind='stable')"), ("argsort(i % 3, axis => null)", "np.argsort(i % 3, axis=None, kind='stable')"), ("argtopk(y, 2)", "np.array([5, 4])"),
+    ("argtopk(x % 7, -3, axis => 1)", "np.argsort(x % 7, axis=1, kind='stable')[:, :3]"), ("argtopk(y, 99)", "np.arange(5, -1, -1)"),
+    ("median(x)", "np.median(x)"), ("median(x, axis => 0)", "np.median(x, axis=0)"), ("median(i, axis => [0, 1], keepdims => true)", "np.median(i, axis=(0, 1), keepdims=True)"),
+    ("median(n)", "np.median(n)"), ("nanmedian(n)", "np.nanmedian(n)"), ("median(m)", "np.median(m)"), ("median(f)", "np.median(f)"), ("median(u)", "np.median(u)"),
+    ("nanmedian([[1, nan], [nan, nan]], axis => 1)", "np.array([1, np.nan])"), ("median(x[x > 0])", "np.median(x[x > 0])"), ("median(float16(f))", "np.median(f.astype('float16'))"),
+    ("quantile(x, 0.3)", "np.quantile(x, 0.3)"), ("quantile(x, [0, 0.25, 1], axis => 1)", "np.quantile(x, [0, 0.25, 1], axis=1)"), ("quantile(f, 0.4)", "np.quantile(f, 0.4)"),
+    ("quantile(f, [0.4])", "np.quantile(f, [0.4])"), ("quantile(x, [0.1, 0.9], axis => [0, 1], keepdims => true)", "np.quantile(x, [0.1, 0.9], axis=(0, 1), keepdims=True)"),
+    ("quantile(i, 0.35, method => 'nearest')", "np.quantile(i, 0.35, method='nearest')"), ("quantile(i, [0.35, 0.7], axis => 0, method => 'hazen')", "np.quantile(i, [0.35, 0.7], axis=0, method='hazen')"),
+    ("quantile(u, [0.1, 0.5], method => 'inverted_cdf')", "np.quantile(u, [0.1, 0.5], method='inverted_cdf')"), ("quantile(t, 0.5, method => 'lower')", "np.sort(t)[5]"),
+    ("percentile(x, [5, 50, 95])", "np.percentile(x, [5, 50, 95])"), ("percentile(i, 50, axis => 1)", "np.percentile(i, 50, axis=1)"), ("percentile(n, 40)", "np.percentile(n, 40)"),
+    ("nanpercentile(n, 40)", "np.nanpercentile(n, 40)"), ("nanquantile(n[:3], [0.25, 0.75])", "np.nanquantile(n[:3], [0.25, 0.75])"),
+    ("quantile(x, 0.6, method => 'median_unbiased')", "np.quantile(x, 0.6, method='median_unbiased')"), ("quantile(x, [], axis => 0)", "np.quantile(x, [], axis=0)"),
+    ("percentile(x, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100])", "np.percentile(x, np.arange(0, 101, 10))"),
+    # Sets and tables.
+    ("unique(i % 3)", "np.unique(i % 3)"), ("unique(n)", "np.unique(n)"), ("unique([2.0, nan, 2, nan])", "np.unique([2.0, np.nan, 2, np.nan])"), ("unique(z + 0)", "np.unique(z + 0)"), ("unique(m)", "np.unique(m)"),
+    ("unique(x[x > 5] // 4)", "np.unique(x[x > 5] // 4)"), ("unique(y[:0])", "np.unique(y[:0])"), ("unique(t[:4] - t[0])", "np.unique(t[:4] - t[0])"),
+    ("unique(i % 3, return_index => true)[1]", "np.unique(i % 3, return_index=True)[1]"), ("unique(i % 3, return_counts => true)[1]", "np.unique(i % 3, return_counts=True)[1]"),
+    ("unique(x // 4, return_inverse => true)[1]", "np.unique(x // 4, return_inverse=True)[1]"), ("unique(n, return_index => true, return_inverse => true, return_counts => true)[2]", "np.unique(n, return_inverse=True)[1]"),
+    ("union1d(y, [1, 2, 7])", "np.union1d(y, [1, 2, 7])"), ("isin(i, [1, 3, 99])", "np.isin(i, [1, 3, 99])"), ("isin(x, y)", "np.isin(x, y)"), ("isin(n, n)", "np.isin(n, n)"),
+    ("isin(i, [[1, 2], [-3, 0]], invert => true)", "np.isin(i, [[1, 2], [-3, 0]], invert=True)"), ("isin(t, t[3:5])", "np.isin(t, t[3:5])"), ("isin(y, y[:0])", "np.isin(y, y[:0])"),
+    ("searchsorted(y, x)", "np.searchsorted(y, x)"), ("searchsorted(y, [0.5, 1, 9], side => 'right')", "np.searchsorted(y, [0.5, 1, 9], side='right')"), ("searchsorted(y, 1.2)", "np.searchsorted(y, 1.2)"),
+    ("searchsorted(sort(i % 4, axis => null), i)", "np.searchsorted(np.sort(i % 4, axis=None), i)"), ("searchsorted(y, n)", "np.searchsorted(y, n)"),
+    ("digitize(x, [-5, 0, 0.5, 8])", "np.digitize(x, [-5, 0, 0.5, 8])"), ("digitize(i, [3, 1, -2])", "np.digitize(i, [3, 1, -2])"), ("digitize(i, [-2, 1, 3], right => true)", "np.digitize(i, [-2, 1, 3], right=True)"),
+    ("digitize(i, [3, 1, -2], true)", "np.digitize(i, [3, 1, -2], True)"), ("bincount(ravel(u) % 5)", "np.bincount(u.ravel() % 5)"), ("bincount(ravel(u) % 5, minlength => 8)", "np.bincount(u.ravel() % 5, minlength=8)"),
+    ("bincount(ravel(u) // 3, weights => ravel(i) * 0.5)", "np.bincount(u.ravel() // 3, weights=i.ravel() * 0.5)"), ("bincount(ravel(m))", "np.bincount(m.ravel())"), ("bincount(int64(y[:0]))", "np.bincount(y[:0].astype('int64'))"),
+    ("histogram2d(y, y ** 2, bins => 3)[0]", "np.histogram2d(y, y ** 2, bins=3)[0]"), ("histogram2d(y, y ** 2, bins => [2, [0.0, 1, 5, 9]])[2]", "np.histogram2d(y, y ** 2, bins=[2, [0.0, 1, 5, 9]])[2]"),
+    ("histogram2d(y, y, bins => 2, range => [[0, 2], [0, 3]], density => true)[0]", "np.histogram2d(y, y, bins=2, range=[[0, 2], [0, 3]], density=True)[0]"),
+    ("histogram2d(y, y, bins => 2, weights => y)[0]", "np.histogram2d(y, y, bins=2, weights=y)[0]"), ("histogramdd(x[:, :3], bins => 2)[0]", "np.histogramdd(x[:, :3], bins=2)[0]"),
+    ("histogramdd([y, -y], bins => [3, 2])[1]", "np.histogramdd([y, -y], bins=[3, 2])[1][0]"), ("argwhere(m)", "np.argwhere(m)"), ("argwhere(y > 99)", "np.argwhere(y > 99)"),
+    ("unravel_index([22, 3], [4, 6])[0]", "np.unravel_index([22, 3], (4, 6))[0]"), ("unravel_index([22, 3], [4, 6])[1]", "np.unravel_index([22, 3], (4, 6))[1]"),
+    # Transforms: rounded, and zeros without a sign.
+    *both_parts("fft.fft(y)"), *both_parts("fft.fft(x, axis => 0)", "np.fft.fft(x, axis=0)"), *both_parts("fft.fft(x, n => 4)", "np.fft.fft(x, n=4)"), *both_parts("fft.fft(y, 9, norm => 'ortho')", "np.fft.fft(y, 9, norm='ortho')"),
+    *both_parts("fft.fft(z)"), *both_parts("fft.fft(f)"), *both_parts("fft.fft(float16(f))", "np.fft.fft(f.astype('float16'))"), *both_parts("fft.fft(i, norm => 'forward')", "np.fft.fft(i, norm='forward')"), *both_parts("fft.fft(m)"),
+    *both_parts("fft.ifft(x)"), *both_parts("fft.ifft(z, norm => 'forward')", "np.fft.ifft(z, norm='forward')"), *both_parts("fft.rfft(x)"), *both_parts("fft.rfft(f, 7)"),
+    ("round(fft.irfft(fft.rfft(x)), 6) + 0", "np.round(np.fft.irfft(np.fft.rfft(x)), 6) + 0"), ("round(fft.irfft(z, 5), 6) + 0", "np.round(np.fft.irfft(z, 5), 6) + 0"), ("round(fft.irfft(f), 5) + 0", "np.round(np.fft.irfft(f), 5) + 0"),
+    ("round(fft.irfft(z, 3), 6) + 0", "np.round(np.fft.irfft(z, 3), 6) + 0"), ("round(fft.irfft(z, 8), 6) + 0", "np.round(np.fft.irfft(z, 8), 6) + 0"),
+    ("round(fft.hfft(z), 6) + 0", "np.round(np.fft.hfft(z), 6) + 0"), ("round(fft.hfft(z, 5, norm => 'ortho'), 6) + 0", "np.round(np.fft.hfft(z, 5, norm='ortho'), 6) + 0"), *both_parts("fft.ihfft(y)"), *both_parts("fft.ihfft(x, 5, axis => 0)", "np.fft.ihfft(x, 5, axis=0)"),
+    *both_parts("fft.fft2(x)"), *both_parts("fft.ifft2(x)"), *both_parts("fft.rfft2(x)"), ("round(fft.irfft2(fft.rfft2(x)), 6) + 0", "np.round(np.fft.irfft2(np.fft.rfft2(x)), 6) + 0"), *both_parts("fft.fftn(x)"),
+    *both_parts("fft.fftn(x, s => [3, 5], axes => [1, 0])", "np.fft.fftn(x, s=[3, 5], axes=[1, 0])"), *both_parts("fft.ifftn(x, axes => [0])", "np.fft.ifftn(x, axes=[0])"), *both_parts("fft.rfftn(x, norm => 'ortho')", "np.fft.rfftn(x, norm='ortho')"),
+    ("round(fft.irfftn(fft.rfftn(x), s => [4, 6]), 6) + 0", "np.round(np.fft.irfftn(np.fft.rfftn(x), s=[4, 6], axes=[0, 1]), 6) + 0"), ("round(fft.irfftn(x), 6) + 0", "np.round(np.fft.irfftn(x), 6) + 0"),
+    ("fft.fftfreq(5)", "np.fft.fftfreq(5)"), ("fft.fftfreq(6, d => 0.1)", "np.fft.fftfreq(6, d=0.1)"), ("fft.rfftfreq(5)", "np.fft.rfftfreq(5)"), ("fft.rfftfreq(6, 0.5)", "np.fft.rfftfreq(6, 0.5)"),
+    ("fft.fftshift(y)", "np.fft.fftshift(y)"), ("fft.fftshift(x, axes => 0)", "np.fft.fftshift(x, axes=0)"), ("fft.ifftshift(fft.fftshift(i))", "i"), ("fft.ifftshift(f[:5])", "np.fft.ifftshift(f[:5])"), ("fft.fft(y[:3] * 0)", "np.fft.fft(y[:3] * 0)"),
+    # Factors: what they multiply to, as far as signs are free.
+    ("round(linalg.cholesky(x @ transpose(x) + 9 * eye(4)), 6)", "np.round(np.linalg.cholesky(x @ x.T + 9 * np.eye(4)), 6)"),
+    ("round(linalg.cholesky(x @ transpose(x) + 9 * eye(4), upper => true), 6)", "np.round(np.linalg.cholesky(x @ x.T + 9 * np.eye(4), upper=True), 6)"),
+    ("round(real(linalg.cholesky(outer(z, conj(z)) + 2 * eye(3))), 6) + 0", "np.round(np.linalg.cholesky(np.outer(z, z.conj()) + 2 * np.eye(3)).real, 6) + 0"),
+    ("round(imag(linalg.cholesky(outer(z, conj(z)) + 2 * eye(3))), 6) + 0", "np.round(np.linalg.cholesky(np.outer(z, z.conj()) + 2 * np.eye(3)).imag, 6) + 0"),
+    ("linalg.cholesky(float32(eye(3)))", "np.linalg.cholesky(np.eye(3, dtype='float32'))"), ("linalg.cholesky(zeros([0, 0]))", "np.linalg.cholesky(np.zeros((0, 0)))"),
+    *lu_cases("x ** 2 - 30 * eye(4, 6)", "x ** 2 - 30 * np.eye(4, 6)"), *lu_cases("transpose(x ** 2) + sin(transpose(x))", "x.T ** 2 + np.sin(x.T)"), *lu_cases("sin(outer(y, y * 3))", "np.sin(np.outer(y, y * 3))"), *lu_cases("ones([3, 3])", "np.ones((3, 3))"),
+    ("round(linalg.solve(x @ transpose(x) + 9 * eye(4), [1, 2, 3, 4]), 6)", "np.round(np.linalg.solve(x @ x.T + 9 * np.eye(4), [1, 2, 3, 4]), 6)"),
+    ("round(linalg.solve(sin(outer(y, y * 3)), outer(y, [1, 2])), 4)", "np.round(np.linalg.solve(np.sin(np.outer(y, y * 3)), np.outer(y, [1, 2])), 4)"),
+    ("round(linalg.solve(x @ transpose(x) + 9 * eye(4), x, assume_a => 'pos'), 6)", "np.round(np.linalg.solve(x @ x.T + 9 * np.eye(4), x), 6)"),
+    ("round(linalg.solve_triangular(tril(x[:, :4]) + 20 * eye(4), [1, 2, 3, 4], lower => true), 6)", "np.round(np.linalg.solve(np.tril(x[:, :4]) + 20 * np.eye(4), [1, 2, 3, 4]), 6)"),
+    ("round(linalg.solve_triangular(x[:, :4] + 20 * eye(4), x), 6)", "np.round(np.linalg.solve(np.triu(x[:, :4] + 20 * np.eye(4)), x), 6)"),
+    ("round(linalg.solve_triangular(x[:, :4], y[:4], lower => true, unit_diagonal => true), 4)", "np.round(np.linalg.solve(np.tril(x[:, :4], -1) + np.eye(4), y[:4]), 4)"),
+    ("round(linalg.inv(sin(outer(y, y * 3))), 4)", "np.round(np.linalg.inv(np.sin(np.outer(y, y * 3))), 4)"), ("linalg.inv(diag([1, 2, 4]))", "np.linalg.inv(np.diag([1, 2, 4]))"),
+    ("round(linalg.lstsq(stack([ones(6), y], axis => 1), y ** 2)[0], 6)", "np.round(np.linalg.lstsq(np.stack([np.ones(6), y], axis=1), y ** 2)[0], 6)"),
+    ("round(linalg.lstsq(stack([ones(6), y], axis => 1), y ** 2)[1], 6)", "np.round(np.linalg.lstsq(np.stack([np.ones(6), y], axis=1), y ** 2)[1], 6)"),
+    ("linalg.lstsq(x, ones(4))[2]", "np.int64(2)"), ("round(linalg.lstsq(x, ones(4))[0], 6)", "np.round(np.linalg.lstsq(x, np.ones(4))[0], 6)"), ("linalg.lstsq(x, ones(4))[1]", "np.linalg.lstsq(x, np.ones(4))[1]"),
+    ("round(linalg.lstsq(transpose(x), outer(y, [1, 2]))[3], 6) + 0", "np.round(np.linalg.lstsq(x.T, np.outer(y, [1, 2]))[3], 6) + 0"),
+    ("round(linalg.eigh(x @ transpose(x) + 9 * eye(4))[0], 6)", "np.round(np.linalg.eigh(x @ x.T + 9 * np.eye(4))[0], 6)"), ("round(linalg.eigvalsh(outer(y, y)), 6) + 0", "np.round(np.linalg.eigvalsh(np.outer(y, y)), 6) + 0"),
+    ("round(linalg.svd_compressed(x, 2, seed => 1)[1], 6)", "np.round(np.linalg.svd(x)[1][:2], 6)"), ("round(linalg.svd_compressed(transpose(x), 2, n_power_iter => 2, seed => 1)[1], 6)", "np.round(np.linalg.svd(x)[1][:2], 6)"),
+    ("linalg.svd_compressed(x, 3, seed => 1)[2].shape()", "np.array([3, 6])"),
+    # Laws of chance: means, within a few standard errors, and bounds.
+    *mean_cases([
+        ("exponential(3", 3, 3), ("rayleigh(2", 2 * np.sqrt(np.pi / 2), 2), ("laplace(1, 2", 1, 3), ("logistic(1, 2", 1, 4), ("gumbel(1, 2", 1 + 2 * np.euler_gamma, 3),
+        ("lognormal(0, 0.5", np.exp(0.125), 0.7), ("poisson(4", 4, 2), ("weibull(2", np.sqrt(np.pi) / 2, 0.5), ("pareto(5", 0.25, 0.4), ("power(3", 0.75, 0.2), ("zipf(6", 1.0192, 0.3),
+        ("beta(2, 3", 0.4, 0.2), ("geometric(0.25", 4, 4), ("logseries(0.5", 1 / (2 * 0.5 * np.log(2)), 1), ("chisquare(5", 5, 4), ("standard_t(9", 0, 1.2), ("gamma(2, 3", 6, 5), ("f(5, 12", 1.2, 1.5),
+        ("vonmises(1, 4", 1, 0.6), ("wald(2, 3", 2, 2), ("binomial(10, 0.3", 3, 1.5), ("hypergeometric(30, 70, 20", 6, 2), ("triangular(0, 1, 5", 2, 1.2), ("standard_exponential(", 1, 1), ("choice(5", 2, 1.5),
+        ("choice([2, 8]", 5, 3),
+    ]),
+    ("median(abs(random.standard_cauchy(size => 9999, seed => 2))) < 1.1", "np.True_"), ("random.multinomial(9, [0.2, 0.3, 0.5], size => [4, 2], seed => 1).sum(axis => -1)", "np.full((4, 2), 9)"),
+    ("random.choice(6, 6, replace => false, seed => 3).sort()", "np.arange(6)"), ("random.choice([1.5, 2.5], size => 9, p => [0, 1], seed => 3)", "np.full(9, 2.5)"), ("random.choice(y, [2, 3], seed => 3).shape()", "np.array([2, 3])"),
+    ("random.permutation(7, seed => 3).sort()", "np.arange(7)"), ("random.permutation(x, seed => 3).sort(axis => 0)", "x"),
+    ("abs(cov(transpose(random.multivariate_normal([1, 2], [[4, 1], [1, 3]], size => 20000, seed => 5))) - [[4, 1], [1, 3]]) < 0.2", "np.ones((2, 2), 'bool')"),
+    ("random.multivariate_normal([1, 2], [[4, 1], [1, 3]], seed => 5).shape()", "np.array([2])"),
     # Random numbers are not NumPy's, but their shape and dtype are.
     ("random.normal(10, 0.1, size => [2, 3], seed => 1).shape()", "np.array([2, 3])"),
     ("random.integers(5, size => 1000, seed => 3).max() < 5", "np.True_"), ("random.random(10, seed => 1) >= 0", "np.ones(10, 'bool')"),

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use dolmen_graph::{TaskError, TaskResult};
-use dolmen_kernels::{Block, KernelError, Pool, Qr, Svd, matmul, matmul_add};
+use dolmen_kernels::{Block, Eigh, KernelError, Lu, Pool, Qr, Svd, Triangle, matmul, matmul_add, solve_triangular};
+use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
 use crate::linalg::Contraction;
@@ -76,4 +77,50 @@ pub(super) fn qr(task: &Task<'_>) -> TaskResult {
 pub(super) fn svd(task: &Task<'_>) -> TaskResult {
     let Svd { u, s, vh } = dolmen_kernels::svd(task.block(0, 0)?, task.pool).map_err(failed)?;
     Ok(BlockValue::of(smallvec![u, s, vh]).into_ref())
+}
+
+/// A factorisation of one block.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Factorisation {
+    /// The order of rows, the lower and the upper triangle.
+    Lu,
+    /// The lower triangle.
+    Cholesky,
+    /// Eigenvalues and eigenvectors.
+    Eigh,
+}
+
+impl Factorisation {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lu => "lu",
+            Self::Cholesky => "cholesky",
+            Self::Eigh => "eigh",
+        }
+    }
+}
+
+/// The factors of a block.
+pub(super) fn factors(task: &Task<'_>, factorisation: Factorisation) -> TaskResult {
+    let block = task.block(0, 0)?;
+    let blocks = match factorisation {
+        Factorisation::Lu => {
+            let Lu { order, l, u } = dolmen_kernels::lu(block, task.pool).map_err(failed)?;
+            let order: Vec<i64> = order.into_iter().map(|row| row as i64).collect();
+            smallvec![Block::from_vec(&[order.len()], order).map_err(failed)?, l, u]
+        }
+        Factorisation::Cholesky => smallvec![dolmen_kernels::cholesky(block, task.pool).map_err(failed)?],
+        Factorisation::Eigh => {
+            let Eigh { w, v } = dolmen_kernels::eigh(block, task.pool).map_err(failed)?;
+            smallvec![w, v]
+        }
+    };
+    Ok(BlockValue::of(blocks).into_ref())
+}
+
+/// What the triangle of the first block, multiplied with, gives the second one.
+pub(super) fn solved(task: &Task<'_>, is_lower: bool, unit_diagonal: bool) -> TaskResult {
+    let triangle = if is_lower { Triangle::Lower } else { Triangle::Upper };
+    let solved = solve_triangular(task.block(0, 0)?, task.block(1, 0)?, triangle, unit_diagonal, task.pool);
+    task.value(solved.map_err(failed)?)
 }

@@ -23,8 +23,8 @@ impl Array {
         let x = self.matrix("svd")?;
         let shape = x.known_shape("svd")?;
         if shape[0] < shape[1] {
-            let (u, s, vt) = x.conjugate_transpose()?.svd()?;
-            return Ok((vt.conjugate_transpose()?, s, u.conjugate_transpose()?));
+            let (u, s, vt) = x.adjoint()?.svd()?;
+            return Ok((vt.adjoint()?, s, u.adjoint()?));
         }
         if shape[1] == 0 {
             let s = empty_of(&[0], x.dtype().real());
@@ -41,11 +41,6 @@ impl Array {
     /// As [`qr`](Self::qr).
     pub fn svdvals(&self) -> Result<Self, ArrayError> {
         Ok(self.svd()?.1)
-    }
-
-    fn conjugate_transpose(&self) -> Result<Self, ArrayError> {
-        let turned = self.transpose(None)?;
-        if self.dtype().real() == self.dtype() { Ok(turned) } else { turned.conjugate() }
     }
 
     /// The decomposition of a square matrix in one block.

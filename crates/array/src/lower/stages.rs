@@ -100,8 +100,14 @@ impl Adding<'_> {
         }
     }
 
-    /// The bytes of a block of unknown size: no kernel makes more elements than the largest of its inputs has.
+    /// The bytes of a block of unknown size.
     fn bytes_of_unknown(&self, array: &Array) -> Option<u64> {
+        if let Expr::Blockwise { kernel, operands } = &array.node.expr {
+            let inputs: SmallVec<[Option<u64>; 4]> =
+                operands.iter().map(|operand| self.of(&operand.array).bytes).collect();
+            return kernel.unknown_bytes(array, operands, &inputs);
+        }
+        // Nothing else makes more elements than the largest of its inputs has.
         let of_input = |input: &&Array| {
             let elements = self.of(input).bytes?.div_ceil(input.dtype().size_bytes() as u64);
             elements.checked_mul(array.dtype().size_bytes() as u64)

@@ -1,6 +1,6 @@
 //! Products, factorisations, norms, histograms.
 
-use dolmen_array::{Array, HistogramBins, NormOrder};
+use dolmen_array::{Array, ChunkSpec, HistogramBins, Index, NormOrder};
 
 use super::{Function, one, own};
 use crate::Result;
@@ -32,6 +32,40 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         }),
         own("linalg.svd", "a, full_matrices=false, compute_uv=true", svd),
         own("linalg.svdvals", "x", |call| one(call.at(call.array("x")?.svdvals())?)),
+        own("linalg.svd_compressed", "a, k, n_power_iter=0, seed=null", |call| {
+            let k = call.count("k")?.ok_or_else(|| call.bad("k", "should be the number of singular values"))?;
+            let (a, n) = (call.array("a")?, call.count("n_power_iter")?.unwrap_or(0));
+            let (u, s, v) = call.with_random(|random| call.at(a.svd_compressed(k, n, random)))?;
+            Ok(Value::Results { function: "linalg.svd_compressed", arrays: vec![u, s, v] })
+        }),
+        own("linalg.cholesky", "a, upper=false", |call| {
+            let l = call.at(call.array("a")?.cholesky())?;
+            one(if call.flag("upper")? { call.at(l.conjugate().and_then(|l| l.transpose(None)))? } else { l })
+        }),
+        own("linalg.lu", "a, permute_l=false, p_indices=false", lu),
+        own("linalg.solve", "a, b, assume_a='gen'", |call| {
+            let is_positive = match call.text("assume_a")?.as_deref() {
+                None | Some("gen" | "general" | "sym" | "her") => false,
+                Some("pos" | "positive definite") => true,
+                Some(_) => return Err(call.bad("assume_a", "should be 'gen' or 'pos'")),
+            };
+            one(call.at(call.array("a")?.solve(&call.array("b")?, is_positive))?)
+        }),
+        own("linalg.solve_triangular", "a, b, lower=false, unit_diagonal=false", |call| {
+            let (is_lower, unit_diagonal) = (call.flag("lower")?, call.flag("unit_diagonal")?);
+            one(call.at(call.array("a")?.solve_triangular(&call.array("b")?, is_lower, unit_diagonal))?)
+        }),
+        own("linalg.inv", "a", |call| one(call.at(call.array("a")?.inv())?)),
+        own("linalg.lstsq", "a, b, rcond=null", |call| {
+            let found = call.at(call.array("a")?.lstsq(&call.array("b")?, call.float("rcond")?))?;
+            let arrays = vec![found.solution, found.residuals, found.rank, found.singular_values];
+            Ok(Value::Results { function: "linalg.lstsq", arrays })
+        }),
+        own("linalg.eigh", "a", |call| {
+            let (w, v) = call.at(call.array("a")?.eigh())?;
+            Ok(Value::Results { function: "linalg.eigh", arrays: vec![w, v] })
+        }),
+        own("linalg.eigvalsh", "a", |call| one(call.at(call.array("a")?.eigh())?.0)),
         own("histogram", "a, bins=10, range=null, density=false, weights=null", histogram),
     ]
     .into_iter()
@@ -63,6 +97,23 @@ fn tensordot(call: &Call<'_>) -> Result<Value> {
         }
     };
     one(call.at(a.tensordot(&b, &own, &other))?)
+}
+
+/// SciPy's factors: `p @ l @ u` is the matrix, or `l[p] @ u`, or, with the rows of `l` exchanged, `l @ u`.
+fn lu(call: &Call<'_>) -> Result<Value> {
+    let (order, l, u) = call.at(call.array("a")?.lu())?;
+    let inverse = call.at(order.argsort(Some(0)))?;
+    let results = |arrays| Ok(Value::Results { function: "linalg.lu", arrays });
+    if call.flag("permute_l")? {
+        return results(vec![call.at(l.index(&[Index::Array(inverse)]))?, u]);
+    }
+    if call.flag("p_indices")? {
+        return results(vec![inverse, l, u]);
+    }
+    // Row `order[i]` of the permutation has its one in column `i`.
+    let n = call.at(l.shape())?[0];
+    let rows = call.at(Array::arange(0, n as i64, 1, None, ChunkSpec::Auto).and_then(|rows| rows.expand_dims(&[1])))?;
+    results(vec![call.at(rows.equal(&order).and_then(|p| p.astype(l.dtype())))?, l, u])
 }
 
 fn norm(call: &Call<'_>) -> Result<Value> {

@@ -1,11 +1,13 @@
 //! The functions of expressions, as a table: name, parameters as NumPy has them, and what a call does.
 
+mod along;
 mod composed;
 mod creation;
 mod elementwise;
 mod linalg;
 mod random;
 mod reduction;
+mod search;
 mod shape;
 
 use std::sync::LazyLock;
@@ -95,6 +97,8 @@ static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     functions.extend(linalg::functions());
     functions.extend(random::functions());
     functions.extend(composed::functions());
+    functions.extend(along::functions());
+    functions.extend(search::functions());
     functions.sort_by_key(|function| function.name);
     functions
 });

@@ -1,5 +1,6 @@
 //! Random numbers: of the seed that is given, else of one that the statement draws.
 
+use dolmen_array::{Array, ChunkSpec};
 use dolmen_kernels::{Kind, Scalar};
 
 use super::{Function, one, own};
@@ -37,6 +38,126 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         }),
     ]
     .into_iter()
+    .chain(laws())
+}
+
+/// The number of a parameter, `default` if nobody says.
+fn number(call: &Call<'_>, name: &str, default: f64) -> Result<f64> {
+    Ok(call.float(name)?.unwrap_or(default))
+}
+
+/// A number that has to be given.
+fn needed(call: &Call<'_>, name: &str) -> Result<f64> {
+    call.float(name)?.ok_or_else(|| call.bad(name, "should be a number"))
+}
+
+/// A count that has to be given.
+fn counted(call: &Call<'_>, name: &str) -> Result<u64> {
+    let n = call.count(name)?.ok_or_else(|| call.bad(name, "should be an integer that is not negative"))?;
+    Ok(n as u64)
+}
+
+/// The numbers of a law with some parameters.
+macro_rules! law {
+    ($name:literal, $method:ident, $signature:literal, $($parameter:expr),+) => {
+        own($name, concat!($signature, ", size=null, chunks=null, seed=null"), |call| {
+            let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.$method($($parameter(call)?,)+ &shape, chunks)))?)
+        })
+    };
+}
+
+type Number = fn(&Call<'_>) -> Result<f64>;
+
+fn laws() -> Vec<Function> {
+    const LOC: Number = |call| number(call, "loc", 0.0);
+    const SCALE: Number = |call| number(call, "scale", 1.0);
+    const A: Number = |call| needed(call, "a");
+    const B: Number = |call| needed(call, "b");
+    const P: Number = |call| needed(call, "p");
+    const DF: Number = |call| needed(call, "df");
+    const MEAN: Number = |call| needed(call, "mean");
+    vec![
+        law!("random.exponential", exponential, "scale=1", SCALE),
+        law!("random.rayleigh", rayleigh, "scale=1", SCALE),
+        law!("random.laplace", laplace, "loc=0, scale=1", LOC, SCALE),
+        law!("random.logistic", logistic, "loc=0, scale=1", LOC, SCALE),
+        law!("random.gumbel", gumbel, "loc=0, scale=1", LOC, SCALE),
+        law!("random.lognormal", lognormal, "mean=0, sigma=1", |call: &Call<'_>| number(call, "mean", 0.0), {
+            |call: &Call<'_>| number(call, "sigma", 1.0)
+        }),
+        law!("random.poisson", poisson, "lam=1", |call: &Call<'_>| number(call, "lam", 1.0)),
+        law!("random.weibull", weibull, "a", A),
+        law!("random.pareto", pareto, "a", A),
+        law!("random.power", power, "a", A),
+        law!("random.zipf", zipf, "a", A),
+        law!("random.beta", beta, "a, b", A, B),
+        law!("random.geometric", geometric, "p", P),
+        law!("random.logseries", logseries, "p", P),
+        law!("random.chisquare", chisquare, "df", DF),
+        law!("random.standard_t", standard_t, "df", DF),
+        law!("random.gamma", gamma, "shape, scale=1", |call: &Call<'_>| needed(call, "shape"), SCALE),
+        law!("random.f", f, "dfnum, dfden", |call: &Call<'_>| needed(call, "dfnum"), {
+            |call: &Call<'_>| needed(call, "dfden")
+        }),
+        law!("random.vonmises", vonmises, "mu, kappa", |call: &Call<'_>| needed(call, "mu"), {
+            |call: &Call<'_>| needed(call, "kappa")
+        }),
+        law!("random.wald", wald, "mean, scale", MEAN, |call: &Call<'_>| needed(call, "scale")),
+        law!("random.binomial", binomial, "n, p", |call: &Call<'_>| counted(call, "n"), P),
+        law!(
+            "random.hypergeometric",
+            hypergeometric,
+            "ngood, nbad, nsample",
+            |call: &Call<'_>| counted(call, "ngood"),
+            { |call: &Call<'_>| counted(call, "nbad") },
+            |call: &Call<'_>| counted(call, "nsample")
+        ),
+        law!(
+            "random.triangular",
+            triangular,
+            "left, mode, right",
+            |call: &Call<'_>| needed(call, "left"),
+            { |call: &Call<'_>| needed(call, "mode") },
+            |call: &Call<'_>| needed(call, "right")
+        ),
+        own("random.standard_cauchy", "size|shape=null, chunks=null, seed=null", |call| {
+            let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.standard_cauchy(&shape, chunks)))?)
+        }),
+        own("random.standard_exponential", "size|shape=null, chunks=null, seed=null", |call| {
+            let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.exponential(1.0, &shape, chunks)))?)
+        }),
+        own("random.multinomial", "n, pvals, size|shape=null, seed=null", |call| {
+            let chances = call.floats("pvals")?.ok_or_else(|| call.bad("pvals", "should be a list of chances"))?;
+            let (n, shape) = (counted(call, "n")?, size(call)?);
+            one(call.with_random(|random| call.at(random.multinomial(n, &chances, &shape)))?)
+        }),
+        own("random.multivariate_normal", "mean, cov, size|shape=null, chunks=null, seed=null", |call| {
+            let (mean, cov) = (call.array("mean")?, call.array("cov")?);
+            let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.multivariate_normal(&mean, &cov, &shape, chunks)))?)
+        }),
+        own("random.choice", "a, size|shape=null, replace=true, p=null, chunks=null, seed=null", |call| {
+            let replace = call.given("replace").is_none() || call.flag("replace")?;
+            let (shape, chunks, chances) = (size(call)?, call.chunks("chunks")?, call.floats("p")?);
+            let from = integers_or_array(call, "a")?;
+            one(call.with_random(|random| call.at(random.choice(&from, &shape, replace, chances.as_deref(), chunks)))?)
+        }),
+        own("random.permutation", "x, seed=null", |call| {
+            let array = integers_or_array(call, "x")?;
+            one(call.with_random(|random| call.at(random.permutation(&array)))?)
+        }),
+    ]
+}
+
+/// An array, or for a number the integers below it.
+fn integers_or_array(call: &Call<'_>, name: &str) -> Result<Array> {
+    match call.given(name).and_then(|given| given.value.as_int()) {
+        Some(n) => call.at(Array::arange(0, i64::try_from(n).unwrap_or(0), 1, None, ChunkSpec::Auto)),
+        None => call.array(name),
+    }
 }
 
 /// The shape; one number without axes if none is given.

@@ -1,0 +1,56 @@
+//! What differs, how often, and where in sorted tables.
+
+use dolmen_graph::{TaskError, TaskResult};
+use dolmen_kernels::{Block, Side, Unique, bincount, contains, merge_unique, searchsorted, sum_rows};
+use smallvec::smallvec;
+
+use crate::task::{KernelOperand, Task, failed};
+use crate::value::BlockValue;
+
+/// What differs in a row, with first positions and counts.
+pub(super) fn unique(task: &Task<'_>, operands: &[KernelOperand]) -> TaskResult {
+    let first = operands.first().and_then(|operand| operand.from.axes()[0].bounds(task.index()[0]));
+    // Positions in a row that is cut at unknown places are not asked for.
+    let start = first.map_or(0, |bounds| bounds.start as i64);
+    packed(dolmen_kernels::unique(task.block(0, 0)?, start, task.pool).map_err(failed)?)
+}
+
+/// What differs in several rows.
+pub(super) fn merged(task: &Task<'_>) -> TaskResult {
+    let n_parts = task.inputs.input(0).len();
+    let parts = (0..n_parts).map(|position| match task.inputs.get::<BlockValue>(0, position)?.blocks() {
+        [values, positions, counts] => Ok([values, positions, counts]),
+        _ => Err(TaskError::InputMissing { input_idx: 0, position }),
+    });
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    packed(merge_unique(&parts, task.pool).map_err(failed)?)
+}
+
+fn packed(unique: Unique) -> TaskResult {
+    let Unique { values, positions, counts } = unique;
+    Ok(BlockValue::of(smallvec![values, positions, counts]).into_ref())
+}
+
+/// How often each integer is in a row, or the sum of its weights.
+pub(super) fn counts(task: &Task<'_>, len_min: usize, as_row: bool) -> TaskResult {
+    let weights = if task.inputs.n_inputs() > 1 { Some(task.block(1, 0)?) } else { None };
+    let counts = bincount(task.block(0, 0)?, weights, len_min, task.pool).map_err(failed)?;
+    task.value(if as_row { counts.expand_dims(0).map_err(failed)? } else { counts })
+}
+
+/// Rows of different lengths, summed.
+pub(super) fn summed(task: &Task<'_>) -> TaskResult {
+    let rows = (0..task.inputs.input(0).len()).map(|position| task.block(0, position).cloned());
+    let rows = rows.collect::<Result<Vec<Block>, _>>()?;
+    task.value(sum_rows(&rows, task.pool).map_err(failed)?)
+}
+
+/// Where in the table, which is the second operand, each element belongs, or whether it is there.
+pub(super) fn looked_up(task: &Task<'_>, side: Option<Side>, operands: &[Block]) -> TaskResult {
+    let [values, table] = operands else { return Err(TaskError::InputMissing { input_idx: 1, position: 0 }) };
+    let found = match side {
+        Some(side) => searchsorted(table, values, side, task.pool),
+        None => contains(table, values, task.pool),
+    };
+    task.value(found.map_err(failed)?)
+}

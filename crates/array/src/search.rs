@@ -1,0 +1,234 @@
+//! What differs, how often, and where: sets, counts of integers, sorted tables.
+
+use std::sync::Arc;
+
+use dolmen_kernels::{DType, Function, Kind, Side};
+use smallvec::SmallVec;
+
+use crate::chunks::AxisChunks;
+use crate::kernel::Kernel;
+use crate::node::{Expr, Operand, OperandAxis};
+use crate::{Array, ArrayError, Chunks, HistogramBins, Reduce};
+
+/// So many blocks' results a task puts together.
+const FAN_IN: u32 = 8;
+
+/// The elements of an array that differ, see [`Array::unique`].
+#[derive(Debug, Clone)]
+pub struct UniqueElements {
+    /// The elements from the least to the greatest, NaN as one; as many as there turn out to be.
+    pub values: Array,
+    /// The first position of each among the elements in C order.
+    pub index: Array,
+    /// For each element of the array, which of the values it is.
+    pub inverse: Array,
+    /// How often each value is there.
+    pub counts: Array,
+}
+
+impl Array {
+    /// NumPy's `unique` of all elements: what differs in blocks is put together in a tree. What is not asked for is not
+    /// computed.
+    ///
+    /// # Errors
+    /// [`ArrayError::UnknownLength`] for an array of several axes of unknown length.
+    pub fn unique(&self) -> Result<UniqueElements, ArrayError> {
+        self.check()?;
+        let row = if self.n_dims() == 1 { self.clone() } else { self.ravel()? };
+        let expr = |kernel, operand| Expr::Blockwise { kernel: Arc::new(kernel), operands: vec![operand] };
+        let n_blocks = row.chunks().axes()[0].n_blocks();
+        let of_blocks = |n_blocks| Chunks::new([AxisChunks::unknown(n_blocks)]);
+        let mut all = Self::from_node(expr(Kernel::Unique, Operand::same(row)), self.dtype(), of_blocks(n_blocks));
+        all = all
+            .joined_in_tree(|groups, n| Self::from_node(expr(Kernel::MergeUnique, groups), self.dtype(), of_blocks(n)));
+        let part = |idx, dtype| Self::from_node(Expr::Part { input: all.clone(), idx }, dtype, of_blocks(1));
+        let values = part(0, self.dtype());
+        let inverse = self.looked_up(&values, Some(Side::Left), DType::I64);
+        Ok(UniqueElements { index: part(1, DType::I64), counts: part(2, DType::I64), inverse, values })
+    }
+
+    /// A row of blocks made one by `join`, which is given some neighbours and how many blocks there are afterwards.
+    fn joined_in_tree(&self, join: impl Fn(Operand, u32) -> Self) -> Self {
+        let mut row = self.clone();
+        loop {
+            let n_blocks = row.chunks().axes()[0].n_blocks();
+            if n_blocks == 1 {
+                return row;
+            }
+            let axes = SmallVec::from_elem(OperandAxis::Group { out: 0, size: FAN_IN }, 1);
+            row = join(Operand { array: row, axes }, n_blocks.div_ceil(FAN_IN));
+        }
+    }
+
+    /// Where in a sorted row each element belongs, or whether it is there.
+    fn looked_up(&self, table: &Self, side: Option<Side>, dtype: DType) -> Self {
+        let table = Operand { array: table.clone(), axes: SmallVec::from_elem(OperandAxis::All, 1) };
+        let operands = vec![Operand::same(self.clone()), table];
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Search { side }), operands };
+        Self::from_node(expr, dtype, self.chunks().clone())
+    }
+
+    /// NumPy's `isin`: whether each element is one of those of `test`, which are put into one block. NaN is not.
+    ///
+    /// # Errors
+    /// [`ArrayError::Kernel`] if no dtype holds both; [`ArrayError::UnknownLength`] for a test of several axes of unknown
+    /// length.
+    pub fn isin(&self, test: &Self) -> Result<Self, ArrayError> {
+        self.check()?;
+        dolmen_kernels::promote(self.dtype(), test.dtype())?;
+        Ok(self.looked_up(&test.sort(None)?, None, DType::Bool))
+    }
+
+    /// NumPy's `searchsorted`: where in this row, which is sorted, each of `values` belongs; in front of elements that are
+    /// equal, or behind them. The row is read as one block by every task.
+    ///
+    /// # Errors
+    /// [`ArrayError::WrongRank`] unless this is a row; [`ArrayError::Kernel`] if no dtype holds both.
+    pub fn searchsorted(&self, values: &Self, side: Side) -> Result<Self, ArrayError> {
+        self.check()?;
+        values.check()?;
+        if self.n_dims() != 1 {
+            let (op, expected) = ("searchsorted", "a sorted row to search in");
+            return Err(ArrayError::WrongRank { op, expected, n_dims: self.n_dims() });
+        }
+        dolmen_kernels::promote(self.dtype(), values.dtype())?;
+        Ok(values.looked_up(self, Some(side), DType::I64))
+    }
+
+    /// NumPy's `digitize`: which of the bins between `edges`, which ascend or descend, each element is in; 0 in front of them.
+    /// A bin has its lower edge, or its upper one if `right`.
+    ///
+    /// # Errors
+    /// [`ArrayError::Argument`] unless the edges are in order; [`ArrayError::Kernel`] for elements without order.
+    pub fn digitize(&self, edges: &[f64], right: bool) -> Result<Self, ArrayError> {
+        let is_ascending = edges.is_sorted();
+        let mut sorted = edges.to_vec();
+        if !is_ascending {
+            sorted.reverse();
+        }
+        if !sorted.is_sorted() {
+            let problem = "neither ascend nor descend".to_owned();
+            return Err(ArrayError::Argument { op: "digitize", argument: "bins", problem });
+        }
+        let table = Self::from_vec(&[edges.len()], sorted)?;
+        let places = table.searchsorted(self, if right { Side::Left } else { Side::Right })?;
+        if is_ascending { Ok(places) } else { places.negative()?.add(edges.len() as i64) }
+    }
+
+    /// NumPy's `bincount` of a row: how often each integer from 0 on is there, or the sum of its weights. It is as long as the
+    /// greatest integer needs, which is known when it is computed, and at least `len_min`.
+    ///
+    /// # Errors
+    /// [`ArrayError::WrongRank`], [`ArrayError::DTypeUnsupported`] unless the elements are integers or booleans;
+    /// [`ArrayError::ShapeMismatch`] unless each has a weight. A negative integer is an error of the run.
+    pub fn bincount(&self, weights: Option<&Self>, len_min: usize) -> Result<Self, ArrayError> {
+        let (operands, dtype) = self.counted("bincount", weights)?;
+        let n_blocks = self.chunks().axes()[0].n_blocks();
+        let of_blocks = |n_blocks| Chunks::new([AxisChunks::unknown(n_blocks)]);
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::BinCount { len_min, as_row: false }), operands };
+        let rows = Self::from_node(expr, dtype, of_blocks(n_blocks));
+        Ok(rows.joined_in_tree(|groups, n| {
+            let expr = Expr::Blockwise { kernel: Arc::new(Kernel::SumRows), operands: vec![groups] };
+            Self::from_node(expr, dtype, of_blocks(n))
+        }))
+    }
+
+    /// [`bincount`](Self::bincount) of integers that are less than `len`, and of no others.
+    fn counts_below(&self, weights: Option<&Self>, len: usize) -> Result<Self, ArrayError> {
+        let (operands, dtype) = self.counted("histogramdd", weights)?;
+        let n_blocks = self.chunks().axes()[0].n_blocks();
+        let chunks = Chunks::new([AxisChunks::uniform(n_blocks as usize, 1), AxisChunks::single(len)]);
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::BinCount { len_min: len, as_row: true }), operands };
+        Self::from_node(expr, dtype, chunks).reduce(Function::Sum.plain(), &Reduce::axis(0))
+    }
+
+    /// The operands of a count of integers, and the dtype of its result.
+    fn counted(&self, op: &'static str, weights: Option<&Self>) -> Result<(Vec<Operand>, DType), ArrayError> {
+        self.check()?;
+        if self.n_dims() != 1 {
+            return Err(ArrayError::WrongRank { op, expected: "a row of integers", n_dims: self.n_dims() });
+        }
+        if !matches!(self.dtype().kind(), Kind::Bool | Kind::Signed | Kind::Unsigned) || self.dtype() == DType::U64 {
+            let remedy = "it counts integers that int64 holds; cast it with astype";
+            return Err(ArrayError::DTypeUnsupported { op, dtype: self.dtype(), remedy });
+        }
+        let mut operands = vec![Operand::same(self.clone())];
+        let Some(weights) = weights else { return Ok((operands, DType::I64)) };
+        weights.check()?;
+        if weights.dims() != self.dims() {
+            let shapes = crate::array::dims_of(&[self, weights]);
+            let expected = "each element has a weight".to_owned();
+            return Err(ArrayError::ShapeMismatch { op, shapes, expected });
+        }
+        operands.push(Operand::same(weights.astype(DType::F64)?.with_chunks(self.chunks())));
+        Ok((operands, DType::F64))
+    }
+
+    /// NumPy's `histogramdd` of points, of which each of `coordinates` has one coordinate: how many are in each cell of a grid
+    /// of bins, and the edges along each axis. See [`histogram`](Self::histogram) for bins, ranges, weights and density.
+    ///
+    /// # Errors
+    /// Those of [`histogram`](Self::histogram); [`ArrayError::Argument`] unless each coordinate has bins;
+    /// [`ArrayError::ShapeMismatch`] unless coordinates are rows of one length.
+    pub fn histogramdd(
+        coordinates: &[Self],
+        bins: &[HistogramBins],
+        ranges: &[Option<(f64, f64)>],
+        weights: Option<&Self>,
+        density: bool,
+    ) -> Result<(Self, Vec<Self>), ArrayError> {
+        let op = "histogramdd";
+        let Some(first) = coordinates.first().filter(|_| bins.len() == coordinates.len() && ranges.len() == bins.len())
+        else {
+            let problem = format!("are {} for {} coordinates", bins.len(), coordinates.len());
+            return Err(ArrayError::Argument { op, argument: "bins", problem });
+        };
+        let (mut edges, mut place, mut is_inside) = (Vec::new(), None::<Self>, None::<Self>);
+        let mut shape = Vec::new();
+        for ((x, bins), range) in coordinates.iter().zip(bins).zip(ranges) {
+            x.check()?;
+            if x.n_dims() != 1 || x.dims() != first.dims() {
+                let shapes = crate::array::dims_of(&[first, x]);
+                let expected = "coordinates are rows of one length".to_owned();
+                return Err(ArrayError::ShapeMismatch { op, shapes, expected });
+            }
+            let of_axis = x.edges(bins, *range)?;
+            let n = of_axis.known_shape(op)?[0] - 1;
+            // The last edge belongs to the last bin.
+            let last = of_axis.part(0, n, n + 1);
+            let bin = Self::where_(x.equal(&last)?, n as i64 - 1, of_axis.searchsorted(x, Side::Right)?.subtract(1)?)?;
+            let inside = bin.greater_equal(0)?.logical_and(bin.less(n as i64)?)?;
+            place = Some(match place {
+                None => bin,
+                Some(place) => place.multiply(n as i64)?.add(bin)?,
+            });
+            is_inside = Some(match is_inside {
+                None => inside,
+                Some(others) => others.logical_and(inside)?,
+            });
+            shape.push(n);
+            edges.push(of_axis);
+        }
+        let n_cells = crate::shape::n_elements(&shape)?;
+        let (Some(place), Some(is_inside)) = (place, is_inside) else { return Err(no_coordinates(op)) };
+        // What is in no cell is counted behind them.
+        let place = Self::where_(&is_inside, place, n_cells as i64)?;
+        let counts = place.counts_below(weights, n_cells + 1)?.part(0, 0, n_cells);
+        let mut counts = counts.astype(DType::F64)?.reshape(&shape.iter().map(|n| *n as isize).collect::<Vec<_>>())?;
+        if density {
+            counts = counts.true_divide(counts.sum(&Reduce::all())?)?;
+            for (axis, edges) in edges.iter().enumerate() {
+                let n = shape[axis];
+                let widths = edges.part(0, 1, n + 1).subtract(edges.part(0, 0, n))?;
+                let new: Vec<isize> =
+                    (0..shape.len()).filter(|other| *other != axis).map(|other| other as isize).collect();
+                counts = counts.true_divide(widths.expand_dims(&new)?)?;
+            }
+        }
+        Ok((counts, edges))
+    }
+}
+
+fn no_coordinates(op: &'static str) -> ArrayError {
+    ArrayError::Argument { op, argument: "coordinates", problem: "are none".to_owned() }
+}
