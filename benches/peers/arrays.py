@@ -119,6 +119,78 @@ def stencil(np, scale, dtype, keep, chunks):
     return run
 
 
+def fft(np, scale, dtype, keep, chunks):
+    length = side(scale, 4096)
+    x = square(np, length, dtype, keep, chunks)
+    x = x if np.__name__ == "numpy" else keep(x.rechunk((512, length)))
+    return lambda: keep(abs(np.fft.fft(x, axis=1)))
+
+
+def solve(is_positive):
+    def work(np, scale, dtype, keep, chunks):
+        length = side(scale, 4000)
+        x = keep(square(np, length, dtype, keep, chunks) + length * np.eye(length, **chunks(1000)))
+        x = keep(x + x.T)
+        b = keep(np.ones((length, 1), **({} if np.__name__ == "numpy" else {"chunks": (1000, 1)})))
+        if np.__name__ == "numpy":
+            # NumPy alone has the factor, and no triangular solve; SciPy has both.
+            import scipy.linalg
+
+            return lambda: scipy.linalg.solve(x, b, assume_a="pos" if is_positive else "gen")[:, 0]
+        return lambda: np.linalg.solve(x, b, assume_a="pos" if is_positive else "gen")[:, 0]
+
+    return work
+
+
+def scattered(np, scale, dtype, keep, chunks):
+    """Numbers in no order, all of which differ."""
+    length = n(scale, 1e8)
+    i = np.arange(length, dtype="int64", **chunks(1_000_000))
+    return keep(np.sin((i * i % 100_003_171).astype(dtype)))
+
+
+def median_of_all(np, scale, dtype, keep, chunks):
+    x = scattered(np, scale, dtype, keep, chunks)
+    # Dask has no exact median of all elements.
+    return lambda: np.median(x) if np.__name__ == "numpy" else np.median(x.rechunk(-1), axis=0)
+
+
+def percentiles(np, scale, dtype, keep, chunks):
+    x = scattered(np, scale, dtype, keep, chunks)
+    return lambda: np.percentile(x, [5, 50, 95]) if np.__name__ == "numpy" else np.percentile(x, [5, 50, 95], method="linear")
+
+
+def sort(np, scale, dtype, keep, chunks):
+    rows = max(10, int(10_000 * scale))
+    i = np.arange(rows * 10_000, dtype="int64", **chunks(1_000_000))
+    x = keep(np.sin((i * i % 100_003_171).astype(dtype)).reshape(rows, 10_000))
+    if np.__name__ == "numpy":
+        return lambda: np.sort(x, axis=1)
+    # Dask sorts no axis.
+    return lambda: keep(x.map_blocks(lambda block: np_sort(block), dtype=dtype))
+
+
+def np_sort(block):
+    import numpy
+
+    return numpy.sort(block, axis=1)
+
+
+def integers(np, scale, keep, chunks):
+    i = np.arange(n(scale, 1e8), dtype="int64", **chunks(1_000_000))
+    return keep(i * i % 1009)
+
+
+def unique(np, scale, dtype, keep, chunks):
+    x = integers(np, scale, keep, chunks)
+    return lambda: np.unique(x)
+
+
+def bincount(np, scale, dtype, keep, chunks):
+    x = integers(np, scale, keep, chunks)
+    return lambda: np.bincount(x) if np.__name__ == "numpy" else np.bincount(x, minlength=1009)
+
+
 WORKS = {
     "fused f64": (fused, "float64"),
     "fused f32": (fused, "float32"),
@@ -132,6 +204,14 @@ WORKS = {
     "qr 1e6 x 100": (qr, "float64"),
     "svd 1e6 x 100": (svd, "float64"),
     "stencil 8000 x 10": (stencil, "float64"),
+    "fft 4096 x 4096": (fft, "float64"),
+    "cholesky solve 4000": (solve(True), "float64"),
+    "lu solve 4000": (solve(False), "float64"),
+    "median 1e8": (median_of_all, "float64"),
+    "percentiles 1e8": (percentiles, "float64"),
+    "sort 1e4 x 1e4": (sort, "float64"),
+    "unique 1e8": (unique, "int64"),
+    "bincount 1e8": (bincount, "int64"),
 }
 
 # The sum of the answer's elements is compared; random numbers are compared with their mean.

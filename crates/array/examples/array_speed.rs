@@ -10,9 +10,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dolmen_array::{Array, BlockFn, Boundary, ChunkSpec, Depth, RandomGenerator, Reduce, explain, lower};
+use dolmen_array::{Array, BlockFn, Boundary, ChunkSpec, Depth, FftNorm, RandomGenerator, Reduce, explain, lower};
 use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskId};
-use dolmen_kernels::{Block, DType, Pool, Scalar};
+use dolmen_kernels::{Block, DType, Pool, QuantileMethod, Scalar};
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
 use dolmen_storage::{MemoryBudget, TempFolder};
 
@@ -139,8 +139,45 @@ fn work(name: &str, scale: f64, machine: &Machine) -> Result<Work> {
             }
             Work::Small(x.sum(&Reduce::all())?)
         }
+        "fft 4096 x 4096" => {
+            let length = side(scale, 4096.0);
+            let x = machine.keep(&square(machine, length, dtype)?, [512, length])?;
+            Work::Large(x.fft(None, 1, FftNorm::Backward)?.absolute()?)
+        }
+        "cholesky solve 4000" | "lu solve 4000" => {
+            let length = side(scale, 4000.0);
+            let x = square(machine, length, dtype)?.add(Array::eye(length, length, 0, dtype, 1000)? * length as f64)?;
+            let x = machine.keep(&x.add(x.t())?, 1000)?;
+            let right = Array::ones(&[length, 1], dtype, [1000, 1])?;
+            Work::Small(x.solve(&right, name.starts_with("cholesky"))?)
+        }
+        "median 1e8" => Work::Small(scattered(machine, &[n(scale, 1e8)])?.median(&Reduce::all())?),
+        "percentiles 1e8" => {
+            let x = scattered(machine, &[n(scale, 1e8)])?;
+            Work::Small(x.quantile(&[0.05, 0.5, 0.95], QuantileMethod::Linear, false, &Reduce::all())?)
+        }
+        "sort 1e4 x 1e4" => {
+            let rows = ((1e4 * scale) as usize).max(10);
+            Work::Large(scattered(machine, &[rows, 10_000])?.sort(Some(1))?)
+        }
+        "unique 1e8" | "bincount 1e8" => {
+            let i = Array::arange(0_i64, n(scale, 1e8) as i64, 1_i64, Some(DType::I64), 1_000_000)?;
+            let x = machine.keep(&i.multiply(&i)?.remainder(1009)?, 1_000_000)?;
+            let found = if name.starts_with("unique") { x.unique()?.values } else { x.bincount(None, 0)? };
+            Work::Small(found.astype(DType::F64)?)
+        }
         _ => return Err(format!("no work has the name {name:?}").into()),
     })
+}
+
+/// Numbers in no order, all of which differ, in blocks of a million.
+fn scattered(machine: &Machine, shape: &[usize]) -> Result<Array> {
+    let i = Array::arange(0_i64, shape.iter().product::<usize>() as i64, 1_i64, Some(DType::I64), 1_000_000)?;
+    let row = i.multiply(&i)?.remainder(100_003_171)?.astype(DType::F64)?.sin()?;
+    let whole = row.reshape(&shape.iter().map(|length| *length as isize).collect::<Vec<_>>())?;
+    let chunks = whole.chunks().clone();
+    let sizes: Vec<Vec<usize>> = chunks.axes().iter().map(|axis| axis.sizes().unwrap_or_default()).collect();
+    machine.keep(&whole, sizes)
 }
 
 /// The mean of each element and its four neighbours, without the outermost.

@@ -1,4 +1,4 @@
-//! Arrays in files: npy, npz and Zarr, read where they are needed and written block by block.
+//! Arrays in files: npy, npz, Zarr, NetCDF and HDF5, read where they are needed; npy and Zarr written block by block.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dolmen_graph::{BoxFuture, EncodeError};
 use dolmen_kernels::{Block, Buffer, DType, Pool};
 use dolmen_storage::{
-    ArrayFileError, ElementType, ElementTypeError, Location, NpyFile, NpyWriter, Region, Stores, TempFolder, ZarrArray,
+    ArrayFileError, ElementType, ElementTypeError, Location, NetcdfFile, NetcdfVariable, NpyFile, NpyWriter, Region, Stores,
+    TempFolder, ZarrArray,
     ZarrCompression, ZarrMetadata, ZarrWriter,
 };
 use thiserror::Error;
@@ -58,6 +59,7 @@ struct FileArray {
 enum Opened {
     Npy(NpyFile),
     Zarr(ZarrArray),
+    Netcdf(NetcdfVariable),
 }
 
 impl FileArray {
@@ -69,20 +71,31 @@ impl FileArray {
         let unknown = |_| ArrayIoError::UnknownElement { location: name.clone(), element: element.name() };
         let dtype: DType = element.name().parse().map_err(unknown)?;
         let chunks = match &file {
-            Opened::Zarr(zarr) => {
-                let sizes = shape.iter().zip(&zarr.metadata().chunks);
-                let sizes = sizes.map(|(len, size)| usize::try_from(*size).unwrap_or(usize::MAX).min((*len).max(1)));
-                Chunks::new(shape.iter().zip(sizes).map(|(len, size)| AxisChunks::uniform(*len, size)))
-            }
-            // What lies together in the file is read together: the axis that varies slowest is cut.
+            Opened::Zarr(zarr) => as_stored(&shape, &zarr.metadata().chunks),
+            Opened::Netcdf(variable) => match variable.chunks() {
+                Some(sizes) => as_stored(&shape, sizes),
+                None => by_slowest_axis(&shape, 0, dtype)?,
+            },
             Opened::Npy(npy) => {
                 let slowest = if npy.is_fortran() { shape.len().saturating_sub(1) } else { 0 };
-                let axes = (0..shape.len()).map(|axis| if axis == slowest { AxisSpec::Auto } else { AxisSpec::Full });
-                ChunkSpec::PerAxis(axes.collect()).chunks(&shape, dtype.size_bytes(), None)?
+                by_slowest_axis(&shape, slowest, dtype)?
             }
         };
         Ok(Self { name, shape, dtype, chunks, file })
     }
+}
+
+/// Chunks as a file has them.
+fn as_stored(shape: &[usize], sizes: &[u64]) -> Chunks {
+    let sizes = shape.iter().zip(sizes);
+    let sizes = sizes.map(|(len, size)| usize::try_from(*size).unwrap_or(usize::MAX).min((*len).max(1)));
+    Chunks::new(shape.iter().zip(sizes).map(|(len, size)| AxisChunks::uniform(*len, size)))
+}
+
+/// What lies together in a file is read together: the axis that varies slowest is cut.
+fn by_slowest_axis(shape: &[usize], slowest: usize, dtype: DType) -> Result<Chunks, ArrayError> {
+    let axes = (0..shape.len()).map(|axis| if axis == slowest { AxisSpec::Auto } else { AxisSpec::Full });
+    ChunkSpec::PerAxis(axes.collect()).chunks(shape, dtype.size_bytes(), None)
 }
 
 impl fmt::Debug for FileArray {
@@ -120,6 +133,7 @@ impl Source for FileArray {
             let bytes = match file {
                 Opened::Npy(npy) => npy.read_region(&region).await?,
                 Opened::Zarr(zarr) => zarr.read_region(&region).await?,
+                Opened::Netcdf(variable) => variable.read_region(&region).await?,
             };
             Ok(block_of(dtype, &shape, bytes)?)
         })
@@ -192,6 +206,57 @@ impl Array {
         let (shape, element) = (zarr.metadata().shape.clone(), zarr.metadata().element);
         let source = FileArray::new(location, &shape, element, Opened::Zarr(zarr))?;
         Ok(Self::from_source(Arc::new(source), chunks)?)
+    }
+}
+
+/// An array, and what a file says of its axes.
+#[derive(Debug, Clone)]
+pub struct LabelledArray {
+    /// The array.
+    pub array: Array,
+    /// For each axis what it is called, and what its positions stand for.
+    pub axes: Vec<AxisLabels>,
+}
+
+/// What a file says of an axis.
+#[derive(Debug, Clone)]
+pub struct AxisLabels {
+    /// What it is called: `time`, `lat`.
+    pub name: String,
+    /// What each position stands for, if the file says so: the coordinates.
+    pub labels: Option<Block>,
+}
+
+impl LabelledArray {
+    /// A variable of a NetCDF or HDF5 file, with the names of its dimensions and their coordinates, which are read now. By CF
+    /// conventions packed numbers are unpacked, what is missing is NaN, and numbers since some day are times. It is cut as
+    /// `chunks` says, or as it is stored.
+    ///
+    /// # Errors
+    /// [`ArrayIoError`].
+    pub async fn from_netcdf(
+        location: &Location,
+        file: &NetcdfFile,
+        name: &str,
+        chunks: Option<&ChunkSpec>,
+    ) -> Result<Self, ArrayIoError> {
+        let variable = file.variable(name).await?;
+        let mut axes = Vec::new();
+        for dimension in variable.dimensions() {
+            let labels = match file.coordinate(&variable, dimension).await {
+                Some(coordinate) => {
+                    let whole = Region::whole(coordinate.shape());
+                    let bytes = coordinate.read_region(&whole).await?;
+                    let read = FileArray::new(location, coordinate.shape(), coordinate.element(), Opened::Netcdf(coordinate.clone()))?;
+                    Some(block_of(read.dtype, &read.shape, bytes).map_err(ArrayError::from)?)
+                }
+                None => None,
+            };
+            axes.push(AxisLabels { name: dimension.clone(), labels });
+        }
+        let (shape, element) = (variable.shape().to_vec(), variable.element());
+        let source = FileArray::new(location, &shape, element, Opened::Netcdf(variable))?;
+        Ok(Self { array: Array::from_source(Arc::new(source), chunks)?, axes })
     }
 }
 

@@ -81,7 +81,7 @@ pub use convert::to_ndarray;
 pub use elementwise::Arg;
 pub use error::ArrayError;
 pub use explain::{ExplainedStage, Explanation, explain};
-pub use files::{ArrayIoError, ArrayWriter};
+pub use files::{ArrayIoError, ArrayWriter, AxisLabels, LabelledArray};
 pub use histogram::HistogramBins;
 pub use index::Index;
 pub use join::PadMode;

@@ -77,7 +77,9 @@ fn transform<T: FftNum + Lane>(block: &Block, axis: usize, fft: Fft, pool: &Pool
 where
     Complex<T>: Lane,
 {
-    let from = if fft.kind == FftKind::Real { T::DTYPE } else { Complex::<T>::DTYPE };
+    // Of real numbers one half of the transform is the conjugate of the other.
+    let is_real = block.dtype().real() == block.dtype();
+    let from = if is_real && fft.kind != FftKind::RealInverse { T::DTYPE } else { Complex::<T>::DTYPE };
     let cast = if block.dtype() == from { block.clone() } else { apply(Op::Cast(from), &[block], pool)? };
     let rows = rows(&cast, axis, pool)?;
     let own = block.shape()[axis];
@@ -88,6 +90,24 @@ where
     let mut buffer = pool.buffer(n_rows * fft.out_len() * dtype.size_bytes())?;
     let scale: T = crate::element::cast(fft.scale);
     match fft.kind {
+        FftKind::Forward | FftKind::Inverse if is_real => {
+            let plan = RealFftPlanner::new().plan_fft_forward(fft.len);
+            let (mut row, mut scratch) = (plan.make_input_vec(), plan.make_scratch_vec());
+            let (n_half, is_inverse) = (fft.len / 2 + 1, fft.kind == FftKind::Inverse);
+            let out = buffer.as_mut_slice::<Complex<T>>();
+            for (idx, out) in out.chunks_exact_mut(fft.len).enumerate() {
+                fill(&mut row, &elements(&rows)[idx * own..][..own]);
+                let (half, rest) = out.split_at_mut(n_half);
+                plan.process_with_scratch(&mut row, half, &mut scratch).map_err(lengths)?;
+                for value in half.iter_mut() {
+                    *value = *value * scale;
+                    if is_inverse {
+                        *value = value.conj();
+                    }
+                }
+                rest.iter_mut().rev().zip(&half[1..]).for_each(|(to, from)| *to = from.conj());
+            }
+        }
         FftKind::Forward | FftKind::Inverse => {
             let out = buffer.as_mut_slice::<Complex<T>>();
             for (idx, out) in out.chunks_exact_mut(fft.len).enumerate() {

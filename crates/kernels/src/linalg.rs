@@ -60,7 +60,7 @@ pub enum Triangle {
 }
 
 /// A number that factorisations work on.
-trait Field: ComplexField<Real: Element + Lane + PartialOrd> + Element + Lane + num_traits::NumOps {
+trait Field: ComplexField<Real: Element + Lane + PartialOrd> + Element + Lane + num_traits::NumOps + num_traits::NumAssignOps {
     /// The number of length one in its direction, one for zero.
     fn direction(self) -> Self;
     fn conjugate(self) -> Self;
@@ -331,7 +331,7 @@ fn eliminated<T: Field>(mut matrix: Mat<T>) -> (Vec<usize>, Mat<T>) {
             matrix[(row, at)] = factor;
             for column in at + 1..n {
                 let product = factor * matrix[(at, column)];
-                matrix[(row, column)] = matrix[(row, column)] - product;
+                matrix[(row, column)] -= product;
             }
         }
     }

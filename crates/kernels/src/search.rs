@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use crate::order::{Ordered, elements, with_ordered};
@@ -24,30 +25,34 @@ pub fn bincount(block: &Block, weights: Option<&Block>, len_min: usize, pool: &P
         }
     };
     let places = elements::<i64>(&places);
-    let mut least_greatest = (0, -1);
-    for place in places {
-        least_greatest = (least_greatest.0.min(*place), least_greatest.1.max(*place));
-    }
-    if least_greatest.0 < 0 {
+    let (least, greatest) = ends(places);
+    if least < 0 {
         return Err(KernelError::Parameter { op, parameter: "x", problem: "holds a negative integer" });
     }
-    let len = len_min.max((least_greatest.1 + 1) as usize);
+    let len = len_min.max((greatest + 1) as usize);
     let Some(weights) = weights else {
-        // Two tables by turns, as the same place twice in a row would wait for itself.
-        let mut counts = [pool.buffer(len * 8)?, pool.buffer(len * 8)?];
-        let [even, odd] = &mut counts;
-        let (even, odd) = (&mut even.as_mut_slice::<i64>()[..len], &mut odd.as_mut_slice::<i64>()[..len]);
-        even.fill(0);
-        odd.fill(0);
-        for pair in places.chunks(2) {
-            even[pair[0] as usize] += 1;
-            if let [_, second] = pair {
-                odd[*second as usize] += 1;
+        let mut counts = pool.buffer(len * 8)?;
+        let slots = &mut counts.as_mut_slice::<i64>()[..len];
+        slots.fill(0);
+        if len <= SHORT_TABLE {
+            // Four tables by turns, as the same place twice in a row would wait for itself.
+            let mut tables = vec![[0_u32; 4]; len];
+            for part in places.chunks(u32::MAX as usize) {
+                let (fours, rest) = part.as_chunks::<4>();
+                for four in fours {
+                    for (table, place) in four.iter().enumerate() {
+                        tables[*place as usize][table] += 1;
+                    }
+                }
+                rest.iter().for_each(|place| tables[*place as usize][0] += 1);
+                for (slot, table) in slots.iter_mut().zip(&mut tables) {
+                    *slot += std::mem::take(table).iter().map(|count| i64::from(*count)).sum::<i64>();
+                }
             }
+        } else {
+            places.iter().for_each(|place| slots[*place as usize] += 1);
         }
-        even.iter_mut().zip(&*odd).for_each(|(even, odd)| *even += odd);
-        let [even, _] = counts;
-        return Ok(Block::contiguous(DType::I64, &[len], even.freeze()));
+        return Ok(Block::contiguous(DType::I64, &[len], counts.freeze()));
     };
     if weights.shape() != block.shape() {
         let (left, right) = (block.shape().into(), weights.shape().into());
@@ -61,6 +66,15 @@ pub fn bincount(block: &Block, weights: Option<&Block>, len_min: usize, pool: &P
         slots[*place as usize] += weight;
     }
     Ok(Block::contiguous(DType::F64, &[len], sums.freeze()))
+}
+
+/// Tables of no more slots are kept four times.
+const SHORT_TABLE: usize = 1 << 12;
+
+/// The least and the greatest of some integers, if they are beyond `[0, -1]`.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+fn ends(values: &[i64]) -> (i64, i64) {
+    values.iter().fold((0, -1), |(least, greatest), value| (least.min(*value), greatest.max(*value)))
 }
 
 fn integers(block: &Block, pool: &Pool) -> Result<Block> {

@@ -69,7 +69,7 @@ mod waiting;
 pub use access::{AccessPolicy, AccessRoot, ExternalAccess, Operation};
 pub use array_files::{
     ArrayFileError, ArrayFileResult, ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, FileDamage,
-    LayoutProblem, NpyFile, NpyWriter, NpzFile, NpzMember, NpzWriter, Region, TimeBase, TimeUnit, ZarrArray,
+    LayoutProblem, NetcdfFile, NetcdfVariable, NpyFile, NpyWriter, NpzFile, NpzMember, NpzWriter, Region, TimeBase, TimeUnit, ZarrArray,
     ZarrChunks, ZarrCompression, ZarrFormat, ZarrFound, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrWriter,
 };
 pub use atomic_output::AtomicOutput;

@@ -28,6 +28,7 @@ use dolmen_array::{Array, ArrayError, ChunkSpec, Reduce};
 use dolmen_frame::guard;
 use dolmen_kernels::{DType, Function, Kind, Reduction, Scalar};
 
+use super::axes::Axis;
 use super::columns::value_type;
 use super::table::ArrayTable;
 
@@ -146,7 +147,7 @@ impl View {
 /// A table of the reductions, and for each column of the aggregate the name that it has there.
 fn derive(aggregate: &Aggregate, table: &ArrayTable, view: &View) -> EngineResult<Option<(ArrayTable, Vec<String>)>> {
     let input = aggregate.input.schema();
-    if aggregate.aggr_expr.is_empty() || !view.filters.iter().all(|filter| table.limits(filter).is_some()) {
+    if aggregate.aggr_expr.is_empty() || !view.filters.iter().all(|filter| table.limits(filter).is_some_and(|limits| limits.is_exact)) {
         return Ok(None);
     }
     let Ok((arrays, starts)) = table.cut(&view.filters) else { return Ok(None) };
@@ -162,14 +163,14 @@ fn derive(aggregate: &Aggregate, table: &ArrayTable, view: &View) -> EngineResul
             Expr::Column(column) => table.axis(&column.name).map(|axis| (axis, column.name)),
             _ => None,
         };
-        let Some((axis, name)) = axis else { return Ok(None) };
+        let Some((axis, name)) = axis.filter(|(axis, _)| table.axes()[*axis].is_unique()) else { return Ok(None) };
         kept.push(axis);
         names.push(name);
     }
     let part = Part { array, shape: &shape, kept: &kept };
     let axes: Vec<usize> = (0..shape.len()).filter(|axis| kept.contains(axis)).collect();
-    let mut fields: Vec<Field> =
-        axes.iter().map(|axis| Field::new(format!("dim_{axis}"), DataType::Int64, false)).collect();
+    let columns: Vec<Axis> = axes.iter().map(|axis| table.axes()[*axis].clone()).collect();
+    let mut fields: Vec<Field> = columns.iter().map(Axis::field).collect();
     let mut values = Vec::new();
     let results = aggregate.schema.fields().iter().skip(aggregate.group_expr.len());
     for (expr, field) in aggregate.aggr_expr.iter().zip(results) {
@@ -184,7 +185,7 @@ fn derive(aggregate: &Aggregate, table: &ArrayTable, view: &View) -> EngineResul
         values.push(value);
     }
     let starts = axes.iter().map(|axis| starts[*axis]).collect();
-    Ok(Some((table.derived(values, starts, Arc::new(Schema::new(fields))), names)))
+    Ok(Some((table.derived(values, starts, columns, Arc::new(Schema::new(fields))), names)))
 }
 
 /// What is aggregated.

@@ -9,11 +9,13 @@ use arrow::array::{
     RecordBatch, RecordBatchOptions, StructArray, TimestampMicrosecondArray, TimestampMillisecondArray,
     TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit as ArrowUnit};
 use dolmen_array::Array;
 use dolmen_kernels::{Block, DType, TimeUnit};
 use num_complex::Complex;
 
+use super::axes::Axis;
 use super::of_array;
 use crate::{Error, Result};
 
@@ -25,16 +27,17 @@ const BATCH_ROWS: usize = 8192;
 pub(super) enum Column {
     /// The position along an axis.
     Position(usize),
+    /// What the position along an axis stands for.
+    Label(usize),
     /// The elements of one of the arrays.
     Value(usize),
 }
 
-/// The columns of an array: `dim_0`, `dim_1`, ..., the position along each axis, and `value`.
-pub(super) fn schema_of(array: &Array) -> Result<SchemaRef> {
+/// A column for each axis, and one of elements, `value`.
+pub(super) fn schema_of(array: &Array, axes: &[Axis]) -> Result<SchemaRef> {
     array.check().map_err(of_array)?;
-    let dims = (0..array.n_dims()).map(|axis| Field::new(format!("dim_{axis}"), DataType::Int64, false));
     let (value, is_nullable) = value_type(array.dtype());
-    let fields: Vec<Field> = dims.chain([Field::new("value", value, is_nullable)]).collect();
+    let fields: Vec<Field> = axes.iter().map(Axis::field).chain([Field::new("value", value, is_nullable)]).collect();
     Ok(Arc::new(Schema::new(fields)))
 }
 
@@ -83,6 +86,7 @@ pub(super) fn batches<'a>(
     blocks: &[&'a Block],
     offset: &'a [usize],
     columns: &'a [Column],
+    labels: &'a [Option<ArrayRef>],
     schema: &'a SchemaRef,
 ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
     let values = blocks.iter().map(|block| values(block)).collect::<Result<Vec<_>>>()?;
@@ -90,12 +94,20 @@ pub(super) fn batches<'a>(
     let starts = (0..n_rows).step_by(BATCH_ROWS);
     Ok(starts.map(move |start| {
         let rows = start..n_rows.min(start + BATCH_ROWS);
-        let columns = columns.iter().map(|column| match *column {
-            Column::Position(axis) => Arc::new(positions(shape, axis, offset[axis], rows.clone())) as ArrayRef,
-            Column::Value(array) => values[array].slice(rows.start, rows.len()),
+        let columns = columns.iter().map(|column| {
+            let at = |axis: usize| positions(shape, axis, offset[axis], rows.clone());
+            Ok(match *column {
+                Column::Position(axis) => Arc::new(at(axis)) as ArrayRef,
+                Column::Label(axis) => match &labels[axis] {
+                    Some(labels) => take(labels, &at(axis), None).map_err(|error| Error::internal(error.to_string()))?,
+                    None => Arc::new(at(axis)),
+                },
+                Column::Value(array) => values[array].slice(rows.start, rows.len()),
+            })
         });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect(), &options);
+        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options);
         batch.map_err(|error| Error::internal(error.to_string()))
     }))
 }

@@ -1,6 +1,7 @@
 //! Chunked arrays in a session: computed under its limits, named by its statements, read as tables by its queries.
 
 mod aggregate;
+mod axes;
 mod columns;
 mod compute;
 mod histogram;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -27,6 +27,8 @@ pub(super) struct Blocks {
     starts: Vec<usize>,
     /// What is read of each element, and its type.
     columns: Vec<Column>,
+    /// What the positions along each axis stand for.
+    labels: Vec<Option<ArrayRef>>,
     schema: SchemaRef,
 }
 
@@ -37,9 +39,10 @@ impl Blocks {
         arrays: &[Array],
         starts: Vec<usize>,
         columns: Vec<Column>,
+        labels: Vec<Option<ArrayRef>>,
         schema: SchemaRef,
     ) -> Result<Self> {
-        Ok(Self { run: ArrayRun::start(executor, arrays)?, starts, columns, schema })
+        Ok(Self { run: ArrayRun::start(executor, arrays)?, starts, columns, labels, schema })
     }
 
     /// The first array, for what all have in common.
@@ -65,7 +68,7 @@ impl Blocks {
         }
         let blocks = self.run.outputs.iter().zip(&values).map(|(output, value)| output.block_of(value));
         let blocks: Vec<&Block> = blocks.collect::<std::result::Result<_, _>>().map_err(of_array)?;
-        batches(&blocks, &offset, &self.columns, &self.schema)?.collect()
+        batches(&blocks, &offset, &self.columns, &self.labels, &self.schema)?.collect()
     }
 
     async fn value(&self, output: &ArrayOutput, partition: u32) -> Result<ValueRef> {

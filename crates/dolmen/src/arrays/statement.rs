@@ -7,16 +7,17 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use dolmen_array::{Array, ArrayWriter, ChunkSpec, explain};
+use dolmen_array::{Array, ArrayWriter, ChunkSpec, LabelledArray, explain};
 use dolmen_array_sql::{
     ArrayName, ArraySqlError, ArrayStatement, ArraySummary, Bound, Definition, Environment, Expression, OnConflict,
     OptionValue, Span, StatementOption, bind, bind_array, chunks_option, parse_statement, queries, summarize,
 };
 use dolmen_frame::{Caller, Diagnosis, Outcome, Parameters, Position};
 use dolmen_graph::{Executor, TaskId};
-use dolmen_storage::{Location, NpzFile, ZarrGroup};
+use dolmen_storage::{Location, NetcdfFile, NpzFile, ZarrGroup};
 use futures::{FutureExt, stream};
 
+use super::axes::Axis;
 use super::compute::{ArrayRun, persisted};
 use super::histogram::Histogram;
 use super::table::ArrayTable;
@@ -161,7 +162,8 @@ fn executor(core: &Core) -> Result<Arc<dyn Executor>> {
 async fn rows(core: &Core, shown: Shown) -> Result<Outcome> {
     match shown {
         Shown::Array(array) => {
-            let table = ArrayTable::new(array, Arc::clone(&core.find_executor), None)?;
+            let axes = Axis::numbered(array.n_dims());
+            let table = ArrayTable::new(array, axes, Arc::clone(&core.find_executor), None)?;
             let (schema, stream) = table.rows()?;
             Ok(Outcome { tag: "ARRAY", schema, stream, diagnosis: Diagnosis::default() })
         }
@@ -220,10 +222,11 @@ impl Creating<'_> {
                 return Err(at(format!("{noun} \"{name}\" already exists"), self.name.span, text));
             }
         }
-        let array = match definition {
-            Definition::Expression(expression) => bound(core, text, expression, caller).await?,
+        let LabelledArray { array, axes } = match definition {
+            Definition::Expression(expression) => unlabelled(bound(core, text, expression, caller).await?),
             Definition::File { location, span, options } => opened(core, location, *span, options, text).await?,
         };
+        let axes = if axes.is_empty() { Axis::numbered(array.n_dims()) } else { Axis::of_file(&axes)? };
         let (array, held) = match self.persisted {
             true => {
                 let (array, bytes) = persisted(executor(core)?.as_ref(), &array).await?;
@@ -237,7 +240,7 @@ impl Creating<'_> {
             }
             false => (array, None),
         };
-        let table = ArrayTable::new(array, Arc::clone(&core.find_executor), held)?;
+        let table = ArrayTable::new(array, axes, Arc::clone(&core.find_executor), held)?;
         core.context.register_provider(&in_catalog(name), Arc::new(table))?;
         Ok(done("CREATE ARRAY"))
     }
@@ -260,8 +263,19 @@ fn in_catalog(name: &str) -> String {
     format!("public.{name}")
 }
 
+/// An array whose axes have no names.
+fn unlabelled(array: Array) -> LabelledArray {
+    LabelledArray { array, axes: Vec::new() }
+}
+
 /// The array in a file.
-async fn opened(core: &Core, location: &str, span: Span, options: &[StatementOption], text: &str) -> Result<Array> {
+async fn opened(
+    core: &Core,
+    location: &str,
+    span: Span,
+    options: &[StatementOption],
+    text: &str,
+) -> Result<LabelledArray> {
     let parsed = Location::parse(location)?;
     let stores = core.context.stores();
     let mut chunks = None;
@@ -281,7 +295,19 @@ async fn opened(core: &Core, location: &str, span: Span, options: &[StatementOpt
     let io = |error: dolmen_array::ArrayIoError| at(error.to_string(), span, text);
     let file = |error: dolmen_storage::ArrayFileError| at(error.to_string(), span, text);
     let suffix = location.trim_end_matches('/').rsplit_once('.').map(|(_, suffix)| suffix.to_lowercase());
-    match (suffix.as_deref(), dataset) {
+    let array = match (suffix.as_deref(), dataset) {
+        (Some("nc" | "nc4" | "cdf" | "netcdf" | "h5" | "hdf5" | "hdf" | "he5"), dataset) => {
+            let opened = NetcdfFile::open(stores, &parsed).await.map_err(file)?;
+            let name = match dataset {
+                Some(name) => name,
+                None => opened.only_name().map_err(file)?.ok_or_else(|| {
+                    let names = opened.names().unwrap_or_default().join(", ");
+                    let message = format!("{location} has several arrays: choose one of {names} WITH (dataset => ...)");
+                    at(message, span, text)
+                })?,
+            };
+            return LabelledArray::from_netcdf(&parsed, &opened, &name, chunks).await.map_err(io);
+        }
         (Some("npy"), None) => Array::from_npy(stores, &parsed, chunks).await.map_err(io),
         (Some("npz"), dataset) => {
             let archive = NpzFile::open(stores, &parsed).await.map_err(file)?;
@@ -307,8 +333,9 @@ async fn opened(core: &Core, location: &str, span: Span, options: &[StatementOpt
             Array::from_zarr_array(&parsed, array, chunks).map_err(io)
         }
         (Some("npy"), Some(_)) => Err(at(format!("{location} holds one array, which has no name"), span, text)),
-        _ => Err(at(format!("{location} is no .npy, .npz or .zarr"), span, text)),
-    }
+        _ => Err(at(format!("{location} is no .npy, .npz, .zarr, .nc or .h5"), span, text)),
+    };
+    array.map(unlabelled)
 }
 
 /// The file that an array is written to.

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session as PlanSession, TableProvider};
-use datafusion::common::{Column as ColumnName, ScalarValue};
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::streaming::PartitionStream;
 use dolmen_array::{Array, Index};
 use dolmen_storage::Reservation;
 
+use super::axes::Axis;
 use super::columns::{Column, schema_of};
 use super::rows::{ArrayRows, Blocks, external};
 use super::{FindExecutor, of_array};
@@ -27,7 +27,8 @@ pub(super) struct ArrayTable {
     arrays: Vec<Array>,
     /// The position of the first element.
     starts: Vec<usize>,
-    /// A column of positions for each axis, and one of values for each array.
+    axes: Vec<Axis>,
+    /// A column for each axis, and one of values for each array.
     schema: SchemaRef,
     executor: Arc<FindExecutor>,
     /// Counts the bytes of an array that was computed when it was created.
@@ -35,14 +36,23 @@ pub(super) struct ArrayTable {
 }
 
 impl ArrayTable {
-    pub(super) fn new(array: Array, executor: Arc<FindExecutor>, held: Option<Reservation>) -> Result<Self> {
-        let (schema, starts) = (schema_of(&array)?, vec![0; array.n_dims()]);
-        Ok(Self { arrays: vec![array], starts, schema, executor, _held: held })
+    pub(super) fn new(
+        array: Array,
+        axes: Vec<Axis>,
+        executor: Arc<FindExecutor>,
+        held: Option<Reservation>,
+    ) -> Result<Self> {
+        let (schema, starts) = (schema_of(&array, &axes)?, vec![0; array.n_dims()]);
+        Ok(Self { arrays: vec![array], starts, axes, schema, executor, _held: held })
     }
 
-    /// Arrays that are computed from this one, as a table of their own.
-    pub(super) fn derived(&self, arrays: Vec<Array>, starts: Vec<usize>, schema: SchemaRef) -> Self {
-        Self { arrays, starts, schema, executor: Arc::clone(&self.executor), _held: None }
+    /// Arrays that are computed from this one and have some of its axes, as a table of their own.
+    pub(super) fn derived(&self, arrays: Vec<Array>, starts: Vec<usize>, axes: Vec<Axis>, schema: SchemaRef) -> Self {
+        Self { arrays, starts, axes, schema, executor: Arc::clone(&self.executor), _held: None }
+    }
+
+    pub(super) fn axes(&self) -> &[Axis] {
+        &self.axes
     }
 
     pub(super) fn array(&self) -> &Array {
@@ -65,6 +75,7 @@ impl ArrayTable {
             needed.push(0);
         }
         let columns_of = |column: &usize| match column.checked_sub(n_axes) {
+            None if self.axes[*column].labels.is_some() => Column::Label(*column),
             None => Column::Position(*column),
             Some(array) => Column::Value(needed.iter().position(|other| *other == array).unwrap_or_default()),
         };
@@ -72,7 +83,8 @@ impl ArrayTable {
         let schema = self.schema.project(columns).map_err(|error| Error::internal(error.to_string()))?;
         arrays = needed.iter().map(|array| arrays[*array].clone()).collect();
         let executor = (self.executor)().ok_or(Error::Cancelled)?;
-        let blocks = Blocks::start(executor.as_ref(), &arrays, starts, kinds, Arc::new(schema))?;
+        let labels = self.axes.iter().map(|axis| axis.labels.clone()).collect();
+        let blocks = Blocks::start(executor.as_ref(), &arrays, starts, kinds, labels, Arc::new(schema))?;
         let n_blocks = blocks.n_blocks()?;
         Ok((Arc::new(blocks), n_blocks))
     }
@@ -93,7 +105,7 @@ impl ArrayTable {
         let mut bounds: Vec<Range<usize>> =
             self.array().dims().iter().map(|len| Some(0..(*len)?)).collect::<Option<_>>()?;
         for filter in filters {
-            if let Some((axis, kept)) = self.limits(filter) {
+            if let Some(Limits { axis, kept, .. }) = self.limits(filter) {
                 let own = |position: i128| {
                     let own = position.saturating_sub(self.starts[axis] as i128);
                     usize::try_from(own.max(0)).unwrap_or(usize::MAX)
@@ -106,38 +118,53 @@ impl ArrayTable {
         Some(bounds)
     }
 
-    /// The axis and the positions that a filter leaves of it, if it compares positions with a number.
-    pub(super) fn limits(&self, filter: &Expr) -> Option<(usize, Range<i128>)> {
-        let (name, kept) = limits(filter)?;
-        Some((self.axis(name)?, kept))
+    /// What a filter leaves of an axis, if it compares its positions, or what these stand for, with something that is known.
+    pub(super) fn limits(&self, filter: &Expr) -> Option<Limits> {
+        let comparisons = match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => vec![(&**left, *op, &**right)],
+            Expr::Between(Between { expr, negated: false, low, high }) => {
+                vec![(&**expr, Operator::GtEq, &**low), (&**expr, Operator::LtEq, &**high)]
+            }
+            _ => return None,
+        };
+        let limits = comparisons.into_iter().map(|(left, op, right)| {
+            let (compared, op, value) = match (left, right) {
+                (compared, Expr::Literal(value, _)) => (compared, op, value),
+                (Expr::Literal(value, _), compared) => (compared, op.swap()?, value),
+                _ => return None,
+            };
+            // What the engine compares may be a wider type than what the axis has.
+            let (column, to) = match compared {
+                Expr::Column(column) => (column, None),
+                Expr::Cast(Cast { expr, field }) => match &**expr {
+                    Expr::Column(column) => (column, Some(field.data_type())),
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            let axis = self.axis(&column.name)?;
+            let (kept, is_exact) = self.axes[axis].limits(op, value, to)?;
+            Some(Limits { axis, kept, is_exact })
+        });
+        limits.reduce(|first, second| {
+            let (first, second) = (first?, second?);
+            let kept = first.kept.start.max(second.kept.start)..first.kept.end.min(second.kept.end);
+            Some(Limits { kept, is_exact: first.is_exact && second.is_exact, ..first })
+        })?
     }
 
-    /// The axis whose positions this column has.
+    /// The axis that this column is about.
     pub(super) fn axis(&self, name: &str) -> Option<usize> {
         self.schema.index_of(name).ok().filter(|axis| *axis < self.array().n_dims())
     }
 }
 
-/// The column and the positions that a comparison leaves: `dim_0 >= 10`, `5 > dim_1`.
-fn limits(filter: &Expr) -> Option<(&str, Range<i128>)> {
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
-    let (column, op, value) = match (left.as_ref(), right.as_ref()) {
-        (Expr::Column(column), Expr::Literal(value, _)) => (column, *op, value),
-        (Expr::Literal(value, _), Expr::Column(column)) => (column, op.swap()?, value),
-        _ => return None,
-    };
-    let ColumnName { name, .. } = column;
-    let ScalarValue::Int64(Some(value)) = value else { return None };
-    let value = i128::from(*value);
-    let kept = match op {
-        Operator::Eq => value..value + 1,
-        Operator::Lt => 0..value,
-        Operator::LtEq => 0..value + 1,
-        Operator::Gt => value + 1..i128::MAX,
-        Operator::GtEq => value..i128::MAX,
-        _ => return None,
-    };
-    Some((name, kept))
+/// The positions along an axis that a filter leaves.
+pub(super) struct Limits {
+    axis: usize,
+    kept: Range<i128>,
+    /// Whether the filter is true at all of them.
+    pub(super) is_exact: bool,
 }
 
 #[async_trait::async_trait]

@@ -72,6 +72,14 @@ pub enum ArrayFileError {
         /// The names that are there.
         members: Vec<String>,
     },
+    /// A file that its reader makes no sense of.
+    #[error("`{file}` cannot be read: {source}")]
+    Undecodable {
+        /// The file.
+        file: String,
+        /// What the reader says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The file is not the one that was opened any more.
     #[error("`{file}` was changed since it was opened: open it again")]
     Changed {

@@ -1,4 +1,4 @@
-//! Arrays in files: npy, npz, Zarr 2 and 3.
+//! Arrays in files: npy, npz, Zarr 2 and 3, NetCDF, HDF5.
 
 mod boxes;
 mod destination;
@@ -6,6 +6,7 @@ mod element_file;
 mod element_type;
 mod error;
 mod memory;
+mod netcdf;
 mod npy;
 mod npz;
 mod positioned;
@@ -16,6 +17,7 @@ mod zarr;
 
 pub use element_type::{ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, TimeBase, TimeUnit};
 pub use error::{ArrayFileError, ArrayFileResult, FileDamage, LayoutProblem, ZarrFound};
+pub use netcdf::{NetcdfFile, NetcdfVariable};
 pub use npy::{NpyFile, NpyWriter};
 pub use npz::{NpzFile, NpzMember, NpzWriter};
 pub use region::Region;

@@ -1,9 +1,10 @@
-//! Arrays in files, from the outside: what NumPy and zarr-python wrote is read, in every mode; what is written is read again,
-//! and by them; and what is wrong is told. The files in golden/ come from make_golden.py.
+//! Arrays in files, from the outside: what NumPy, zarr-python, netCDF4-python and h5py wrote is read, in every mode; what is written is read again,
+//! and by them; and what is wrong is told. The files in golden/ come from make_golden.py and make_netcdf.py.
 #![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
 
 mod counting;
 mod damage;
+mod netcdf;
 mod npy;
 mod npz;
 mod python;

@@ -154,7 +154,8 @@ def zarr_files():
     zarr.create_array(store=OUT / "zarr" / "v2_record", shape=(2,), dtype=[("a", "<i4")], chunks=(2,), zarr_format=2)
 
 
-shutil.rmtree(OUT, ignore_errors=True)
+for kind in ("npy", "npz", "zarr"):
+    shutil.rmtree(OUT / kind, ignore_errors=True)
 npy()
 npz()
 zarr_files()
