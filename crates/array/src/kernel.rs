@@ -89,6 +89,8 @@ pub(crate) enum Kernel {
     SolveTriangular { is_lower: bool, unit_diagonal: bool },
     /// How many of some draws are of each kind, in rows along the last axis.
     Multinomial { n: u64, chances: Vec<f64>, seed: u64, stream: u64 },
+    /// The elements of those operands behind the first one that it names.
+    Choose,
 }
 
 impl Kernel {
@@ -117,6 +119,7 @@ impl Kernel {
             Self::Factor(factorisation) => factorisation.name(),
             Self::SolveTriangular { .. } => "solve_triangular",
             Self::Multinomial { .. } => "multinomial",
+            Self::Choose => "choose",
         }
     }
 
@@ -212,6 +215,8 @@ impl Kernel {
             Self::MergeUnique => read()?.checked_mul(2),
             // The integers as positions, weights as floats, and a second table.
             Self::BinCount { .. } => read()?.checked_mul(8),
+            // Positions, a mask, and what was chosen so far.
+            Self::Choose => (array.chunks().block_elements_max()? as u64).checked_mul(9)?.checked_add(array.block_bytes_max()?),
             Self::Search { .. } => {
                 let table = operands.get(1).and_then(read_bytes)?.checked_mul(2)?;
                 read()?.checked_mul(2)?.checked_add(table)
@@ -256,6 +261,7 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         Kernel::Search { side } => search::looked_up(task, *side, &joined(task, operands)?),
         Kernel::Factor(factorisation) => linalg::factors(task, *factorisation),
         Kernel::SolveTriangular { is_lower, unit_diagonal } => linalg::solved(task, *is_lower, *unit_diagonal),
+        Kernel::Choose => pick::choose(task),
         Kernel::Multinomial { n, chances, seed, stream } => random::multinomial(task, *n, chances, *seed, *stream),
         Kernel::Trim { windows } => {
             let index = task.index();

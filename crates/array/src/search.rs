@@ -95,6 +95,33 @@ impl Array {
         Ok(values.looked_up(self, Some(side), DType::I64))
     }
 
+    /// NumPy's `choose`: for each element of this array of integers, that of the choice that it names, all broadcast to one
+    /// shape.
+    ///
+    /// # Errors
+    /// [`ArrayError::Argument`] without choices; [`ArrayError::Broadcast`]; [`ArrayError::DTypeUnsupported`] unless this array
+    /// holds integers. A choice that there is not is an error of the run.
+    pub fn choose(&self, choices: &[Self]) -> Result<Self, ArrayError> {
+        let op = "choose";
+        self.check()?;
+        if !matches!(self.dtype().kind(), Kind::Bool | Kind::Signed | Kind::Unsigned) {
+            let remedy = "it names choices by integers; cast it with astype";
+            return Err(ArrayError::DTypeUnsupported { op, dtype: self.dtype(), remedy });
+        }
+        let Some(first) = choices.first() else {
+            return Err(ArrayError::Argument { op, argument: "choices", problem: "are none".to_owned() });
+        };
+        let dtype = choices.iter().try_fold(first.dtype(), |dtype, choice| dolmen_kernels::promote(dtype, choice.dtype()))?;
+        let all: Vec<Self> = std::iter::once(Ok(self.clone()))
+            .chain(choices.iter().map(|choice| choice.astype(dtype)))
+            .collect::<Result<_, _>>()?;
+        let all = crate::broadcast_arrays(&all)?;
+        let chunks = all[0].chunks().clone();
+        let operands = all.iter().map(|array| Operand::same(array.with_chunks(&chunks))).collect();
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Choose), operands };
+        Ok(Self::from_node(expr, dtype, chunks))
+    }
+
     /// NumPy's `digitize`: which of the bins between `edges`, which ascend or descend, each element is in; 0 in front of them.
     /// A bin has its lower edge, or its upper one if `right`.
     ///

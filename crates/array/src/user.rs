@@ -1,6 +1,7 @@
 //! Functions of the user on blocks, and blocks that come from delayed values.
 
 mod delayed;
+mod rows;
 
 use std::fmt;
 use std::sync::Arc;

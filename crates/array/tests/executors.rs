@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{try_compute, try_compute_all};
-use dolmen_array::{Array, RandomGenerator, Reduce, explain, lower, register_ops};
+use dolmen_array::{Array, FftNorm, RandomGenerator, Reduce, explain, lower, register_ops};
 use dolmen_graph::{Executor, GraphBuilder, InlineExecutor, OpRegistry, RunError, cull, decode, encode};
 use dolmen_kernels::{DType, Pool};
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
@@ -47,6 +47,16 @@ fn programs() -> Vec<(&'static str, Array)> {
         ("turned", a.rechunk([60, 3]).unwrap().t() + b.t()),
         ("cumulative", a.cumsum(Some(0)).unwrap()),
         ("singular values", a.svdvals().unwrap()),
+        ("sorted", a.sort(Some(0)).unwrap()),
+        ("order", a.argsort(Some(1)).unwrap()),
+        ("median", a.median(&Reduce::all()).unwrap()),
+        ("transform", a.fft(None, 0, FftNorm::Ortho).unwrap().absolute().unwrap()),
+        ("counts", random.poisson(3.0, &[1000], 90).unwrap().bincount(None, 0).unwrap()),
+        ("unique", random.integers(0, 30, &[1000], 70).unwrap().unique().unwrap().inverse),
+        ("solution", b.t().matmul(&b).unwrap().solve(&b.t(), true).unwrap()),
+        ("lower", a.lu().unwrap().1),
+        ("kinds", random.multinomial(20, &[0.3, 0.7], &[40]).unwrap()),
+        ("gamma", random.gamma(0.7, 2.0, &[500], 33).unwrap()),
     ]
 }
 

@@ -6,6 +6,7 @@ mod common;
 
 use common::{chunkings, compute};
 use dolmen_array::{Array, ArrayError, ChunkSpec, NormOrder, RandomGenerator, Reduce};
+use dolmen_graph::InlineExecutor;
 use dolmen_kernels::{Block, DType};
 
 /// A matrix in memory, as plain loops see it.
@@ -237,4 +238,70 @@ fn what_has_no_factors_is_refused() {
     // NaN is found when it is computed.
     let nan = matrix.log().unwrap() / 0;
     assert!(common::try_compute(&dolmen_graph::InlineExecutor::new(), &nan.qr().unwrap().1).is_err());
+}
+
+/// A matrix whose square factor is too large for one block: columns of blocks are factorised one after the other, also where some
+/// depend on others.
+#[test]
+fn qr_of_many_columns_goes_by_panels() {
+    let n = 2100;
+    let wave = Array::arange(0, n as i64, 1, None, 700).unwrap().astype(DType::F64).unwrap();
+    let full = wave.expand_dims(&[1]).unwrap().multiply(&wave).unwrap().multiply(0.37).unwrap().sin().unwrap();
+    // Of rank one.
+    let flat = wave.expand_dims(&[1]).unwrap().multiply(wave.multiply(0.0).unwrap().add(1.0).unwrap()).unwrap();
+    for x in [full, flat] {
+        let x = x.rechunk([700, 600]).unwrap();
+        let (q, r) = x.qr().unwrap();
+        assert_eq!((q.shape().unwrap(), r.shape().unwrap()), (vec![n, n], vec![n, n]));
+        assert!(q.chunks().axes()[1].n_blocks() > 1);
+        let largest = |array: &Array| {
+            let block = compute(&array.absolute().unwrap().max(&Reduce::all()).unwrap());
+            block.to_vec::<f64>().unwrap()[0]
+        };
+        let size = largest(&x);
+        let unit = q.t().matmul(&q).unwrap() - Array::eye(n, n, 0, DType::F64, ChunkSpec::Auto).unwrap();
+        assert!(largest(&unit) < 1e-12, "{}", largest(&unit));
+        let rest = q.matmul(&r).unwrap() - &x;
+        assert!(largest(&rest) < 1e-10 * size, "{}", largest(&rest));
+        assert_eq!(largest(&r.tril(-1).unwrap()), 0.0);
+    }
+}
+
+#[test]
+fn factors_are_those_of_one_block_however_the_matrix_is_cut() {
+    let x = Dense::from_fn(23, 23, |row, column| ((row * 7 + column * column * 3) % 11) as f64 - 4.0 + f64::from(row == column) * 9.0);
+    let positive = Dense::from_fn(23, 23, |row, column| x.times(&x.transposed()).at(row, column) + f64::from(row == column));
+    let right = Dense::from_fn(23, 3, |row, column| (row as f64 - 5.0) * (column as f64 + 0.5));
+    for chunks in chunkings(9, &[23, 23]) {
+        let (a, spd, b) = (x.array(chunks.clone()), positive.array(chunks.clone()), right.array(ChunkSpec::from([4, 2])));
+        let l = Dense::of(&spd.cholesky().unwrap());
+        assert!(l.times(&l.transposed()).is_near(&positive, 1e-9) && (0..23).all(|at| l.at(at, at) > 0.0), "{chunks:?}");
+        for (matrix, dense, is_positive) in [(&a, &x, false), (&spd, &positive, true), (&spd, &positive, false)] {
+            let solution = Dense::of(&matrix.solve(&b, is_positive).unwrap());
+            assert!(dense.times(&solution).is_near(&right, 1e-7), "{chunks:?}");
+        }
+        let (order, l, u) = a.lu().unwrap();
+        let exchanged = a.index(&[dolmen_array::Index::Array(order)]).unwrap();
+        assert!(Dense::of(&l).times(&Dense::of(&u)).is_near(&Dense::of(&exchanged), 1e-9), "{chunks:?}");
+        assert!(x.times(&Dense::of(&a.inv().unwrap())).is_identity(1e-8), "{chunks:?}");
+        let (u, s, vt) = a.svd_compressed(4, 6, &RandomGenerator::new(3)).unwrap();
+        let exact = compute(&a.svdvals().unwrap()).to_vec::<f64>().unwrap();
+        let about = compute(&s).to_vec::<f64>().unwrap();
+        assert!(about.iter().zip(&exact).all(|(a, b)| (a - b).abs() < 1e-6 * exact[0]), "{about:?} {exact:?}");
+        assert_eq!((u.shape().unwrap(), vt.shape().unwrap()), (vec![23, 4], vec![4, 23]));
+    }
+}
+
+#[test]
+fn matrices_that_have_no_factors_are_told() {
+    let square = Dense::from_fn(4, 4, |row, column| (row + column) as f64).array(ChunkSpec::Size(2));
+    let wide = Dense::from_fn(2, 4, |row, column| (row + column) as f64).array(ChunkSpec::Size(2));
+    assert!(matches!(wide.cholesky(), Err(ArrayError::ShapeMismatch { .. })));
+    assert!(matches!(wide.inv(), Err(ArrayError::ShapeMismatch { .. })));
+    assert!(matches!(square.solve(&wide, false), Err(ArrayError::ShapeMismatch { .. })));
+    assert!(matches!(square.svd_compressed(5, 0, &RandomGenerator::new(1)), Err(ArrayError::Argument { .. })));
+    assert!(matches!(square.sum(&Reduce::axis(0)).unwrap().eigh(), Err(ArrayError::WrongRank { .. })));
+    let fails = |array: Array| common::try_compute(&InlineExecutor::new(), &array).unwrap_err().to_string();
+    assert!(fails(square.cholesky().unwrap()).contains("not positive definite"));
+    assert!(fails(square.solve(&square, false).unwrap()).contains("singular"));
 }

@@ -89,7 +89,7 @@ pub use linalg::{
 };
 pub use matmul::{matmul, matmul_add};
 pub use op::{Op, OperandType, result_dtype};
-pub use pick::{compress, gather, scatter};
+pub use pick::{choose, compress, gather, scatter};
 pub use program::{Operand, Program, ProgramBuilder, Step};
 pub use promote::{WeakScalar, can_cast_safely, float_that_holds, promote, promote_weak};
 pub use quantile::{

@@ -58,7 +58,11 @@ ops! {
     Arctan2 "arctan2" 2,
     Hypot "hypot" 2,
     Logaddexp "logaddexp" 2,
+    Logaddexp2 "logaddexp2" 2,
     Copysign "copysign" 2,
+    Nextafter "nextafter" 2,
+    Ldexp "ldexp" 2,
+    StudentTails "stats.student_tails" 2,
     Equal "equal" 2,
     NotEqual "not_equal" 2,
     Less "less" 2,
@@ -104,6 +108,10 @@ ops! {
     Ceil "ceil" 1,
     Trunc "trunc" 1,
     Rint "rint" 1,
+    Spacing "spacing" 1,
+    Mantissa "frexp_mantissa" 1,
+    Exponent "frexp_exponent" 1,
+    I0 "i0" 1,
     Conjugate "conjugate" 1,
     Real "real" 1,
     Imag "imag" 1,
@@ -237,7 +245,17 @@ pub(crate) fn signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
             DType::Bool => same(DType::I8),
             dtype => same(dtype),
         },
-        Op::Arctan2 | Op::Hypot | Op::Logaddexp | Op::Copysign => match common_float()? {
+        // Neighbours of half floats are not those of the floats that they are computed as.
+        Op::Nextafter if common_float()? == DType::F16 => unsupported("; cast to float32 with astype"),
+        Op::Spacing if float_that_holds(dtypes[0]) == DType::F16 => unsupported("; cast to float32 with astype"),
+        Op::Arctan2
+        | Op::Hypot
+        | Op::Logaddexp
+        | Op::Logaddexp2
+        | Op::Copysign
+        | Op::Nextafter
+        | Op::Ldexp
+        | Op::StudentTails => match common_float()? {
             dtype if dtype.kind() == Kind::Complex => unsupported(""),
             dtype => same(dtype),
         },
@@ -276,9 +294,15 @@ pub(crate) fn signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
         // NumPy takes the arc tangent of it and of an integer zero.
         Op::Angle if dtypes[0] == DType::Bool => same(DType::F64),
         Op::Angle => to(float_that_holds(dtypes[0]), float_that_holds(dtypes[0]).real()),
-        Op::Cbrt if dtypes[0].kind() == Kind::Complex => unsupported(""),
+        Op::Cbrt | Op::Spacing | Op::Mantissa | Op::Exponent | Op::I0 if dtypes[0].kind() == Kind::Complex => {
+            unsupported("")
+        }
         Op::Sqrt
         | Op::Cbrt
+        | Op::Spacing
+        | Op::Mantissa
+        | Op::Exponent
+        | Op::I0
         | Op::Exp
         | Op::Exp2
         | Op::Expm1

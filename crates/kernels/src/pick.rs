@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use crate::block::n_elements;
 use crate::element::with_word;
-use crate::{Block, DType, KernelError, Pool, Result, Shape};
+use crate::reduce::apply;
+use crate::{Block, DType, KernelError, Op, Pool, Result, Scalar, Shape};
 
 /// The elements of `block` where `mask` is true, in C order: `block[mask]`. The mask has the block's shape, or that of its
 /// first axes; the other axes stay.
@@ -131,6 +132,33 @@ impl Positions {
         }
         Ok(Self { shape: SmallVec::from_slice(first.shape()), linear })
     }
+}
+
+/// For each position the element of the choice that `index` names; all blocks are of one shape, and the choices of one dtype.
+///
+/// # Errors
+/// [`KernelError::IndexOutOfBounds`] for a choice that there is not; [`KernelError::ShapeMismatch`],
+/// [`KernelError::WrongDType`].
+pub fn choose(index: &Block, choices: &[Block], pool: &Pool) -> Result<Block> {
+    let op = "choose";
+    let places = apply(Op::Cast(DType::I64), &[index], pool)?.to_contiguous(pool)?;
+    let outside = places.view::<i64>()?.iter().copied().find(|place| *place < 0 || *place >= choices.len() as i64);
+    if let Some(index) = outside {
+        return Err(KernelError::IndexOutOfBounds { index, axis: 0, size: choices.len() });
+    }
+    let Some((first, others)) = choices.split_first() else {
+        return Err(KernelError::Parameter { op, parameter: "choices", problem: "are none" });
+    };
+    let mut chosen = first.clone();
+    for (place, choice) in (1_i64..).zip(others) {
+        if choice.shape() != index.shape() {
+            let (left, right) = (index.shape().into(), choice.shape().into());
+            return Err(KernelError::ShapeMismatch { op, left, right, expected: "all are of one shape" });
+        }
+        let is_this = apply(Op::Equal, &[&places, &Block::full(index.shape(), Scalar::I64(place))], pool)?;
+        chosen = apply(Op::Where, &[&is_this, choice, &chosen], pool)?;
+    }
+    Ok(chosen)
 }
 
 #[cfg(test)]

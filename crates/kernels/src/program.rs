@@ -203,6 +203,7 @@ pub(crate) fn unary_kernel(op: Op, dtype: DType) -> Option<(Unary, DType)> {
         // Half floats are computed with as float32.
         (Kind::Float, _) if dtype == DType::F16 => None,
         (Kind::Float, Negative | Absolute | Sign | Square | Reciprocal | Cbrt | Floor | Ceil | Trunc) => same,
+        (Kind::Float, Spacing | Mantissa | Exponent | I0) => same,
         (Kind::Float | Kind::Complex, _) if transcendental => same,
         (Kind::Float, Isnan | Isinf | Isfinite | Signbit) => test,
         (Kind::Complex, Negative | Sign | Square | Reciprocal | Conjugate) => same,
@@ -274,7 +275,11 @@ pub(crate) fn binary_kernel(op: Op, a: DType, b: DType) -> Option<(Binary, DType
                         | Arctan2
                         | Hypot
                         | Logaddexp
+                        | Logaddexp2
                         | Copysign
+                        | Nextafter
+                        | Ldexp
+                        | StudentTails
                 )
         }
         Kind::Complex => {

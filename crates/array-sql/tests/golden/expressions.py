@@ -1,4 +1,4 @@
-"""Writes expressions.json: array expressions, and what NumPy makes of the same.
+"""Writes expressions.json: array expressions, and what NumPy (and SciPy) makes of the same.
 
     python crates/array-sql/tests/golden/expressions.py
 
@@ -9,6 +9,7 @@ import json
 import pathlib
 
 import numpy as np
+import scipy.stats as st
 
 x = np.arange(24, dtype="float64").reshape(4, 6) * 1.5 - 7
 y = np.linspace(0.5, 3, 6)
@@ -25,7 +26,7 @@ def standardised(a, power):
     return ((a - a.mean()) ** power).mean() / a.std() ** power
 
 
-names = dict(skew=lambda a: standardised(a, 3), kurtosis=lambda a: standardised(a, 4), x=x, y=y, i=i, u=u, f=f, m=m, n=n, z=z, t=t, np=np)
+names = dict(skew=lambda a: standardised(a, 3), kurtosis=lambda a: standardised(a, 4), x=x, y=y, i=i, u=u, f=f, m=m, n=n, z=z, t=t, np=np, st=st)
 
 def both_parts(expression, python=None):
     """The real and the imaginary part of a complex result, rounded, and zeros without a sign."""
@@ -241,7 +242,7 @@ PAIRS = [
     *both_parts("fft.fftn(x, s => [3, 5], axes => [1, 0])", "np.fft.fftn(x, s=[3, 5], axes=[1, 0])"), *both_parts("fft.ifftn(x, axes => [0])", "np.fft.ifftn(x, axes=[0])"), *both_parts("fft.rfftn(x, norm => 'ortho')", "np.fft.rfftn(x, norm='ortho')"),
     ("round(fft.irfftn(fft.rfftn(x), s => [4, 6]), 6) + 0", "np.round(np.fft.irfftn(np.fft.rfftn(x), s=[4, 6], axes=[0, 1]), 6) + 0"), ("round(fft.irfftn(x), 6) + 0", "np.round(np.fft.irfftn(x), 6) + 0"),
     ("fft.fftfreq(5)", "np.fft.fftfreq(5)"), ("fft.fftfreq(6, d => 0.1)", "np.fft.fftfreq(6, d=0.1)"), ("fft.rfftfreq(5)", "np.fft.rfftfreq(5)"), ("fft.rfftfreq(6, 0.5)", "np.fft.rfftfreq(6, 0.5)"),
-    ("fft.fftshift(y)", "np.fft.fftshift(y)"), ("fft.fftshift(x, axes => 0)", "np.fft.fftshift(x, axes=0)"), ("fft.ifftshift(fft.fftshift(i))", "i"), ("fft.ifftshift(f[:5])", "np.fft.ifftshift(f[:5])"), ("fft.fft(y[:3] * 0)", "np.fft.fft(y[:3] * 0)"),
+    ("fft.fftshift(y)", "np.fft.fftshift(y)"), ("fft.fftshift(x, axes => 0)", "np.fft.fftshift(x, axes=0)"), ("fft.ifftshift(fft.fftshift(i))", "i"), ("fft.ifftshift(f[:5])", "np.fft.ifftshift(f[:5])"), *both_parts("fft.fft(y[:3] * 0)"),
     # Factors: what they multiply to, as far as signs are free.
     ("round(linalg.cholesky(x @ transpose(x) + 9 * eye(4)), 6)", "np.round(np.linalg.cholesky(x @ x.T + 9 * np.eye(4)), 6)"),
     ("round(linalg.cholesky(x @ transpose(x) + 9 * eye(4), upper => true), 6)", "np.round(np.linalg.cholesky(x @ x.T + 9 * np.eye(4), upper=True), 6)"),
@@ -276,6 +277,23 @@ PAIRS = [
     ("random.permutation(7, seed => 3).sort()", "np.arange(7)"), ("random.permutation(x, seed => 3).sort(axis => 0)", "x"),
     ("abs(cov(transpose(random.multivariate_normal([1, 2], [[4, 1], [1, 3]], size => 20000, seed => 5))) - [[4, 1], [1, 3]]) < 0.2", "np.ones((2, 2), 'bool')"),
     ("random.multivariate_normal([1, 2], [[4, 1], [1, 3]], seed => 5).shape()", "np.array([2])"),
+    # More of NumPy's names.
+    ("frexp(x)[0]", "np.frexp(x)[0]"), ("frexp(x)[1]", "np.frexp(x)[1]"), ("frexp(n)[0]", "np.frexp(n)[0]"), ("frexp(f)[0]", "np.frexp(f)[0]"), ("frexp(i)[1]", "np.frexp(i)[1]"),
+    ("ldexp(y, [1, 2, 3, -1, -2, 0])", "np.ldexp(y, [1, 2, 3, -1, -2, 0])"), ("ldexp(f, 3)", "np.ldexp(f, 3)"), ("ldexp(i, 2)", "np.ldexp(i, 2)"), ("logaddexp2(x, 1)", "np.logaddexp2(x, 1)"), ("logaddexp2(n, n)", "np.logaddexp2(n, n)"),
+    ("nextafter(y, 0) < y", "np.nextafter(y, 0) < y"), ("nextafter(1, 2) - 1", "np.nextafter(1, 2) - 1"), ("nextafter(f[:1], 1)", "np.nextafter(f[:1], 1, dtype='f4')"), ("spacing(x)", "np.spacing(x)"), ("spacing(f)", "np.spacing(f)"),
+    ("round(i0(y), 6)", "np.round(np.i0(y), 6)"), ("round(i0(-x), 4)", "np.round(np.i0(-x), 4)"), ("float_power(y, 2)", "np.float_power(y, 2)"),
+    ("choose(i % 3, [i, -i, i * 10])", "np.choose(i % 3, [i, -i, i * 10])"), ("choose([[0], [1], [0]], [i, 0.5])", "np.choose([[0], [1], [0]], [i, 0.5])"), ("choose(i, [y[0], y[1]], mode => 'clip')", "np.choose(i, [y[0], y[1]], mode='clip')"),
+    ("choose(i, [1, 2, 3], mode => 'wrap')", "np.choose(i, [1, 2, 3], mode='wrap')"),
+    ("append(i, [[1, 2, 3, 4]], axis => 0)", "np.append(i, [[1, 2, 3, 4]], axis=0)"), ("append(y, x)", "np.append(y, x)"), ("delete(y, 1)", "np.delete(y, 1)"), ("delete(x, [0, -1], axis => 1)", "np.delete(x, [0, -1], axis=1)"), ("delete(i, [2, 2])", "np.delete(i, [2, 2])"),
+    ("insert(y, 2, 9)", "np.insert(y, 2, 9)"), ("insert(y, [1, 4], [7, 8])", "np.insert(y, [1, 4], [7, 8])"), ("insert(x, 1, [1, 2, 3, 4, 5, 6], axis => 0)", "np.insert(x, 1, [1, 2, 3, 4, 5, 6], axis=0)"), ("insert(i, [4], 0, axis => 1)", "np.insert(i, [4], 0, axis=1)"),
+    ("insert(i, -1, 5)", "np.insert(i, -1, 5)"), ("insert(y, 3, [1, 2, 3])", "np.insert(y, 3, [1, 2, 3])"), ("tril_indices(3)[0]", "np.tril_indices(3)[0]"), ("tril_indices(3, -1, 4)[1]", "np.tril_indices(3, -1, 4)[1]"), ("triu_indices(3, 1)[1]", "np.triu_indices(3, 1)[1]"),
+    ("triu_indices(2, m => 4)[0]", "np.triu_indices(2, m=4)[0]"),
+    # Tests of means, to ten digits.
+    ("round(stats.ttest_1samp(x, 3)[0], 9)", "np.round(st.ttest_1samp(x, 3)[0], 9)"), ("round(stats.ttest_1samp(x, 3)[1], 9)", "np.round(st.ttest_1samp(x, 3)[1], 9)"), ("round(stats.ttest_1samp(y, 1.2, axis => null)[1], 9)", "np.round(st.ttest_1samp(y, 1.2)[1], 9)"),
+    ("round(stats.ttest_ind(x, x[:3] ** 2 / 9)[0], 9)", "np.round(st.ttest_ind(x, x[:3] ** 2 / 9)[0], 9)"), ("round(stats.ttest_ind(x, x[:3] ** 2 / 9)[1], 9)", "np.round(st.ttest_ind(x, x[:3] ** 2 / 9)[1], 9)"),
+    ("round(stats.ttest_ind(x, x[:3] ** 2 / 9, equal_var => false)[1], 9)", "np.round(st.ttest_ind(x, x[:3] ** 2 / 9, equal_var=False)[1], 9)"), ("round(stats.ttest_ind(i, i * 2 + 1, axis => 1)[1], 9)", "np.round(st.ttest_ind(i, i * 2 + 1, axis=1)[1], 9)"),
+    ("round(stats.ttest_rel(x, x ** 2 / 5 + 1)[0], 9)", "np.round(st.ttest_rel(x, x ** 2 / 5 + 1)[0], 9)"), ("round(stats.ttest_rel(y, y ** 2)[1], 9)", "np.round(st.ttest_rel(y, y ** 2)[1], 9)"),
+    ("round(stats.student_tails([0, 0.5, 2, -40], 7), 9)", "np.round(2 * st.t.sf([0, 0.5, 2, 40], 7), 9)"),
     # Random numbers are not NumPy's, but their shape and dtype are.
     ("random.normal(10, 0.1, size => [2, 3], seed => 1).shape()", "np.array([2, 3])"),
     ("random.integers(5, size => 1000, seed => 3).max() < 5", "np.True_"), ("random.random(10, seed => 1) >= 0", "np.ones(10, 'bool')"),

@@ -1,6 +1,6 @@
 //! Weighted means, covariances and moments.
 
-use dolmen_kernels::{DType, Kind, promote};
+use dolmen_kernels::{DType, Kind, Op, promote};
 
 use crate::shape::normalize_axes;
 use crate::{Array, ArrayError, Reduce};
@@ -109,12 +109,72 @@ impl Array {
         if fisher { kurtosis.subtract(3.0) } else { Ok(kurtosis) }
     }
 
+    /// SciPy's `stats.ttest_1samp`: how far the means along some axes are from `mean`, in standard errors, and how likely that
+    /// is by chance, on either side.
+    ///
+    /// # Errors
+    /// Those of [`Array::reduce`].
+    pub fn ttest_1samp(&self, mean: &Self, options: &Reduce) -> Result<(Self, Self), ArrayError> {
+        let n = self.n_reduced(options)? as f64;
+        let x = self.astype(inexact(self.dtype())?)?;
+        let error = x.var(&options.clone().ddof(1.0))?.multiply(1.0 / n)?.sqrt()?;
+        student(x.mean(options)?.subtract(mean)?.true_divide(error)?, n - 1.0)
+    }
+
+    /// SciPy's `stats.ttest_rel`: [`ttest_1samp`](Self::ttest_1samp) of the differences of pairs.
+    ///
+    /// # Errors
+    /// [`ArrayError::ShapeMismatch`]; those of [`Array::reduce`].
+    pub fn ttest_rel(&self, other: &Self, options: &Reduce) -> Result<(Self, Self), ArrayError> {
+        if self.dims() != other.dims() {
+            let shapes = crate::array::dims_of(&[self, other]);
+            let expected = "each element has one that it is compared with".to_owned();
+            return Err(ArrayError::ShapeMismatch { op: "ttest_rel", shapes, expected });
+        }
+        let difference = self.astype(promote(self.dtype(), DType::F64)?)?.subtract(other)?;
+        difference.ttest_1samp(&Self::scalar(dolmen_kernels::Scalar::F64(0.0)), options)
+    }
+
+    /// SciPy's `stats.ttest_ind`: how far the means of two samples are from each other, in standard errors, and how likely that
+    /// is by chance; of samples of one variance if `equal_var`, else by Welch's test.
+    ///
+    /// # Errors
+    /// Those of [`Array::reduce`].
+    ///
+    /// Source: Welch, The generalization of Student's problem, Biometrika 34 (1947).
+    pub fn ttest_ind(&self, other: &Self, equal_var: bool, options: &Reduce) -> Result<(Self, Self), ArrayError> {
+        let sample = |x: &Self| -> Result<(f64, Self, Self), ArrayError> {
+            let n = x.n_reduced(options)? as f64;
+            let x = x.astype(inexact(x.dtype())?)?;
+            Ok((n, x.mean(options)?, x.var(&options.clone().ddof(1.0))?))
+        };
+        let ((n, mean, variance), (m, other_mean, other_variance)) = (sample(self)?, sample(other)?);
+        let distance = mean.subtract(other_mean)?;
+        if equal_var {
+            let df = n + m - 2.0;
+            let pooled = variance.multiply((n - 1.0) / df)?.add(other_variance.multiply((m - 1.0) / df)?)?;
+            return student(distance.true_divide(pooled.multiply(1.0 / n + 1.0 / m)?.sqrt()?)?, df);
+        }
+        let (own, others) = (variance.multiply(1.0 / n)?, other_variance.multiply(1.0 / m)?);
+        let both = own.add(&others)?;
+        let spread = own.square()?.multiply(1.0 / (n - 1.0))?.add(others.square()?.multiply(1.0 / (m - 1.0))?)?;
+        let df = both.square()?.true_divide(spread)?;
+        let t = distance.true_divide(both.sqrt()?)?;
+        Ok((t.clone(), Self::apply(Op::StudentTails, &[t.into(), df.into()])?))
+    }
+
     /// The elements that each result of a reduction stands for.
     fn n_reduced(&self, options: &Reduce) -> Result<usize, ArrayError> {
         let shape = self.known_shape("moment")?;
         let axes = normalize_axes("moment", options.axes.as_deref(), shape.len())?;
         Ok(axes.iter().map(|axis| shape[*axis]).product())
     }
+}
+
+/// A number of standard errors, and how likely it is with `df` degrees of freedom.
+fn student(t: Array, df: f64) -> Result<(Array, Array), ArrayError> {
+    let p = Array::apply(Op::StudentTails, &[(&t).into(), df.into()])?;
+    Ok((t, p))
 }
 
 /// The dtype of means.

@@ -1,6 +1,6 @@
 //! The named elementwise functions, all of one form.
 
-use dolmen_kernels::{DType, Op};
+use dolmen_kernels::{DType, Op, float_that_holds};
 
 use super::Arg;
 use crate::{Array, ArrayError};
@@ -46,6 +46,8 @@ unary! {
     reciprocal Reciprocal
     sqrt Sqrt
     cbrt Cbrt
+    spacing Spacing
+    i0 I0
     exp Exp
     exp2 Exp2
     expm1 Expm1
@@ -97,7 +99,9 @@ binary! {
     arctan2 Arctan2
     hypot Hypot
     logaddexp Logaddexp
+    logaddexp2 Logaddexp2
     copysign Copysign
+    nextafter Nextafter
     equal Equal
     not_equal NotEqual
     less Less
@@ -122,6 +126,31 @@ impl Array {
     pub fn astype(&self, dtype: DType) -> Result<Self, ArrayError> {
         self.check()?;
         if self.dtype() == dtype { Ok(self.clone()) } else { Self::apply(Op::Cast(dtype), &[self.into()]) }
+    }
+
+    /// NumPy's `ldexp`: the elements times two to the power of the integers `n`.
+    ///
+    /// # Errors
+    /// Those of [`Array::apply`].
+    pub fn ldexp(&self, n: &Self) -> Result<Self, ArrayError> {
+        self.check()?;
+        if !n.dtype().is_integer() {
+            let remedy = "powers of ldexp are integers; cast them with astype";
+            return Err(ArrayError::DTypeUnsupported { op: "ldexp", dtype: n.dtype(), remedy });
+        }
+        let float = float_that_holds(self.dtype());
+        let made = Self::apply(Op::Ldexp, &[self.into(), (&n.astype(DType::F64)?).into()])?;
+        made.astype(float)
+    }
+
+    /// NumPy's `frexp`: numbers from 0.5 up to, and without, 1 (their sign aside), and the powers of two that they are to be
+    /// multiplied with, as `int32`.
+    ///
+    /// # Errors
+    /// Those of [`Array::apply`].
+    pub fn frexp(&self) -> Result<(Self, Self), ArrayError> {
+        let mantissa = Self::apply(Op::Mantissa, &[self.into()])?;
+        Ok((mantissa, Self::apply(Op::Exponent, &[self.into()])?.astype(DType::I32)?))
     }
 
     /// The elements rounded to so many decimals, to even where two are as near.

@@ -52,3 +52,10 @@ fn positions_of(block: &Block) -> Result<Vec<i128>, KernelError> {
 pub(super) fn topk(task: &Task<'_>, k: isize, axis: usize, operands: &[Block]) -> TaskResult {
     task.value(dolmen_kernels::topk(&operands[0], k as i64, axis, task.pool).map_err(failed)?)
 }
+
+/// The elements of the blocks behind the first one that it names.
+pub(super) fn choose(task: &Task<'_>) -> TaskResult {
+    let choices = (1..task.inputs.n_inputs()).map(|input_idx| task.block(input_idx, 0).cloned());
+    let choices = choices.collect::<Result<Vec<_>, _>>()?;
+    task.value(dolmen_kernels::choose(task.block(0, 0)?, &choices, task.pool).map_err(failed)?)
+}

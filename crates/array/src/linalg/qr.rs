@@ -9,17 +9,23 @@ use crate::chunks::AxisChunks;
 use crate::convert::empty_of;
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand, OperandAxis};
-use crate::{Array, ArrayError, Chunks};
+use crate::{Array, ArrayError, AxisSpec, ChunkSpec, Chunks, RandomGenerator, Reduce};
 
 /// The bytes of triangular factors that one task stacks, unless two are more.
 const STACKED_BYTES: u64 = 64 << 20;
+
+/// A square factor of more bytes is not made in one block if the columns of the matrix are cut.
+const PANEL_BYTES: u64 = 32 << 20;
+/// So many columns of blocks are factorised one after the other.
+const N_PANELS_MAX: usize = 64;
 
 impl Array {
     /// The reduced QR factorisation, `q` with orthonormal columns and `r` upper triangular: `q @ r` is the matrix.
     ///
     /// The rows are cut into blocks that hold all columns (which is a rechunk if the columns are cut); factors of the blocks
-    /// are stacked and factorised again. A matrix that is wider than long is one block. The signs are those that make the
-    /// diagonal of `r` not negative, whatever the chunks.
+    /// are stacked and factorised again. Where that would make large blocks of a matrix of many columns, as many as a block
+    /// holds are factorised at a time, and taken out of those behind them twice, so that rounding leaves nothing. The signs are
+    /// those that make the diagonal of `r` not negative, whatever the chunks.
     ///
     /// Shapes `[m, n] -> [m, k], [k, n]` with `k = min(m, n)`.
     ///
@@ -27,7 +33,8 @@ impl Array {
     /// [`ArrayError::WrongRank`], [`ArrayError::UnknownLength`]; [`ArrayError::DTypeUnsupported`] for times. NaN or
     /// infinity is an error of the run.
     ///
-    /// Source: Direct QR factorizations for tall-and-skinny matrices in MapReduce architectures (Benson et al., 2013).
+    /// Source: Direct QR factorizations for tall-and-skinny matrices in MapReduce architectures (Benson et al., 2013);
+    /// Barlow and Smoktunowicz, Reorthogonalized block classical Gram-Schmidt (2013).
     pub fn qr(&self) -> Result<(Self, Self), ArrayError> {
         let x = self.matrix("qr")?;
         let shape = x.known_shape("qr")?;
@@ -36,7 +43,16 @@ impl Array {
         if k == 0 {
             return Ok((empty_of(&[m, 0], x.dtype()), empty_of(&[0, n], x.dtype())));
         }
-        let x = x.in_row_blocks("qr")?;
+        let bytes = (k as u64).saturating_mul(n as u64).saturating_mul(x.dtype().size_bytes() as u64);
+        if bytes > PANEL_BYTES && x.chunks().axes()[1].n_blocks() > 1 {
+            return x.qr_by_panels(k, n);
+        }
+        x.tall_qr(k, n)
+    }
+
+    /// The factors of a matrix of which a block holds all columns, and at least as many rows.
+    fn tall_qr(&self, k: usize, n: usize) -> Result<(Self, Self), ArrayError> {
+        let x = self.in_row_blocks("qr")?;
         let rows = x.chunks().axes()[0].clone();
         let (q, r) = x.block_qr(&rows, k);
         if rows.n_blocks() == 1 {
@@ -53,6 +69,54 @@ impl Array {
         let inner_q = inner_q
             .with_chunks(&Chunks::new([AxisChunks::uniform(n * rows.n_blocks() as usize, n), AxisChunks::single(n)]));
         Ok((block_product(&q, &inner_q), r))
+    }
+
+    /// The factors of a matrix of many columns, some of which are factorised at a time.
+    fn qr_by_panels(&self, k: usize, n: usize) -> Result<(Self, Self), ArrayError> {
+        let width = self.chunks().axes()[1].size_max().unwrap_or(n).max(k.div_ceil(N_PANELS_MAX));
+        let m = self.known_shape("qr")?[0];
+        let random = RandomGenerator::new(0);
+        let mut q: Option<Self> = None;
+        let mut rows_of_r: Vec<Self> = Vec::new();
+        for start in (0..k).step_by(width) {
+            let end = (start + width).min(k);
+            let panel = self.part(1, start, end);
+            let width = end - start;
+            let Some(done) = &q else {
+                let (own, r) = panel.tall_qr(width, width)?;
+                rows_of_r.push(r);
+                q = Some(own);
+                continue;
+            };
+            // What is in the span of the columns before is taken out.
+            let without = |x: &Self| -> Result<(Self, Self), ArrayError> {
+                let share = done.adjoint()?.matmul(x)?;
+                Ok((x.subtract(done.matmul(&share)?)?, share))
+            };
+            let (rest, share) = without(&panel)?;
+            let (first, r) = rest.tall_qr(width, width)?;
+            // A column that depends on those before is nothing but rounding now, and again in their span: any other one does as
+            // well, as nothing is multiplied with it.
+            let (rest, again) = without(&first)?;
+            let length = rest.absolute()?.square()?.sum(&Reduce::axis(0).keepdims())?;
+            let any = random.normal(0.0, 1.0, &[m, width], rows_of(&rest))?.astype(self.dtype())?;
+            let any = any.multiply(1.0 / (m as f64).sqrt())?;
+            let (rest, last) = without(&Self::where_(&length.less(0.25)?, any, &rest)?)?;
+            let (own, square) = rest.tall_qr(width, width)?;
+            let above = share.add(again.add(last)?.matmul(&r)?)?;
+            rows_of_r.push(Self::concatenate(&[above, square.matmul(&r)?], 0)?);
+            q = Some(Self::concatenate(&[done.clone(), own], 1)?);
+        }
+        let q = q.unwrap_or_else(|| empty_of(&[0, 0], self.dtype()));
+        let padded = rows_of_r.iter().map(|column| {
+            let shape = column.known_shape("qr")?;
+            Self::concatenate(&[column.clone(), empty_of(&[k - shape[0], shape[1]], self.dtype())], 0)
+        });
+        let mut r = Self::concatenate(&padded.collect::<Result<Vec<_>, _>>()?, 1)?;
+        if n > k {
+            r = Self::concatenate(&[r, q.adjoint()?.matmul(&self.part(1, k, n))?], 1)?;
+        }
+        Ok((q, r))
     }
 
     /// A matrix of floating-point numbers that can be factorised.
@@ -113,4 +177,10 @@ pub(super) fn block_product(a: &Array, b: &Array) -> Array {
     let expr = Expr::Blockwise { kernel: Arc::new(Kernel::BlockProduct), operands };
     let chunks = Chunks::new([a.chunks().axes()[0].clone(), b.chunks().axes()[1].clone()]);
     Array::from_node(expr, a.dtype(), chunks)
+}
+
+/// The chunks of a matrix with the rows of this one, in one block of columns.
+fn rows_of(matrix: &Array) -> ChunkSpec {
+    let sizes = matrix.chunks().axes()[0].sizes().unwrap_or_default();
+    ChunkSpec::PerAxis(vec![AxisSpec::Sizes(sizes), AxisSpec::Full])
 }

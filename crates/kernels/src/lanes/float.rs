@@ -3,7 +3,7 @@
 use half::f16;
 use multiversion::multiversion;
 
-use super::{LaneOps, compare_with, map, map2, math, not_here};
+use super::{LaneOps, compare_with, map, map2, math, not_here, special};
 use crate::element::B8;
 use crate::{Op, Result};
 
@@ -48,6 +48,27 @@ macro_rules! float_ops {
                     let sum = high + (low - high).exp().ln_1p();
                     if a.is_nan() || b.is_nan() { a + b } else { sum }
                 }),
+                Op::Logaddexp2 => map2(a, b, out, |a, b| {
+                    if a == b {
+                        return a + 1.0;
+                    }
+                    let (high, low) = if a > b { (a, b) } else { (b, a) };
+                    let sum = high + (low - high).exp2().ln_1p() * std::f64::consts::LOG2_E as $type;
+                    if a.is_nan() || b.is_nan() { a + b } else { sum }
+                }),
+                Op::Nextafter => map2(a, b, out, |a, b| {
+                    if a.is_nan() || b.is_nan() {
+                        a + b
+                    } else if a == b {
+                        b
+                    } else if b > a {
+                        a.next_up()
+                    } else {
+                        a.next_down()
+                    }
+                }),
+                Op::Ldexp => map2(a, b, out, |a, b| special::ldexp(a.into(), b.into()) as $type),
+                Op::StudentTails => map2(a, b, out, |a, b| special::student_tails(a.into(), b.into()) as $type),
                 _ => not_here(op, "an operation of two floats"),
             }
         }
@@ -100,6 +121,11 @@ macro_rules! float_ops {
                 Op::Arcsinh => map(a, out, |a| libm::asinh(a.into()) as $type),
                 Op::Arccosh => map(a, out, |a| if a < 1.0 { <$type>::NAN } else { libm::acosh(a.into()) as $type }),
                 Op::Arctanh => map(a, out, |a| libm::atanh(a.into()) as $type),
+                // From the number to the next one away from zero.
+                Op::Spacing => map(a, out, |a| if a >= 0.0 { a.next_up() - a } else { a.next_down() - a }),
+                Op::Mantissa => map(a, out, |a| if a.is_finite() { libm::frexp(a.into()).0 as $type } else { a }),
+                Op::Exponent => map(a, out, |a| if a.is_finite() { libm::frexp(a.into()).1 as $type } else { 0.0 }),
+                Op::I0 => map(a, out, |a| special::i0(a.into()) as $type),
                 _ => not_here(op, "an operation of one float"),
             }
         }

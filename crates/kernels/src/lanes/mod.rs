@@ -9,6 +9,7 @@ pub(crate) mod fold;
 mod int;
 pub(crate) mod math;
 mod prefetch;
+pub(crate) mod special;
 mod time;
 
 use crate::element::{B8, Lane};

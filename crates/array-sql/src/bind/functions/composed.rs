@@ -21,6 +21,8 @@ fn matrices() -> Vec<Function> {
             let dtype = call.dtype("dtype")?.unwrap_or(DType::F64);
             one(call.at(Array::tri(n, m, k, dtype, call.chunks("chunks")?))?)
         }),
+        own("tril_indices", "n, k=0, m=null", |call| triangle(call, "tril_indices", false)),
+        own("triu_indices", "n, k=0, m=null", |call| triangle(call, "triu_indices", true)),
         own("tril", "m, k=0", |call| one(call.at(call.array("m")?.tril(call.int("k")?.unwrap_or(0)))?)),
         own("triu", "m, k=0", |call| one(call.at(call.array("m")?.triu(call.int("k")?.unwrap_or(0)))?)),
         own("diag", "v, k=0", |call| one(call.at(call.array("v")?.diag(call.axis("k")?.unwrap_or(0)))?)),
@@ -79,6 +81,16 @@ fn matrices() -> Vec<Function> {
             one(call.at(array.ravel().and_then(|array| array.compress(&condition, Some(0))))?)
         }),
     ]
+}
+
+/// The positions of a triangle of a matrix.
+fn triangle(call: &Call<'_>, function: &'static str, is_upper: bool) -> Result<Value> {
+    let n = call.count("n")?.ok_or_else(|| call.bad("n", "should be the number of rows"))?;
+    let (m, k) = (call.count("m")?.unwrap_or(n), call.int("k")?.unwrap_or(0));
+    let k = if is_upper { k.saturating_sub(1) } else { k };
+    let mask = call.at(Array::tri(n, m, k, DType::Bool, dolmen_array::ChunkSpec::Auto))?;
+    let mask = if is_upper { call.at(mask.logical_not())? } else { mask };
+    Ok(Value::Results { function, arrays: call.at(mask.nonzero())? })
 }
 
 fn diagonal(call: &Call<'_>) -> Result<(isize, [isize; 2])> {
@@ -296,6 +308,19 @@ fn statistics() -> Vec<Function> {
         own("stats.kurtosis", "a, axis=0, fisher=true, bias=true", |call| {
             let (fisher, biased) = (is_on(call, "fisher")?, is_on(call, "bias")?);
             one(call.at(call.array("a")?.kurtosis(fisher, biased, &along(call)?))?)
+        }),
+        own("stats.ttest_1samp", "a, popmean, axis=0", |call| {
+            let (t, p) = call.at(call.array("a")?.ttest_1samp(&call.array("popmean")?, &along(call)?))?;
+            Ok(Value::Results { function: "stats.ttest_1samp", arrays: vec![t, p] })
+        }),
+        own("stats.ttest_rel", "a, b, axis=0", |call| {
+            let (t, p) = call.at(call.array("a")?.ttest_rel(&call.array("b")?, &along(call)?))?;
+            Ok(Value::Results { function: "stats.ttest_rel", arrays: vec![t, p] })
+        }),
+        own("stats.ttest_ind", "a, b, axis=0, equal_var=true", |call| {
+            let (a, b) = (call.array("a")?, call.array("b")?);
+            let (t, p) = call.at(a.ttest_ind(&b, is_on(call, "equal_var")?, &along(call)?))?;
+            Ok(Value::Results { function: "stats.ttest_ind", arrays: vec![t, p] })
         }),
         own("diff", "a, n=1, axis=-1", |call| {
             let n = call.count("n")?.unwrap_or(1);

@@ -10,7 +10,7 @@ use crate::bind::value::Value;
 
 /// The operations of the kernels under NumPy's names, and what is made of several of them.
 pub(super) fn functions() -> impl Iterator<Item = Function> {
-    let operations = Op::ALL.iter().filter(|op| !matches!(op, Op::Clip)).map(|op| {
+    let operations = Op::ALL.iter().filter(|op| !matches!(op, Op::Clip | Op::Mantissa | Op::Exponent | Op::Ldexp)).map(|op| {
         let signature = match (op, op.n_operands()) {
             (Op::Where, _) => "condition, x, y",
             (_, 1) => "x",
@@ -20,6 +20,11 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
     });
     let others = [
         own("clip", "a, a_min|min=null, a_max|max=null", clip),
+        own("frexp", "x", |call| {
+            let (mantissa, exponent) = call.at(call.array("x")?.frexp())?;
+            Ok(Value::Results { function: "frexp", arrays: vec![mantissa, exponent] })
+        }),
+        own("ldexp", "x1, x2", |call| one(call.at(call.array("x1")?.ldexp(&call.array("x2")?))?)),
         own("round", "a, decimals=0", |call| {
             let decimals = i32::try_from(call.int("decimals")?.unwrap_or(0));
             let decimals = decimals.map_err(|_| call.bad("decimals", "is too large"))?;

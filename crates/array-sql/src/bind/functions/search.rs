@@ -45,6 +45,17 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             let (counts, edges) = cells(call, &coordinates(call)?)?;
             Ok(Value::Results { function: "histogramdd", arrays: [counts].into_iter().chain(edges).collect() })
         }),
+        own("choose", "a, choices, mode='raise'", |call| {
+            let (index, choices) = (call.array("a")?, call.arrays("choices")?);
+            let n = choices.len() as i64;
+            let index = match call.text("mode")?.as_deref() {
+                None | Some("raise") => index,
+                Some("wrap") => call.at(index.remainder(n.max(1)))?,
+                Some("clip") => call.at(index.clip(0, n - 1))?,
+                Some(_) => return Err(call.bad("mode", "should be 'raise', 'wrap' or 'clip'")),
+            };
+            one(call.at(index.choose(&choices))?)
+        }),
         own("argwhere", "a", |call| one(call.at(argwhere(&call.array("a")?))?)),
         own("unravel_index", "indices, shape", |call| {
             let shape = call.shape("shape")?.ok_or_else(|| call.bad("shape", "should be a list of lengths"))?;

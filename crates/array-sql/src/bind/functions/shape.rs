@@ -71,6 +71,24 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             }
             one(call.at(Array::concatenate(&arrays, call.axis("axis")?.unwrap_or(0)))?)
         }),
+        own("append", "arr, values, axis=null", |call| {
+            let (array, values) = (call.array("arr")?, call.array("values")?);
+            let (axis, both) = match call.axis("axis")? {
+                Some(axis) => (axis, [array, values]),
+                None => (0, [call.at(array.ravel())?, call.at(values.ravel())?]),
+            };
+            one(call.at(Array::concatenate(&both, axis))?)
+        }),
+        own("delete", "arr, obj, axis=null", |call| {
+            let (array, axis, len, gone) = places(call)?;
+            let gone: Vec<usize> = gone.into_iter().map(|at| at.min(len)).collect();
+            if gone.contains(&len) {
+                return Err(call.bad("obj", &format!("is out of bounds for an axis of {len} elements")));
+            }
+            let kept: Vec<isize> = (0..len).filter(|at| !gone.contains(at)).map(|at| at as isize).collect();
+            one(call.at(array.take(&kept, axis as isize))?)
+        }),
+        own("insert", "arr, obj, values, axis=null", insert),
         own("stack", "arrays, axis=0", |call| {
             one(call.at(Array::stack(&call.arrays("arrays")?, call.axis("axis")?.unwrap_or(0)))?)
         }),
@@ -190,4 +208,56 @@ fn pad(call: &Call<'_>) -> Result<Value> {
         Some(_) => return Err(call.bad("mode", "should be 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'")),
     };
     one(call.at(array.pad(&widths, mode))?)
+}
+
+/// The array whose elements are named, the axis along which they are, its length, and their positions from the front.
+fn places(call: &Call<'_>) -> Result<(Array, usize, usize, Vec<usize>)> {
+    let array = call.array("arr")?;
+    let (array, axis) = match call.axis("axis")? {
+        Some(axis) => (array, axis),
+        None => (call.at(array.ravel())?, 0),
+    };
+    let shape = call.at(array.shape())?;
+    let at = if axis < 0 { axis + shape.len() as isize } else { axis };
+    let axis = usize::try_from(at).ok().filter(|at| *at < shape.len());
+    let axis = axis.ok_or_else(|| call.bad("axis", &format!("is out of bounds for {} axes", shape.len())))?;
+    let len = shape[axis];
+    let named = call.axes("obj")?.ok_or_else(|| call.bad("obj", "should be an integer or a list of integers"))?;
+    let from_front = |at: isize| usize::try_from(if at < 0 { at + len as isize } else { at }).ok();
+    let positions = named.iter().map(|at| from_front(*at).filter(|at| *at <= len)).collect::<Option<Vec<_>>>();
+    let positions =
+        positions.ok_or_else(|| call.bad("obj", &format!("is out of bounds for an axis of {len} elements")))?;
+    Ok((array, axis, len, positions))
+}
+
+/// Values in front of the positions that are named: one for each, or all of them at one position.
+fn insert(call: &Call<'_>) -> Result<Value> {
+    let (array, axis, len, positions) = places(call)?;
+    let shape = call.at(array.shape())?;
+    let values = call.at(call.array("values")?.astype(array.dtype()))?;
+    let mut wanted = shape.clone();
+    wanted[axis] = positions.len();
+    let is_single = !matches!(call.required("obj")?.value, Value::List(_));
+    if is_single {
+        // All values go to the one position, as many as there are along the axis.
+        let own = call.at(values.shape())?;
+        let behind = shape.len() - axis;
+        wanted[axis] = if own.len() >= behind { own[own.len() - behind] } else { 1 };
+    }
+    let values = call.at(values.broadcast_to(&wanted, None))?;
+    let part = |array: &Array, from: usize, to: usize| {
+        let mut index = vec![Index::from(..); shape.len()];
+        index[axis] = Index::from(from as isize..to as isize);
+        call.at(array.index(&index))
+    };
+    let mut order: Vec<usize> = (0..positions.len()).collect();
+    order.sort_by_key(|at| positions[*at]);
+    let (mut pieces, mut done) = (Vec::new(), 0);
+    for at in order {
+        pieces.push(part(&array, done, positions[at])?);
+        pieces.push(if is_single { values.clone() } else { part(&values, at, at + 1)? });
+        done = positions[at];
+    }
+    pieces.push(part(&array, done, len)?);
+    one(call.at(Array::concatenate(&pieces, axis as isize))?)
 }
