@@ -30,6 +30,7 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
+use tokio::runtime::Runtime;
 
 use crate::statistics::Ratio;
 
@@ -70,11 +71,6 @@ type AnyError = Box<dyn std::error::Error>;
 fn main() -> Result<(), AnyError> {
     let options = Options::parse();
     let folder = data::generate(&options.data, options.scale)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.threads)
-        .thread_stack_size(64 << 20)
-        .enable_all()
-        .build()?;
     let queries: Vec<usize> = match options.queries.is_empty() {
         true => (1..=22).collect(),
         false => options.queries.clone(),
@@ -107,16 +103,18 @@ fn main() -> Result<(), AnyError> {
     let stock = SessionStateBuilder::new().with_config(config()).with_default_features();
     let guarded = SessionStateBuilder::new().with_config(config()).with_default_features();
     let guarded = dolmen_frame::guard::install(dolmen_frame::plan::decorrelate::install(guarded));
-    let engines = [
-        Engine::Ours(ours),
-        Engine::DataFusion(runtime.block_on(context(stock, &folder))?),
-        Engine::DataFusion(runtime.block_on(context(guarded, &folder))?),
-    ];
+    // Each engine has threads of its own, as ours has: memory that a thread has freed is at hand for whoever runs on it next.
+    let datafusion = |builder| -> Result<Engine, AnyError> {
+        let runtime = runtime(options.threads)?;
+        let context = runtime.block_on(context(builder, &folder))?;
+        Ok(Engine::DataFusion(context, runtime))
+    };
+    let engines = [Engine::Ours(ours, runtime(1)?), datafusion(stock)?, datafusion(guarded)?];
     println!("         --------- wall, ours/stock ---------   --------- CPU, ours/stock ----------");
     println!("query            median   95 % interval              median   95 % interval    guards, CPU    stock ms");
     let (mut walls, mut cpus, mut guards, mut slower) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for query in queries {
-        let rounds = measure(&engines, &runtime, &data::query(query)?, options.pairs)?;
+        let rounds = measure(&engines, &data::query(query)?, options.pairs)?;
         let pairs = |pair: fn(&[Time; 3]) -> (f64, f64)| rounds.iter().map(pair).collect::<Vec<_>>();
         let of_wall = pairs(|[ours, stock, _]| (ours.wall, stock.wall));
         let of_cpu = pairs(|[ours, stock, _]| (ours.cpu, stock.cpu));
@@ -187,10 +185,15 @@ fn compare(limited: &dolmen::Session, whole: &dolmen::Session, queries: &[usize]
     if unequal.is_empty() { Ok(()) } else { Err(format!("not equal: {unequal:?}").into()) }
 }
 
-/// Something that runs TPC-H.
+/// Something that runs TPC-H, and where its results are waited for.
 enum Engine {
-    Ours(dolmen::Session),
-    DataFusion(SessionContext),
+    Ours(dolmen::Session, Runtime),
+    DataFusion(SessionContext, Runtime),
+}
+
+fn runtime(threads: usize) -> Result<Runtime, AnyError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.worker_threads(threads).thread_stack_size(64 << 20).enable_all().build()?)
 }
 
 /// Seconds of one run.
@@ -201,12 +204,7 @@ struct Time {
 }
 
 /// Runs `sql` once on each engine in each of `n_rounds` rounds.
-fn measure<const N: usize>(
-    engines: &[Engine; N],
-    runtime: &tokio::runtime::Runtime,
-    sql: &str,
-    n_rounds: usize,
-) -> Result<Vec<[Time; N]>, AnyError> {
+fn measure<const N: usize>(engines: &[Engine; N], sql: &str, n_rounds: usize) -> Result<Vec<[Time; N]>, AnyError> {
     let mut rounds = Vec::new();
     for round in 0..=n_rounds {
         let mut times = [Time::default(); N];
@@ -214,12 +212,12 @@ fn measure<const N: usize>(
             let engine = (round + turn) % N;
             let (wall, cpu) = (Instant::now(), ProcessTime::now());
             match &engines[engine] {
-                Engine::Ours(session) => {
+                Engine::Ours(session, runtime) => {
                     for statement in session.script(sql)? {
                         runtime.block_on(async { statement.stream().await?.try_for_each(async |_| Ok(())).await })?;
                     }
                 }
-                Engine::DataFusion(context) => runtime.block_on(run_datafusion(context, sql))?,
+                Engine::DataFusion(context, runtime) => runtime.block_on(run_datafusion(context, sql))?,
             }
             times[engine] = Time { wall: wall.elapsed().as_secs_f64(), cpu: cpu.elapsed().as_secs_f64() };
         }

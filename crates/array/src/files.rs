@@ -6,9 +6,8 @@ use std::sync::Arc;
 use dolmen_graph::{BoxFuture, EncodeError};
 use dolmen_kernels::{Block, Buffer, DType, Pool};
 use dolmen_storage::{
-    ArrayFileError, ElementType, ElementTypeError, Location, NetcdfFile, NetcdfVariable, NpyFile, NpyWriter, Region, Stores,
-    TempFolder, ZarrArray,
-    ZarrCompression, ZarrMetadata, ZarrWriter,
+    ArrayFileError, ElementType, ElementTypeError, Location, NetcdfFile, NetcdfVariable, NpyFile, NpyWriter, Region,
+    Stores, TempFolder, ZarrArray, ZarrCompression, ZarrMetadata, ZarrWriter,
 };
 use thiserror::Error;
 
@@ -247,7 +246,12 @@ impl LabelledArray {
                 Some(coordinate) => {
                     let whole = Region::whole(coordinate.shape());
                     let bytes = coordinate.read_region(&whole).await?;
-                    let read = FileArray::new(location, coordinate.shape(), coordinate.element(), Opened::Netcdf(coordinate.clone()))?;
+                    let read = FileArray::new(
+                        location,
+                        coordinate.shape(),
+                        coordinate.element(),
+                        Opened::Netcdf(coordinate.clone()),
+                    )?;
                     Some(block_of(read.dtype, &read.shape, bytes).map_err(ArrayError::from)?)
                 }
                 None => None,

@@ -216,7 +216,9 @@ impl Kernel {
             // The integers as positions, weights as floats, and a second table.
             Self::BinCount { .. } => read()?.checked_mul(8),
             // Positions, a mask, and what was chosen so far.
-            Self::Choose => (array.chunks().block_elements_max()? as u64).checked_mul(9)?.checked_add(array.block_bytes_max()?),
+            Self::Choose => {
+                (array.chunks().block_elements_max()? as u64).checked_mul(9)?.checked_add(array.block_bytes_max()?)
+            }
             Self::Search { .. } => {
                 let table = operands.get(1).and_then(read_bytes)?.checked_mul(2)?;
                 read()?.checked_mul(2)?.checked_add(table)

@@ -111,7 +111,8 @@ impl Array {
         let Some(first) = choices.first() else {
             return Err(ArrayError::Argument { op, argument: "choices", problem: "are none".to_owned() });
         };
-        let dtype = choices.iter().try_fold(first.dtype(), |dtype, choice| dolmen_kernels::promote(dtype, choice.dtype()))?;
+        let dtype =
+            choices.iter().try_fold(first.dtype(), |dtype, choice| dolmen_kernels::promote(dtype, choice.dtype()))?;
         let all: Vec<Self> = std::iter::once(Ok(self.clone()))
             .chain(choices.iter().map(|choice| choice.astype(dtype)))
             .collect::<Result<_, _>>()?;

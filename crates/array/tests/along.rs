@@ -46,7 +46,8 @@ fn rows_are_sorted_and_halved() {
             for ((order, row), sorted) in order.iter().zip(&unsorted).zip(&expected) {
                 assert!(order.iter().zip(sorted).all(|(at, value)| row[*at as usize] == *value));
                 // Equal elements stay in their order.
-                let is_stable = order.windows(2).all(|pair| row[pair[0] as usize] < row[pair[1] as usize] || pair[0] < pair[1]);
+                let is_stable =
+                    order.windows(2).all(|pair| row[pair[0] as usize] < row[pair[1] as usize] || pair[0] < pair[1]);
                 assert!(is_stable);
             }
             let n = SHAPE[axis];
@@ -109,7 +110,8 @@ fn transforms_are_undone_along_each_axis() {
             }
         }
         let energy = |array: &Array| {
-            compute(&array.absolute().unwrap().square().unwrap().sum(&Reduce::all()).unwrap()).to_vec::<f64>().unwrap()[0]
+            compute(&array.absolute().unwrap().square().unwrap().sum(&Reduce::all()).unwrap()).to_vec::<f64>().unwrap()
+                [0]
         };
         let (there, own) = (x.fftn(None, None, FftNorm::Ortho).unwrap(), energy(&x));
         assert!((energy(&there) - own).abs() < 1e-9 * own);
@@ -138,7 +140,11 @@ fn functions_of_the_user_get_whole_rows() {
             })
             .unwrap();
         let expected = x.max(&Reduce::axis(1).keepdims()).unwrap() - x.min(&Reduce::axis(1).keepdims()).unwrap();
-        assert_eq!(compute(&spread).to_vec::<f64>().unwrap(), compute(&expected).to_vec::<f64>().unwrap(), "{chunks:?}");
+        assert_eq!(
+            compute(&spread).to_vec::<f64>().unwrap(),
+            compute(&expected).to_vec::<f64>().unwrap(),
+            "{chunks:?}"
+        );
         let function = BlockFn::local("weighed", weighed);
         let sums = Array::apply_gufunc(function, "(i,j),(j)->(i)", &[&x, &weights], &[], DType::F64).unwrap();
         let expected = (&x * &weights).sum(&Reduce::axis(2)).unwrap();
@@ -151,8 +157,16 @@ fn functions_of_the_user_get_whole_rows() {
         assert!(matches!(made, Err(ArrayError::Argument { .. })), "{signature}");
     }
     let short = weights.apply_along_axis("short", 0, 3, |row: &[f64]| row[..2].to_vec()).unwrap();
-    assert!(try_compute(&InlineExecutor::new(), &short).unwrap_err().to_string().contains("made 2 elements of a row, not 3"));
-    assert!(matches!(weights.apply_along_axis("int", 0, 1, |row: &[i64]| row.to_vec()), Err(ArrayError::WrongDType { .. })));
+    assert!(
+        try_compute(&InlineExecutor::new(), &short)
+            .unwrap_err()
+            .to_string()
+            .contains("made 2 elements of a row, not 3")
+    );
+    assert!(matches!(
+        weights.apply_along_axis("int", 0, 1, |row: &[i64]| row.to_vec()),
+        Err(ArrayError::WrongDType { .. })
+    ));
 }
 
 #[test]
@@ -201,5 +215,8 @@ fn what_has_no_meaning_is_told_before_anything_runs() {
     let fails = |array: Array| try_compute(&InlineExecutor::new(), &array).unwrap_err().to_string();
     let negative = Array::from_vec(&[2], vec![1_i64, -1]).unwrap();
     assert!(fails(negative.bincount(None, 0).unwrap()).contains("negative integer"));
-    assert!(fails(negative.choose(&[x.clone().ravel().unwrap().index(&[(..2).into()]).unwrap()]).unwrap()).contains("out of bounds"));
+    assert!(
+        fails(negative.choose(&[x.clone().ravel().unwrap().index(&[(..2).into()]).unwrap()]).unwrap())
+            .contains("out of bounds")
+    );
 }

@@ -269,13 +269,20 @@ fn qr_of_many_columns_goes_by_panels() {
 
 #[test]
 fn factors_are_those_of_one_block_however_the_matrix_is_cut() {
-    let x = Dense::from_fn(23, 23, |row, column| ((row * 7 + column * column * 3) % 11) as f64 - 4.0 + f64::from(row == column) * 9.0);
-    let positive = Dense::from_fn(23, 23, |row, column| x.times(&x.transposed()).at(row, column) + f64::from(row == column));
+    let x = Dense::from_fn(23, 23, |row, column| {
+        ((row * 7 + column * column * 3) % 11) as f64 - 4.0 + f64::from(row == column) * 9.0
+    });
+    let positive =
+        Dense::from_fn(23, 23, |row, column| x.times(&x.transposed()).at(row, column) + f64::from(row == column));
     let right = Dense::from_fn(23, 3, |row, column| (row as f64 - 5.0) * (column as f64 + 0.5));
     for chunks in chunkings(9, &[23, 23]) {
-        let (a, spd, b) = (x.array(chunks.clone()), positive.array(chunks.clone()), right.array(ChunkSpec::from([4, 2])));
+        let (a, spd, b) =
+            (x.array(chunks.clone()), positive.array(chunks.clone()), right.array(ChunkSpec::from([4, 2])));
         let l = Dense::of(&spd.cholesky().unwrap());
-        assert!(l.times(&l.transposed()).is_near(&positive, 1e-9) && (0..23).all(|at| l.at(at, at) > 0.0), "{chunks:?}");
+        assert!(
+            l.times(&l.transposed()).is_near(&positive, 1e-9) && (0..23).all(|at| l.at(at, at) > 0.0),
+            "{chunks:?}"
+        );
         for (matrix, dense, is_positive) in [(&a, &x, false), (&spd, &positive, true), (&spd, &positive, false)] {
             let solution = Dense::of(&matrix.solve(&b, is_positive).unwrap());
             assert!(dense.times(&solution).is_near(&right, 1e-7), "{chunks:?}");

@@ -60,7 +60,9 @@ pub enum Triangle {
 }
 
 /// A number that factorisations work on.
-trait Field: ComplexField<Real: Element + Lane + PartialOrd> + Element + Lane + num_traits::NumOps + num_traits::NumAssignOps {
+trait Field:
+    ComplexField<Real: Element + Lane + PartialOrd> + Element + Lane + num_traits::NumOps + num_traits::NumAssignOps
+{
     /// The number of length one in its direction, one for zero.
     fn direction(self) -> Self;
     fn conjugate(self) -> Self;

@@ -30,11 +30,7 @@ pub(crate) trait Ordered: Lane {
 
 /// What compares as an element does.
 pub(crate) trait Key: Copy + Ord + Default + std::hash::Hash {
-    /// The bytes of the key that a radix sort goes by, the least first; none if it has to compare.
-    const N_DIGITS: usize;
-    /// Byte `idx` of the key.
-    fn digit(self, idx: usize) -> usize;
-    /// The key as the highest bits of a number, for keys that have digits.
+    /// The key as the highest bits of a number; of a complex number, its real part.
     fn high(self) -> u64;
     /// The key of which these are the highest bits.
     fn from_high(bits: u64) -> Self;
@@ -43,13 +39,6 @@ pub(crate) trait Key: Copy + Ord + Default + std::hash::Hash {
 macro_rules! keys {
     ($($type:ty),*) => {$(
         impl Key for $type {
-            const N_DIGITS: usize = size_of::<Self>();
-
-            #[inline(always)]
-            fn digit(self, idx: usize) -> usize {
-                usize::from((self >> (8 * idx)) as u8)
-            }
-
             #[inline(always)]
             fn high(self) -> u64 {
                 u64::from(self) << (64 - Self::BITS)
@@ -73,12 +62,6 @@ pub(crate) struct ComplexKey {
 }
 
 impl Key for ComplexKey {
-    const N_DIGITS: usize = 0;
-
-    fn digit(self, _: usize) -> usize {
-        0
-    }
-
     fn high(self) -> u64 {
         self.parts[0]
     }

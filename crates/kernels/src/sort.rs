@@ -1,10 +1,7 @@
 //! Elements in order along an axis.
 
-use crate::order::{Key, Ordered, back, elements, rows, with_ordered};
+use crate::order::{Ordered, back, elements, rows, with_ordered};
 use crate::{Block, DType, Pool, Result};
-
-/// Rows that are shorter are compared, not sorted by their digits.
-const RADIX_LEN_MIN: usize = 256;
 
 /// The elements along `axis` from the least to the greatest, NaN (NaT) last; complex numbers by their real parts first.
 ///
@@ -29,11 +26,13 @@ fn sorted<T: Ordered>(block: &Block, axis: usize, pool: &Pool) -> Result<Block> 
     let len = block.shape()[axis];
     let mut buffer = pool.buffer(rows.nbytes())?;
     if !rows.is_empty() {
-        let mut scratch = Scratch::default();
+        let mut keys: Vec<T::Key> = Vec::with_capacity(len);
         let out = buffer.as_mut_slice::<T>();
         for (row, out) in elements::<T>(&rows).chunks_exact(len).zip(out.chunks_exact_mut(len)) {
-            let keys = scratch.sort(row);
-            out.iter_mut().zip(keys).for_each(|(out, key)| *out = T::from_key(*key));
+            keys.clear();
+            keys.extend(row.iter().map(|value| value.key()));
+            keys.sort_unstable();
+            out.iter_mut().zip(&keys).for_each(|(out, key)| *out = T::from_key(*key));
         }
     }
     back(&Block::contiguous(block.dtype(), rows.shape(), buffer.freeze()), axis)
@@ -56,63 +55,9 @@ fn positions<T: Ordered>(block: &Block, axis: usize, pool: &Pool) -> Result<Bloc
     back(&Block::contiguous(DType::I64, rows.shape(), buffer.freeze()), axis)
 }
 
-/// The keys of a row, and as much memory again.
-struct Scratch<K> {
-    keys: Vec<K>,
-    other: Vec<K>,
-}
-
-impl<K> Default for Scratch<K> {
-    fn default() -> Self {
-        Self { keys: Vec::new(), other: Vec::new() }
-    }
-}
-
-impl<K: Key> Scratch<K> {
-    /// The keys of the elements of a row in order.
-    fn sort<T: Ordered<Key = K>>(&mut self, row: &[T]) -> &mut [K] {
-        self.keys.clear();
-        self.keys.extend(row.iter().map(|value| value.key()));
-        match K::N_DIGITS {
-            // Of few digits each is worth a pass only if comparing takes many.
-            1.. if row.len() >= RADIX_LEN_MIN => self.sort_by_digits(),
-            _ => self.keys.sort_unstable(),
-        }
-        &mut self.keys
-    }
-
-    /// Sorts by one byte after the other, the least significant first; bytes that are all equal are left out.
-    fn sort_by_digits(&mut self) {
-        let Self { keys, other } = self;
-        other.resize(keys.len(), K::default());
-        let mut counts = [[0_usize; 256]; 8];
-        for key in &*keys {
-            for (idx, counts) in counts[..K::N_DIGITS].iter_mut().enumerate() {
-                counts[key.digit(idx)] += 1;
-            }
-        }
-        for (idx, counts) in counts[..K::N_DIGITS].iter_mut().enumerate() {
-            if counts[keys[0].digit(idx)] == keys.len() {
-                continue;
-            }
-            let mut start = 0;
-            for count in counts.iter_mut() {
-                start += std::mem::replace(count, start);
-            }
-            for key in &*keys {
-                let place = &mut counts[key.digit(idx)];
-                other[*place] = *key;
-                *place += 1;
-            }
-            std::mem::swap(keys, other);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use num_complex::Complex;
-    use proptest::prelude::*;
 
     use super::*;
     use crate::{KernelError, TimeUnit};
@@ -138,26 +83,5 @@ mod tests {
         assert_eq!(sort(&empty, 1, &pool).unwrap().shape(), [2, 0]);
         assert_eq!(sort(&empty, 0, &pool).unwrap().shape(), [2, 0]);
         assert!(matches!(sort(&block, 2, &pool), Err(KernelError::Axis { .. })));
-    }
-
-    proptest! {
-        #[test]
-        fn digits_sort_as_comparisons_do(seed in any::<u64>(), len in 1_usize..2000, shift in 0_u32..64) {
-            let mut state = seed;
-            let mut next = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> shift) as i64
-            };
-            let values: Vec<i64> = (0..len).map(|_| next()).collect();
-            let floats: Vec<f32> = values.iter().map(|value| *value as f32 - 1e3).collect();
-            let pool = Pool::new(0);
-            let of_ints = sort(&Block::from_vec(&[len], values.clone()).unwrap(), 0, &pool).unwrap();
-            let of_floats = sort(&Block::from_vec(&[len], floats.clone()).unwrap(), 0, &pool).unwrap();
-            let (mut values, mut floats) = (values, floats);
-            values.sort_unstable();
-            floats.sort_unstable_by(f32::total_cmp);
-            prop_assert_eq!(of_ints.to_vec::<i64>().unwrap(), values);
-            prop_assert_eq!(of_floats.to_vec::<f32>().unwrap(), floats);
-        }
     }
 }

@@ -38,9 +38,8 @@ impl Along {
         // Keys of complex numbers have flags beside them.
         let key = if dtype.real() == dtype { item } else { 24 };
         match self {
-            Self::Sort => row_len.checked_mul(2 * key)?.checked_add(read),
+            Self::Sort | Self::Quantiles(_) => row_len.checked_mul(key)?.checked_add(read),
             Self::ArgSort => row_len.checked_mul(key.max(8) + 8)?.checked_add(read),
-            Self::Quantiles(_) => row_len.checked_mul(key)?.checked_add(read),
             // The elements as complex numbers, and in rows; what a plan needs for one row.
             Self::Fft(fft) => {
                 let complex = fft.dtype(dtype).size_bytes() as u64 * 2;

@@ -24,7 +24,7 @@ impl Array {
     ///
     /// The rows are cut into blocks that hold all columns (which is a rechunk if the columns are cut); factors of the blocks
     /// are stacked and factorised again. Where that would make large blocks of a matrix of many columns, as many as a block
-    /// holds are factorised at a time, and taken out of those behind them twice, so that rounding leaves nothing. The signs are
+    /// holds are factorised at a time, and taken out of those behind them until rounding leaves nothing. The signs are
     /// those that make the diagonal of `r` not negative, whatever the chunks.
     ///
     /// Shapes `[m, n] -> [m, k], [k, n]` with `k = min(m, n)`.
@@ -102,9 +102,13 @@ impl Array {
             let any = random.normal(0.0, 1.0, &[m, width], rows_of(&rest))?.astype(self.dtype())?;
             let any = any.multiply(1.0 / (m as f64).sqrt())?;
             let (rest, last) = without(&Self::where_(&length.less(0.25)?, any, &rest)?)?;
+            let (second, square) = rest.tall_qr(width, width)?;
+            let r = (r.clone(), square.matmul(&r)?);
+            // Columns that were near each other in what was left have rounding made large, once.
+            let (rest, least) = without(&second)?;
             let (own, square) = rest.tall_qr(width, width)?;
-            let above = share.add(again.add(last)?.matmul(&r)?)?;
-            rows_of_r.push(Self::concatenate(&[above, square.matmul(&r)?], 0)?);
+            let above = share.add(again.add(last)?.matmul(&r.0)?)?.add(least.matmul(&r.1)?)?;
+            rows_of_r.push(Self::concatenate(&[above, square.matmul(&r.1)?], 0)?);
             q = Some(Self::concatenate(&[done.clone(), own], 1)?);
         }
         let q = q.unwrap_or_else(|| empty_of(&[0, 0], self.dtype()));

@@ -24,7 +24,13 @@ impl Array {
     /// # Errors
     /// [`ArrayError::AxisOutOfRange`]; [`ArrayError::WrongDType`] if the elements are no `T`. Another number of elements than
     /// `len` is an error of the run.
-    pub fn apply_along_axis<T, U, F>(&self, name: &str, axis: isize, len: usize, function: F) -> Result<Self, ArrayError>
+    pub fn apply_along_axis<T, U, F>(
+        &self,
+        name: &str,
+        axis: isize,
+        len: usize,
+        function: F,
+    ) -> Result<Self, ArrayError>
     where
         T: Element + Clone,
         U: Element,

@@ -147,7 +147,9 @@ impl View {
 /// A table of the reductions, and for each column of the aggregate the name that it has there.
 fn derive(aggregate: &Aggregate, table: &ArrayTable, view: &View) -> EngineResult<Option<(ArrayTable, Vec<String>)>> {
     let input = aggregate.input.schema();
-    if aggregate.aggr_expr.is_empty() || !view.filters.iter().all(|filter| table.limits(filter).is_some_and(|limits| limits.is_exact)) {
+    if aggregate.aggr_expr.is_empty()
+        || !view.filters.iter().all(|filter| table.limits(filter).is_some_and(|limits| limits.is_exact))
+    {
         return Ok(None);
     }
     let Ok((arrays, starts)) = table.cut(&view.filters) else { return Ok(None) };

@@ -57,7 +57,12 @@ impl Axis {
 
     /// The positions at which the axis, cast to another type or not, compares so with a value, and whether it does at all of
     /// them.
-    pub(super) fn limits(&self, op: Operator, value: &ScalarValue, to: Option<&DataType>) -> Option<(Range<i128>, bool)> {
+    pub(super) fn limits(
+        &self,
+        op: Operator,
+        value: &ScalarValue,
+        to: Option<&DataType>,
+    ) -> Option<(Range<i128>, bool)> {
         let Some(labels) = &self.labels else {
             return positions(op, value).filter(|_| to.is_none()).map(|kept| (kept, true));
         };

@@ -99,7 +99,9 @@ pub(super) fn batches<'a>(
             Ok(match *column {
                 Column::Position(axis) => Arc::new(at(axis)) as ArrayRef,
                 Column::Label(axis) => match &labels[axis] {
-                    Some(labels) => take(labels, &at(axis), None).map_err(|error| Error::internal(error.to_string()))?,
+                    Some(labels) => {
+                        take(labels, &at(axis), None).map_err(|error| Error::internal(error.to_string()))?
+                    }
                     None => Arc::new(at(axis)),
                 },
                 Column::Value(array) => values[array].slice(rows.start, rows.len()),

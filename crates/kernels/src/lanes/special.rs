@@ -54,7 +54,11 @@ pub(crate) fn student_tails(t: f64, df: f64) -> f64 {
     }
     // By the square of t over df, whichever way around keeps its digits.
     let (square, half) = (t * t, df / 2.0);
-    if square < df { 1.0 - beta_share(0.5, half, square / (df + square)) } else { beta_share(half, 0.5, df / (df + square)) }
+    if square < df {
+        1.0 - beta_share(0.5, half, square / (df + square))
+    } else {
+        beta_share(half, 0.5, df / (df + square))
+    }
 }
 
 /// The regularised incomplete beta function.
@@ -104,7 +108,12 @@ mod tests {
     #[test]
     fn values_of_tables() {
         // scipy.special.i0
-        for (x, value) in [(0.0, 1.0), (1.0, 1.266_065_877_752_008_3), (-5.0, 27.239_871_823_604_44), (50.0, 2.932_553_783_849_336e20)] {
+        for (x, value) in [
+            (0.0, 1.0),
+            (1.0, 1.266_065_877_752_008_3),
+            (-5.0, 27.239_871_823_604_44),
+            (50.0, 2.932_553_783_849_336e20),
+        ] {
             assert!(close(i0(x), value), "{x}: {}", i0(x));
         }
         assert!(i0(713.0).is_finite() && i0(f64::INFINITY).is_infinite() && i0(f64::NAN).is_nan());

@@ -110,24 +110,32 @@ impl NetcdfFile {
     /// # Errors
     /// [`ArrayFileError::Undecodable`].
     pub fn names(&self) -> ArrayFileResult<Vec<String>> {
-        let root = self.inner.file.root_group().map_err(|source| undecodable(&self.inner.shown, source))?;
-        let mut names = Vec::new();
-        collect(root, "", &mut names);
-        names.sort_by_key(|(_, is_coordinate)| *is_coordinate);
-        Ok(names.into_iter().map(|(name, _)| name).collect())
+        let mut variables = self.variables()?;
+        variables.sort_by_key(|(_, is_coordinate)| *is_coordinate);
+        Ok(variables.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// The one variable that a file is about: the only one that is no coordinate.
+    /// The one variable that a file is about: the only one that is no coordinate, or the only one that there is.
     ///
     /// # Errors
     /// [`ArrayFileError::Undecodable`].
     pub fn only_name(&self) -> ArrayFileResult<Option<String>> {
+        let variables = self.variables()?;
+        let others: Vec<&String> =
+            variables.iter().filter(|(_, is_coordinate)| !is_coordinate).map(|(name, _)| name).collect();
+        Ok(match (&others[..], &variables[..]) {
+            ([only], _) => Some((*only).clone()),
+            ([], [(only, _)]) => Some(only.clone()),
+            _ => None,
+        })
+    }
+
+    /// The paths of all variables of numbers, and whether each is a coordinate.
+    fn variables(&self) -> ArrayFileResult<Vec<(String, bool)>> {
         let root = self.inner.file.root_group().map_err(|source| undecodable(&self.inner.shown, source))?;
-        let mut names = Vec::new();
-        collect(root, "", &mut names);
-        let mut others = names.iter().filter(|(_, is_coordinate)| !is_coordinate);
-        let only = others.next().filter(|_| others.next().is_none()).or_else(|| names.first().filter(|_| names.len() == 1));
-        Ok(only.map(|(name, _)| name.clone()))
+        let mut variables = Vec::new();
+        collect(root, "", &mut variables);
+        Ok(variables)
     }
 
     /// The variable of this name, with the groups that it is in before it: `model/temperature`.
@@ -235,10 +243,7 @@ fn meaning_of(variable: &NcVariable, stored: ElementType) -> (ElementType, Meani
 /// that are not ours, and months, stay numbers.
 fn time_of(variable: &NcVariable) -> Option<(i64, f64)> {
     let reference = time_ref_from_variable(variable).ok()??;
-    let is_ours = matches!(
-        reference.calendar,
-        CfCalendar::Standard | CfCalendar::ProlepticGregorian
-    );
+    let is_ours = matches!(reference.calendar, CfCalendar::Standard | CfCalendar::ProlepticGregorian);
     let seconds = match reference.unit {
         CfTimeUnit::Seconds => 1.0,
         CfTimeUnit::Minutes => 60.0,

@@ -21,13 +21,18 @@ async fn check(variable: &NetcdfVariable, element: ElementType) {
     let shape = [3, 4, 5];
     assert_eq!((variable.shape(), variable.element().name()), (&shape[..], element.name()), "{variable:?}");
     for region in regions(&shape) {
-        assert_eq!(variable.read_region(&region).await.unwrap(), expected(&shape, &region, element), "{variable:?} {region}");
+        assert_eq!(
+            variable.read_region(&region).await.unwrap(),
+            expected(&shape, &region, element),
+            "{variable:?} {region}"
+        );
     }
 }
 
 #[tokio::test]
 async fn every_form_and_type() {
-    let files: Vec<String> = names(golden("netcdf")).into_iter().filter(|name| name != "air.nc" && name != "plain.h5").collect();
+    let files: Vec<String> =
+        names(golden("netcdf")).into_iter().filter(|name| name != "air.nc" && name != "plain.h5").collect();
     assert_eq!(files.len(), 5);
     for file in files {
         let codes = open(&file).await.names().unwrap();
@@ -61,7 +66,10 @@ async fn conventions_say_what_numbers_mean() {
     assert_eq!(file.only_name().unwrap(), None);
     let air = file.variable("air").await.unwrap();
     assert_eq!((air.shape(), air.element().name()), (&[8, 5, 6][..], "float64".to_owned()));
-    assert_eq!((air.dimensions(), air.chunks()), (&["time", "lat", "lon"].map(str::to_owned)[..], Some(&[2, 5, 3][..])));
+    assert_eq!(
+        (air.dimensions(), air.chunks()),
+        (&["time", "lat", "lon"].map(str::to_owned)[..], Some(&[2, 5, 3][..]))
+    );
     let region = Region::new(vec![1, 2, 3], vec![4, 2, 3]);
     let bytes = air.read_region(&region).await.unwrap();
     let values = bytes.chunks_exact(8).map(|bytes| f64::from_ne_bytes(bytes.try_into().unwrap()));

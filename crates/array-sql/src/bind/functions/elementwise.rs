@@ -10,14 +10,15 @@ use crate::bind::value::Value;
 
 /// The operations of the kernels under NumPy's names, and what is made of several of them.
 pub(super) fn functions() -> impl Iterator<Item = Function> {
-    let operations = Op::ALL.iter().filter(|op| !matches!(op, Op::Clip | Op::Mantissa | Op::Exponent | Op::Ldexp)).map(|op| {
-        let signature = match (op, op.n_operands()) {
-            (Op::Where, _) => "condition, x, y",
-            (_, 1) => "x",
-            _ => "x1, x2",
-        };
-        Function { name: op.name(), signature, body: Body::Elementwise(*op) }
-    });
+    let operations =
+        Op::ALL.iter().filter(|op| !matches!(op, Op::Clip | Op::Mantissa | Op::Exponent | Op::Ldexp)).map(|op| {
+            let signature = match (op, op.n_operands()) {
+                (Op::Where, _) => "condition, x, y",
+                (_, 1) => "x",
+                _ => "x1, x2",
+            };
+            Function { name: op.name(), signature, body: Body::Elementwise(*op) }
+        });
     let others = [
         own("clip", "a, a_min|min=null, a_max|max=null", clip),
         own("frexp", "x", |call| {
