@@ -37,7 +37,7 @@ fn rows_are_sorted_and_halved() {
     let values = elements();
     for chunks in chunkings(5, &SHAPE) {
         let x = Array::from_block(Block::from_vec(&SHAPE, values.clone()).unwrap(), chunks.clone()).unwrap();
-        for axis in 0..3 {
+        for (axis, n) in SHAPE.into_iter().enumerate() {
             let mut expected = rows(&values, axis);
             let unsorted = expected.clone();
             expected.iter_mut().for_each(|row| row.sort_by(f64::total_cmp));
@@ -50,7 +50,6 @@ fn rows_are_sorted_and_halved() {
                     order.windows(2).all(|pair| row[pair[0] as usize] < row[pair[1] as usize] || pair[0] < pair[1]);
                 assert!(is_stable);
             }
-            let n = SHAPE[axis];
             let middle = |row: &Vec<f64>| (row[(n - 1) / 2] + row[n / 2]) / 2.0;
             let medians = compute(&x.median(&Reduce::axis(axis as isize)).unwrap()).to_vec::<f64>().unwrap();
             assert_eq!(medians, expected.iter().map(middle).collect::<Vec<_>>());
@@ -216,7 +215,7 @@ fn what_has_no_meaning_is_told_before_anything_runs() {
     let negative = Array::from_vec(&[2], vec![1_i64, -1]).unwrap();
     assert!(fails(negative.bincount(None, 0).unwrap()).contains("negative integer"));
     assert!(
-        fails(negative.choose(&[x.clone().ravel().unwrap().index(&[(..2).into()]).unwrap()]).unwrap())
+        fails(negative.choose(&[x.ravel().unwrap().index(&[(..2).into()]).unwrap()]).unwrap())
             .contains("out of bounds")
     );
 }
