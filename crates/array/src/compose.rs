@@ -5,3 +5,5 @@ mod calculus;
 mod grid;
 mod matrix;
 mod statistics;
+
+pub(crate) use statistics::inexact;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use dolmen_kernels::{
-    DType, Function, Kind, QuantileMethod, Quantiles, promote, rank_counts_len, rank_passes, rank_targets,
-};
+use dolmen_kernels::{DType, Function, Kind, QuantileMethod, Quantiles, rank_counts_len, rank_passes, rank_targets};
 use smallvec::SmallVec;
 
 use crate::chunks::AxisChunks;
+use crate::compose::inexact;
 use crate::kernel::{Along, Kernel};
 use crate::node::{Expr, Operand, OperandAxis};
 use crate::shape::normalize_axes;
@@ -100,7 +99,7 @@ impl Array {
         self.check()?;
         // As the mean has it, of booleans as well.
         let x = if self.dtype() == DType::Bool { self.astype(DType::F64)? } else { self.clone() };
-        let dtype = if x.dtype().is_inexact() { x.dtype() } else { promote(x.dtype(), DType::F64)? };
+        let dtype = inexact(x.dtype())?;
         x.quantile(&[0.5], QuantileMethod::Median, skip_nan, options)?.squeeze(Some(&[0]))?.astype(dtype)
     }
 

@@ -178,6 +178,6 @@ fn student(t: Array, df: f64) -> Result<(Array, Array), ArrayError> {
 }
 
 /// The dtype of means.
-fn inexact(dtype: DType) -> Result<DType, ArrayError> {
+pub(crate) fn inexact(dtype: DType) -> Result<DType, ArrayError> {
     Ok(if dtype.is_inexact() { dtype } else { promote(dtype, DType::F64)? })
 }
