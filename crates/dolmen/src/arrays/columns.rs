@@ -25,10 +25,8 @@ const BATCH_ROWS: usize = 8192;
 /// What a column of rows of arrays holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
-    /// The position along an axis.
-    Position(usize),
-    /// What the position along an axis stands for.
-    Label(usize),
+    /// The position along an axis, or what it stands for.
+    Axis(usize),
     /// The elements of one of the arrays.
     Value(usize),
 }
@@ -95,15 +93,16 @@ pub(super) fn batches<'a>(
     Ok(starts.map(move |start| {
         let rows = start..n_rows.min(start + BATCH_ROWS);
         let columns = columns.iter().map(|column| {
-            let at = |axis: usize| positions(shape, axis, offset[axis], rows.clone());
             Ok(match *column {
-                Column::Position(axis) => Arc::new(at(axis)) as ArrayRef,
-                Column::Label(axis) => match &labels[axis] {
-                    Some(labels) => {
-                        take(labels, &at(axis), None).map_err(|error| Error::internal(error.to_string()))?
+                Column::Axis(axis) => {
+                    let positions = positions(shape, axis, offset[axis], rows.clone());
+                    match &labels[axis] {
+                        Some(labels) => {
+                            take(labels, &positions, None).map_err(|error| Error::internal(error.to_string()))?
+                        }
+                        None => Arc::new(positions) as ArrayRef,
                     }
-                    None => Arc::new(at(axis)),
-                },
+                }
                 Column::Value(array) => values[array].slice(rows.start, rows.len()),
             })
         });

@@ -75,8 +75,7 @@ impl ArrayTable {
             needed.push(0);
         }
         let columns_of = |column: &usize| match column.checked_sub(n_axes) {
-            None if self.axes[*column].labels.is_some() => Column::Label(*column),
-            None => Column::Position(*column),
+            None => Column::Axis(*column),
             Some(array) => Column::Value(needed.iter().position(|other| *other == array).unwrap_or_default()),
         };
         let kinds = columns.iter().map(columns_of).collect();
