@@ -1,17 +1,15 @@
-//! Rows of arrays while their blocks are being computed.
+//! Rows of arrays, of their blocks.
 
-use std::fmt;
-use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
-use dolmen_array::{Array, ArrayOutput};
-use dolmen_graph::{ComputeError, Executor, TaskId, ValueRef};
+use dolmen_array::{Array, ArrayOutput, lower_stages};
+use dolmen_frame::StageSource;
+use dolmen_graph::{ComputeError, Executor, GraphBuilder, StageId, TaskId, ValueRef};
 use dolmen_kernels::Block;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -20,112 +18,139 @@ use super::compute::ArrayRun;
 use super::of_array;
 use crate::{Error, Result};
 
-/// A running graph whose blocks are read as rows.
-pub(super) struct Blocks {
-    run: ArrayRun,
+/// Bytes of a column whose values have no width of their own.
+const COLUMN_BYTES: usize = 16;
+
+/// Arrays of one shape and the same chunks, of which at least one is there, as rows.
+#[derive(Debug)]
+pub(super) struct ArrayRows {
+    pub(super) arrays: Vec<Array>,
     /// The position of the first element.
-    starts: Vec<usize>,
+    pub(super) starts: Vec<usize>,
     /// What is read of each element, and its type.
-    columns: Vec<Column>,
+    pub(super) columns: Vec<Column>,
     /// What the positions along each axis stand for.
-    labels: Vec<Option<ArrayRef>>,
-    schema: SchemaRef,
+    pub(super) labels: Vec<Option<ArrayRef>>,
+    pub(super) schema: SchemaRef,
+    pub(super) n_blocks: u32,
+    /// Where the blocks are, when the arrays are in a graph.
+    outputs: OnceLock<Vec<ArrayOutput>>,
 }
 
-impl Blocks {
-    /// Starts to compute `arrays`, which have one shape and the same chunks, and of which at least one is there.
-    pub(super) fn start(
-        executor: &dyn Executor,
-        arrays: &[Array],
+impl ArrayRows {
+    pub(super) fn new(
+        arrays: Vec<Array>,
         starts: Vec<usize>,
         columns: Vec<Column>,
         labels: Vec<Option<ArrayRef>>,
         schema: SchemaRef,
     ) -> Result<Self> {
-        Ok(Self { run: ArrayRun::start(executor, arrays)?, starts, columns, labels, schema })
+        let n_blocks = arrays[0].chunks().n_blocks().map_err(of_array)?;
+        Ok(Self { arrays, starts, columns, labels, schema, n_blocks, outputs: OnceLock::new() })
     }
 
-    /// The first array, for what all have in common.
-    fn first(&self) -> &ArrayOutput {
-        &self.run.outputs[0]
+    fn outputs(&self) -> Result<&[ArrayOutput]> {
+        self.outputs.get().map(Vec::as_slice).ok_or_else(|| Error::internal("arrays that are in no graph"))
     }
 
-    pub(super) fn n_blocks(&self) -> Result<u32> {
-        self.first().chunks().n_blocks().map_err(of_array)
-    }
-
-    /// The rows of one block of each array.
-    async fn rows(&self, partition: u32) -> Result<Vec<RecordBatch>> {
-        // Blocks of unknown sizes stand where those before them end.
-        let offset = match self.first().chunks().offset(partition) {
+    /// The rows of block `partition` of each array.
+    fn batches(&self, partition: u32, values: &[ValueRef]) -> Result<Vec<RecordBatch>> {
+        let outputs = self.outputs()?;
+        let (of_block, before) = values.split_at(outputs.len().min(values.len()));
+        let offset = match outputs[0].chunks().offset(partition) {
             Some(offset) => offset.into_vec(),
-            None => self.counted_offset(partition).await?,
+            None => counted_offset(&outputs[0], partition, before)?,
         };
         let offset: Vec<usize> = offset.iter().zip(&self.starts).map(|(own, start)| own + start).collect();
-        let mut values = Vec::with_capacity(self.run.outputs.len());
-        for output in &self.run.outputs {
-            values.push(self.value(output, partition).await?);
-        }
-        let blocks = self.run.outputs.iter().zip(&values).map(|(output, value)| output.block_of(value));
+        let blocks = outputs.iter().zip(of_block).map(|(output, value)| output.block_of(value));
         let blocks: Vec<&Block> = blocks.collect::<std::result::Result<_, _>>().map_err(of_array)?;
         batches(&blocks, &offset, &self.columns, &self.labels, &self.schema)?.collect()
     }
 
-    async fn value(&self, output: &ArrayOutput, partition: u32) -> Result<ValueRef> {
-        Ok(self.run.run.value(TaskId::new(output.stage(), partition)).await.map_err(ComputeError::from)?)
+    /// Starts to compute the arrays; their rows as they come.
+    pub(super) fn start(self, executor: &dyn Executor) -> Result<SendableRecordBatchStream> {
+        let ArrayRun { run, outputs } = ArrayRun::start(executor, &self.arrays)?;
+        let stages: Vec<StageId> = outputs.iter().map(ArrayOutput::stage).collect();
+        let _ = self.outputs.set(outputs);
+        let schema = Arc::clone(&self.schema);
+        let (units, all) = (0..self.n_blocks, Arc::new((self, run, stages)));
+        let rows = stream::iter(units).then(move |partition| {
+            let all = Arc::clone(&all);
+            async move {
+                let (rows, run, stages) = &*all;
+                let mut values = Vec::new();
+                for (array, block) in rows.values_of(partition) {
+                    let value = run.value(TaskId::new(stages[array], block)).await;
+                    values.push(value.map_err(|error| external(ComputeError::from(error).into()))?);
+                }
+                rows.rows(partition, &values).map(|rows| stream::iter(rows.into_iter().map(Ok)))
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
+    }
+}
+
+/// Where a block begins, by the sizes of the blocks before it along each axis.
+fn counted_offset(output: &ArrayOutput, partition: u32, before: &[ValueRef]) -> Result<Vec<usize>> {
+    let index = output.chunks().block_index(partition);
+    let mut offset = vec![0; index.len()];
+    let mut before = before.iter();
+    for axis in 0..index.len() {
+        for value in before.by_ref().take(index[axis] as usize) {
+            offset[axis] += output.block_of(value).map_err(of_array)?.shape()[axis];
+        }
+    }
+    Ok(offset)
+}
+
+impl StageSource for ArrayRows {
+    fn description(&self) -> String {
+        let columns: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let blocks = if self.n_blocks == 1 { "block" } else { "blocks" };
+        format!("array of {} {blocks}, columns=[{}]", self.n_blocks, columns.join(", "))
     }
 
-    /// Where a block begins, by the sizes of the blocks before it along each axis.
-    async fn counted_offset(&self, partition: u32) -> Result<Vec<usize>> {
-        let output = self.first();
-        let index = output.chunks().block_index(partition);
-        let mut offset = vec![0; index.len()];
-        for axis in 0..index.len() {
-            for before in 0..index[axis] {
-                let mut other = index.clone();
-                other[axis] = before;
-                let value = self.value(output, output.chunks().partition_of(&other)).await?;
-                offset[axis] += output.block_of(&value).map_err(of_array)?.shape()[axis];
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn n_units(&self) -> u32 {
+        self.n_blocks
+    }
+
+    fn size(&self) -> Option<(usize, usize)> {
+        let rows = self.arrays[0].dims().iter().copied().product::<Option<usize>>()?;
+        let width = |field: &arrow::datatypes::FieldRef| field.data_type().primitive_width().unwrap_or(COLUMN_BYTES);
+        Some((rows, rows.saturating_mul(self.schema.fields().iter().map(width).sum())))
+    }
+
+    fn add_stages(&self, builder: &mut GraphBuilder) -> EngineResult<Vec<StageId>> {
+        let outputs = lower_stages(&self.arrays, builder).map_err(|error| external(of_array(error)))?;
+        let stages = outputs.iter().map(ArrayOutput::stage).collect();
+        let _ = self.outputs.set(outputs);
+        Ok(stages)
+    }
+
+    /// The block itself, of each array. Blocks of unknown sizes stand where those before them end, so these follow, axis by
+    /// axis.
+    fn values_of(&self, partition: u32) -> Vec<(usize, u32)> {
+        let mut values: Vec<(usize, u32)> = (0..self.arrays.len()).map(|array| (array, partition)).collect();
+        let chunks = self.arrays[0].chunks();
+        if chunks.offset(partition).is_none() {
+            let index = chunks.block_index(partition);
+            for axis in 0..index.len() {
+                values.extend((0..index[axis]).map(|before| {
+                    let mut other = index.clone();
+                    other[axis] = before;
+                    (0, chunks.partition_of(&other))
+                }));
             }
         }
-        Ok(offset)
-    }
-}
-
-impl fmt::Debug for Blocks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Blocks").field("starts", &self.starts).finish_non_exhaustive()
-    }
-}
-
-/// The rows of some of the blocks, one block after the other.
-#[derive(Debug)]
-pub(super) struct ArrayRows {
-    pub(super) blocks: Arc<Blocks>,
-    pub(super) partitions: Range<u32>,
-}
-
-impl ArrayRows {
-    pub(super) fn stream(&self) -> SendableRecordBatchStream {
-        let blocks = Arc::clone(&self.blocks);
-        let rows =
-            stream::iter(self.partitions.clone()).then(move |partition| {
-                let blocks = Arc::clone(&blocks);
-                async move {
-                    blocks.rows(partition).await.map(|rows| stream::iter(rows.into_iter().map(Ok))).map_err(external)
-                }
-            });
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.blocks.schema), rows.try_flatten()))
-    }
-}
-
-impl PartitionStream for ArrayRows {
-    fn schema(&self) -> &SchemaRef {
-        &self.blocks.schema
+        values
     }
 
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        self.stream()
+    fn rows(&self, partition: u32, values: &[ValueRef]) -> EngineResult<Vec<RecordBatch>> {
+        self.batches(partition, values).map_err(external)
     }
 }
 

@@ -163,8 +163,8 @@ async fn rows(core: &Core, shown: Shown) -> Result<Outcome> {
     match shown {
         Shown::Array(array) => {
             let axes = Axis::numbered(array.n_dims());
-            let table = ArrayTable::new(array, axes, Arc::clone(&core.find_executor), None)?;
-            let (schema, stream) = table.rows()?;
+            let table = ArrayTable::new(array, axes, None)?;
+            let (schema, stream) = table.rows(executor(core)?.as_ref())?;
             Ok(Outcome { tag: "ARRAY", schema, stream, diagnosis: Diagnosis::default() })
         }
         Shown::Histogram(histogram) => Ok(one_batch("ARRAY", histogram.rows(executor(core)?.as_ref()).await?)),
@@ -240,7 +240,7 @@ impl Creating<'_> {
             }
             false => (array, None),
         };
-        let table = ArrayTable::new(array, axes, Arc::clone(&core.find_executor), held)?;
+        let table = ArrayTable::new(array, axes, held)?;
         core.context.register_provider(&in_catalog(name), Arc::new(table))?;
         Ok(done("CREATE ARRAY"))
     }

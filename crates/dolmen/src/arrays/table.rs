@@ -5,20 +5,20 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session as PlanSession, TableProvider};
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::streaming::PartitionStream;
 use dolmen_array::{Array, Index};
+use dolmen_frame::SourceExec;
+use dolmen_graph::Executor;
 use dolmen_storage::Reservation;
 
 use super::axes::Axis;
 use super::columns::{Column, schema_of};
-use super::rows::{ArrayRows, Blocks, external};
-use super::{FindExecutor, of_array};
+use super::of_array;
+use super::rows::{ArrayRows, external};
 use crate::{Error, Result};
 
 /// An array as a table, or several of one shape and the same chunks. Comparisons of positions with numbers cut them before
@@ -30,25 +30,19 @@ pub(super) struct ArrayTable {
     axes: Vec<Axis>,
     /// A column for each axis, and one of values for each array.
     schema: SchemaRef,
-    executor: Arc<FindExecutor>,
     /// Counts the bytes of an array that was computed when it was created.
     _held: Option<Reservation>,
 }
 
 impl ArrayTable {
-    pub(super) fn new(
-        array: Array,
-        axes: Vec<Axis>,
-        executor: Arc<FindExecutor>,
-        held: Option<Reservation>,
-    ) -> Result<Self> {
+    pub(super) fn new(array: Array, axes: Vec<Axis>, held: Option<Reservation>) -> Result<Self> {
         let (schema, starts) = (schema_of(&array, &axes)?, vec![0; array.n_dims()]);
-        Ok(Self { arrays: vec![array], starts, axes, schema, executor, _held: held })
+        Ok(Self { arrays: vec![array], starts, axes, schema, _held: held })
     }
 
     /// Arrays that are computed from this one and have some of its axes, as a table of their own.
     pub(super) fn derived(&self, arrays: Vec<Array>, starts: Vec<usize>, axes: Vec<Axis>, schema: SchemaRef) -> Self {
-        Self { arrays, starts, axes, schema, executor: Arc::clone(&self.executor), _held: None }
+        Self { arrays, starts, axes, schema, _held: None }
     }
 
     pub(super) fn axes(&self) -> &[Axis] {
@@ -60,14 +54,14 @@ impl ArrayTable {
     }
 
     /// All rows, computed from now on.
-    pub(super) fn rows(&self) -> Result<(SchemaRef, SendableRecordBatchStream)> {
+    pub(super) fn rows(&self, executor: &dyn Executor) -> Result<(SchemaRef, SendableRecordBatchStream)> {
         let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
-        let (blocks, n_blocks) = self.start(self.arrays.clone(), self.starts.clone(), &columns)?;
-        Ok((Arc::clone(&self.schema), ArrayRows { blocks, partitions: 0..n_blocks }.stream()))
+        let rows = self.read(self.arrays.clone(), self.starts.clone(), &columns)?;
+        Ok((Arc::clone(&self.schema), rows.start(executor)?))
     }
 
-    /// Starts to compute `arrays`, which are those of this table or parts of them, as far as `columns` need them.
-    fn start(&self, mut arrays: Vec<Array>, starts: Vec<usize>, columns: &[usize]) -> Result<(Arc<Blocks>, u32)> {
+    /// The rows of `arrays`, which are those of this table or parts of them, as far as `columns` need them.
+    fn read(&self, mut arrays: Vec<Array>, starts: Vec<usize>, columns: &[usize]) -> Result<ArrayRows> {
         let n_axes = self.array().n_dims();
         let mut needed: Vec<usize> = columns.iter().filter_map(|column| column.checked_sub(n_axes)).collect();
         // The sizes of an array tell how many rows there are.
@@ -81,11 +75,8 @@ impl ArrayTable {
         let kinds = columns.iter().map(columns_of).collect();
         let schema = self.schema.project(columns).map_err(|error| Error::internal(error.to_string()))?;
         arrays = needed.iter().map(|array| arrays[*array].clone()).collect();
-        let executor = (self.executor)().ok_or(Error::Cancelled)?;
         let labels = self.axes.iter().map(|axis| axis.labels.clone()).collect();
-        let blocks = Blocks::start(executor.as_ref(), &arrays, starts, kinds, labels, Arc::new(schema))?;
-        let n_blocks = blocks.n_blocks()?;
-        Ok((Arc::new(blocks), n_blocks))
+        ArrayRows::new(arrays, starts, kinds, labels, Arc::new(schema))
     }
 
     /// The part of the arrays that the filters leave, and the position of its first element. Arrays of unknown lengths have
@@ -185,29 +176,17 @@ impl TableProvider for ArrayTable {
         Ok(pushed.collect())
     }
 
-    /// The graph starts with the plan, so that its tasks come before those of the query that waits for them; it is
-    /// cancelled if the plan is dropped before.
     async fn scan(
         &self,
         state: &dyn PlanSession,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
-        limit: Option<usize>,
+        _: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         let (arrays, starts) = self.cut(filters).map_err(external)?;
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let (blocks, n_blocks) = self.start(arrays, starts, &columns).map_err(external)?;
-        let n_partitions =
-            u32::try_from(state.config().target_partitions()).unwrap_or(u32::MAX).clamp(1, n_blocks.max(1));
-        // Neighbouring blocks together.
-        let bound = |p: u32| (u64::from(p) * u64::from(n_blocks) / u64::from(n_partitions)) as u32;
-        let partitions = (0..n_partitions).map(|p| {
-            let part = ArrayRows { blocks: Arc::clone(&blocks), partitions: bound(p)..bound(p + 1) };
-            Arc::new(part) as Arc<dyn PartitionStream>
-        });
-        let partitions: Vec<_> = partitions.collect();
-        let schema = Arc::clone(partitions[0].schema());
-        StreamingTable::try_new(schema, partitions)?.scan(state, None, &[], limit).await
+        let rows = self.read(arrays, starts, &columns).map_err(external)?;
+        Ok(Arc::new(SourceExec::new(Arc::new(rows), state)))
     }
 }
 

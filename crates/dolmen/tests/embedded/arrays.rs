@@ -73,7 +73,7 @@ fn aggregates_over_an_array_are_reductions() {
         "SELECT x.dim_1 + 1, 2 * avg(x.value) FROM big AS x GROUP BY x.dim_1 HAVING x.dim_1 > 5",
     ] {
         let plan = plan(sql);
-        assert!(!plan.contains("AggregateExec") && plan.contains("StreamingTableExec"), "{sql}\n{plan}");
+        assert!(!plan.contains("AggregateExec") && plan.contains("SourceExec"), "{sql}\n{plan}");
     }
     for sql in [
         "SELECT dim_1, avg(value) FROM big WHERE value > 1 GROUP BY dim_1",

@@ -280,3 +280,144 @@ fn sessions_with_different_limits_run_at_once() {
     });
     assert!(answers.iter().all(|rows| *rows == answers[0] && rows[0].0 == 60_000), "{answers:?}");
 }
+
+/// The operators of a kind, as EXPLAIN ANALYZE shows them.
+fn analyzed(session: &Session, sql: &str, operator: &str) -> Vec<String> {
+    let plan = session.sql(sql).explain_analyze_blocking().unwrap();
+    plan.lines().map(str::trim).filter(|line| line.starts_with(operator)).map(str::to_owned).collect()
+}
+
+fn metric(operator: &str, name: &str) -> f64 {
+    let Some((_, value)) = operator.split_once(&format!("{name}=")) else { return 0.0 };
+    let value = value.split([',', ']']).next().unwrap();
+    let (number, unit) = value.split_once(' ').unwrap_or((value, ""));
+    number.parse::<f64>().unwrap() * if unit == "K" { 1e3 } else { 1.0 }
+}
+
+#[test]
+fn rows_of_one_key_are_divided_among_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    // Both sides are too large to be in one table; four rows in five of the second have one key.
+    let left = "(SELECT x AS k, repeat('left', 25) || x AS s FROM range(40000) AS r(x)) a";
+    let right = "(SELECT CASE WHEN x % 5 > 0 THEN 7 ELSE x END AS k, repeat('right', 20) || x AS t \
+                 FROM range(150000) AS r(x)) b";
+    let joins = [
+        ("JOIN", "count(*), max(s), max(t), sum(length(s || t))", true),
+        ("RIGHT JOIN", "count(*), max(s), max(t), sum(length(s || t))", true),
+        ("LEFT JOIN", "count(*), max(s), max(t), sum(length(s || t))", false),
+        ("FULL JOIN", "count(*), max(s), max(t), sum(length(s || t))", false),
+        ("RIGHT SEMI JOIN", "count(*), min(t), max(t), sum(length(t))", true),
+        ("RIGHT ANTI JOIN", "count(*), min(t), max(t), sum(length(t))", true),
+        ("LEFT ANTI JOIN", "count(*), min(s), max(s), sum(length(s))", false),
+    ];
+    let large = Session::builder().threads(2).build().unwrap();
+    for threads in [1, 2, 3] {
+        let small = tight(threads, 12 * threads as u64 * (1 << 20), folder.path());
+        for (join, aggregates, is_divided) in joins {
+            let sql = format!("SELECT {aggregates} FROM {left} {join} {right} ON a.k = b.k");
+            let rows = |session: &Session| {
+                session.sql(&sql).rows_blocking::<(i64, Option<String>, Option<String>, Option<i64>)>().unwrap()
+            };
+            assert_eq!(rows(&small), rows(&large), "{join}, {threads} threads");
+            // What is divided meets the rows of the other side more than once.
+            let tables: f64 =
+                analyzed(&small, &sql, "HashJoinExec").iter().map(|join| metric(join, "build_input_rows")).sum();
+            let meets_more = tables > 40_000.0 && tables < 150_000.0;
+            assert_eq!(meets_more, is_divided && threads > 1, "{join}, {threads} threads: {tables}");
+        }
+        until_free(&small);
+    }
+}
+
+#[test]
+fn a_side_that_turns_out_small_comes_to_the_other() {
+    // No statistics tell what the filter leaves.
+    let few = "(SELECT k % 1000 AS k, 'few ' || k AS s FROM large WHERE k * 7 % 1000 = 3) a";
+    let many = "(SELECT k, k % 10 AS g, 'many ' || k AS t FROM t) b";
+    let queries = [
+        format!("SELECT count(*), max(t), g FROM {few} JOIN {many} ON a.k = b.k GROUP BY g ORDER BY g"),
+        format!("SELECT count(*), max(t), g FROM {few} JOIN {many} ON a.k = b.k AND s <> t GROUP BY g ORDER BY g"),
+        format!("SELECT count(s), max(t), g FROM {few} RIGHT JOIN {many} ON a.k = b.k GROUP BY g ORDER BY g"),
+        format!("SELECT count(*), max(t), g FROM {few} RIGHT SEMI JOIN {many} ON a.k = b.k GROUP BY g ORDER BY g"),
+        format!("SELECT count(*), max(t), g FROM {few} RIGHT ANTI JOIN {many} ON a.k = b.k GROUP BY g ORDER BY g"),
+        // The rows of the join are divided by its key, for what follows; and it is not the only one.
+        format!(
+            "SELECT count(*), max(s), k FROM (SELECT b.k, s FROM {few} JOIN {many} ON a.k = b.k) GROUP BY k ORDER BY k"
+        ),
+        format!(
+            "SELECT n, max(t), n FROM {few} JOIN {many} ON a.k = b.k JOIN (SELECT x AS j, x AS n FROM range(9) AS r(x)) \
+                 ON g = j GROUP BY n ORDER BY n"
+        ),
+        format!("SELECT b.k, t, g FROM {few} JOIN {many} ON a.k = b.k ORDER BY t DESC, s LIMIT 50"),
+        format!("SELECT count(*), max(t), 1 FROM {few} LEFT JOIN {many} ON a.k = b.k"),
+    ];
+    let session = |form: &str, threads, limit| {
+        let session = session(form, threads, limit);
+        session.sql("CREATE TABLE large AS SELECT x AS k FROM range(800000) AS r(x)").execute_blocking().unwrap();
+        // So that the plan does not think so to begin with.
+        for threshold in ["hash_join_single_partition_threshold", "hash_join_single_partition_threshold_rows"] {
+            session.set(&format!("datafusion.optimizer.{threshold}"), "0").unwrap();
+        }
+        session
+    };
+    let large = session("pipelined", 2, 1 << 30);
+    for threads in [1, 2] {
+        let staged = session("staged", threads, 1 << 30);
+        for sql in &queries {
+            let rows = |session: &Session| session.sql(sql).rows_blocking::<(i64, Option<String>, i64)>().unwrap();
+            assert_eq!(rows(&staged), rows(&large), "{sql}");
+        }
+        let joins = analyzed(&staged, &queries[1], "HashJoinExec");
+        let made = |mode: &str| {
+            let joins = joins.iter().filter(|join| join.contains(mode));
+            joins.map(|join| metric(join, "output_rows")).sum::<f64>()
+        };
+        assert!(made("CollectLeft") > 0.0 && made("Partitioned") == 0.0, "{joins:?}");
+        let explained: Vec<(String, String)> =
+            staged.sql(format!("EXPLAIN TASKS {}", queries[1])).rows_blocking().unwrap();
+        assert!(explained[0].1.contains("turns out to be small"), "{}", explained[0].1);
+    }
+    // The same where a table of the first side is more than there is room for.
+    let sql = "SELECT max(a.s), max(b.s) FROM t a JOIN t b ON a.k = b.k";
+    let joins = analyzed(&session("staged", 2, 60 << 20), sql, "HashJoinExec");
+    assert!(joins.iter().any(|join| join.contains("Partitioned") && metric(join, "output_rows") > 0.0), "{joins:?}");
+}
+
+#[test]
+fn the_stages_of_an_array_are_those_of_the_query() {
+    let sql = "SELECT dim_1 % 10 AS g, count(*) AS n, sum(value * value) AS s, min(dim_0) AS m FROM big GROUP BY g ORDER BY g";
+    for (form, threads) in [("pipelined", 1), ("pipelined", 2), ("staged", 1), ("staged", 2), ("auto", 2)] {
+        // 64 MB of numbers.
+        let limit = if form == "pipelined" { 1 << 30 } else { 32 << 20 };
+        let session =
+            Session::builder().threads(threads).memory_limit(limit).setting("execution_form", form).build().unwrap();
+        let create = "CREATE ARRAY big AS reshape(arange(8000000, chunks => 200000), [4000, 2000]) % 7 + 0.5";
+        session.sql(create).execute_blocking().unwrap();
+        let explained = explained(&session, sql);
+        assert!(explained.len() > 2, "{explained:?}");
+        assert_eq!(ran(&session, sql), explained, "{form}, {threads} threads");
+        let rows = session.sql(sql).rows_blocking::<(i64, i64, f64, i64)>().unwrap();
+        let mut expected = [0.0; 10];
+        for i in 0..8_000_000_u64 {
+            expected[(i % 2000 % 10) as usize] += ((i % 7) as f64 + 0.5).powi(2);
+        }
+        let expected: Vec<_> = (0..10).map(|g| (g, 800_000, expected[g as usize], 0)).collect();
+        assert_eq!(rows, expected, "{form}, {threads} threads");
+        until_free(&session);
+        // One after the other, both sides of a join, and again for each step of a recursion.
+        let sql = "SELECT count(*) FROM (SELECT dim_0 FROM big WHERE dim_0 < 20 UNION ALL SELECT dim_1 FROM big WHERE dim_0 = 1)";
+        assert_eq!(session.sql(sql).rows_blocking::<i64>().unwrap(), [42_000]);
+        let sql = "SELECT count(*) FROM big a JOIN big b ON a.dim_0 = b.dim_1 AND a.value = b.value \
+                   WHERE a.dim_1 < 3 AND b.dim_0 < 4 AND a.dim_0 < 2000";
+        let n = (0..2000)
+            .flat_map(|i| (0..3).flat_map(move |j| (0..4).map(move |k| (i * 2000 + j) % 7 == (k * 2000 + i) % 7)));
+        assert_eq!(session.sql(sql).rows_blocking::<i64>().unwrap(), [n.filter(|is| *is).count() as i64]);
+        let sql = "WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT r.n + 1 FROM r JOIN big ON r.n = dim_0 \
+                   WHERE dim_1 = 0 AND dim_0 < 30 AND r.n < 50) SELECT max(n) FROM r";
+        assert_eq!(session.sql(sql).rows_blocking::<i64>().unwrap(), [30], "{form}");
+        let sql =
+            "SELECT count(*) FROM big WHERE value > (SELECT avg(value * 1) FROM big WHERE dim_0 < 9) AND dim_0 < 7";
+        assert_eq!(session.sql(sql).rows_blocking::<i64>().unwrap(), [8_000]);
+        until_free(&session);
+    }
+}

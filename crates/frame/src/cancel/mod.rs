@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use datafusion::error::{DataFusionError, Result};
 
 pub(crate) use checkpoint::without_checkpoint;
-pub(crate) use plan::{in_place_of, install, meter_of, stoppable, stoppable_in, watch};
+pub(crate) use plan::{in_place_of, install, meter_of, stoppable, stoppable_in, watch, with_own_meter};
 
 /// Tells every part of one statement to stop. Clones are the same sign.
 #[derive(Debug, Clone, Default)]

@@ -115,6 +115,14 @@ pub(crate) fn in_place_of(plan: &dyn ExecutionPlan, inner: Arc<dyn ExecutionPlan
     }
 }
 
+/// The operator, counted apart from the one that it was made of.
+pub(crate) fn with_own_meter(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    match stoppable_of(plan.as_ref()) {
+        Some(operator) => in_place_of(plan.as_ref(), Arc::clone(&operator.inner)),
+        None => plan,
+    }
+}
+
 fn stoppable_of(plan: &dyn ExecutionPlan) -> Option<&StoppableExec> {
     (plan as &dyn Any).downcast_ref()
 }

@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::JoinType;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
@@ -51,8 +52,7 @@ impl AdaptiveJoinExec {
     /// In place of `plan`, if that is a join of partitions by hash.
     pub(super) fn of(plan: &Arc<dyn ExecutionPlan>, table_bytes_max: usize) -> Result<Option<Self>> {
         let Some(join) = plan.downcast_ref::<HashJoinExec>() else { return Ok(None) };
-        let is_plain = join.fetch().is_none() && !join.null_aware && plan.dynamic_expressions_produced().is_empty();
-        if *join.partition_mode() != PartitionMode::Partitioned || !is_plain {
+        if *join.partition_mode() != PartitionMode::Partitioned || !is_plain(plan, join) {
             return Ok(None);
         }
         let order = plan.output_ordering();
@@ -76,6 +76,25 @@ impl AdaptiveJoinExec {
         }
     }
 
+    /// The join as planned.
+    pub(super) fn planned(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.planned
+    }
+
+    /// The sides whose rows can be divided among tasks that each have all rows of the other: nothing is made of rows of
+    /// the other side that have found no partner, nor of the first that they have found.
+    pub(super) fn dividable_sides(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        use JoinType::*;
+        let Some(join) = self.planned.downcast_ref::<HashJoinExec>() else { return Vec::new() };
+        let [left, right] = self.planned.children()[..] else { return Vec::new() };
+        match join.join_type() {
+            Inner => vec![left, right],
+            Left | LeftSemi | LeftAnti | LeftMark => vec![left],
+            Right | RightSemi | RightAnti | RightMark => vec![right],
+            Full => Vec::new(),
+        }
+    }
+
     /// The bytes that the sides of a partition have, where that is known.
     fn sides(&self, partition: usize) -> (Option<usize>, Option<usize>) {
         match self.planned.children().as_slice() {
@@ -83,6 +102,11 @@ impl AdaptiveJoinExec {
             _ => (None, None),
         }
     }
+}
+
+/// Whether a join gives all rows that its keys and filter say, and asks nothing else of the plan.
+pub(super) fn is_plain(plan: &Arc<dyn ExecutionPlan>, join: &HashJoinExec) -> bool {
+    join.fetch().is_none() && !join.null_aware && plan.dynamic_expressions_produced().is_empty()
 }
 
 /// The plan with every join of partitions by hash in a form that follows the sizes.
@@ -243,7 +267,6 @@ impl ExecutionPlan for AdaptiveJoinExec {
 mod tests {
     use datafusion::arrow::datatypes::Field;
     use datafusion::common::NullEquality;
-    use datafusion::logical_expr::JoinType;
     use datafusion::physical_plan::empty::EmptyExec;
     use datafusion::physical_plan::joins::HashJoinExec;
 

@@ -21,7 +21,7 @@ use dolmen_graph::GraphBuilder;
 use dolmen_storage::format_bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::explain::head;
+use super::explain::{Described, head};
 use super::{
     ExecutorSource, Form, Lowered, external, form_of, held, lower, or_without_memory, pipeline, staged_again, start,
     start_graph, watch_of,
@@ -104,7 +104,7 @@ impl Analysis {
         let begun = Instant::now();
         let graph = Arc::new(builder.build().map_err(external)?);
         let stages = lowered.stages.iter();
-        let stages = stages.map(|described| (head(&graph, described.stage), operators(&described.plans)));
+        let stages = stages.map(|described| (head(&graph, described.stage), operators(described)));
         let stages: Vec<_> = stages.collect();
         let mut rows = start_graph(&self.state, &self.source, graph, lowered)?;
         let mut n_rows = 0;
@@ -164,17 +164,21 @@ struct Operator {
     meter: Option<Arc<Meter>>,
 }
 
-fn operators(plans: &[Arc<dyn ExecutionPlan>]) -> Vec<Operator> {
-    fn add(plan: &Arc<dyn ExecutionPlan>, depth: usize, all: &mut Vec<Operator>) {
+/// The operators of a stage; those of a join that it may do as well have counted nothing if it did not do it.
+fn operators(described: &Described) -> Vec<Operator> {
+    fn add(plan: &Arc<dyn ExecutionPlan>, depth: usize, shown: &mut Vec<*const ()>, all: &mut Vec<Operator>) {
         let line = displayable(plan.as_ref()).one_line().to_string().trim_end().to_owned();
         all.push(Operator { depth, line, meter: cancel::meter_of(plan.as_ref()) });
-        for child in plan.children() {
-            add(child, depth + 1, all);
+        // Rows that are joined are those that stand above already.
+        let operator = Arc::as_ptr(plan).cast();
+        if !shown.contains(&operator) {
+            shown.push(operator);
+            plan.children().into_iter().for_each(|child| add(child, depth + 1, shown, all));
         }
     }
-    let mut all = Vec::new();
-    for plan in plans {
-        add(plan, 0, &mut all);
+    let (mut shown, mut all) = (Vec::new(), Vec::new());
+    for plan in described.all_plans() {
+        add(plan, 0, &mut shown, &mut all);
     }
     all
 }

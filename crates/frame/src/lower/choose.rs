@@ -13,6 +13,7 @@ use datafusion::physical_plan::statistics::StatisticsContext;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use super::explain::estimated_bytes;
+use super::source::SourceExec;
 use crate::memory::limit_bytes;
 
 /// What the operators of a plan may hold at the same time.
@@ -63,6 +64,9 @@ impl Needs {
             input
         } else if plan.is::<HashJoinExec>() || plan.is::<NestedLoopJoinExec>() || plan.is::<CrossJoinExec>() {
             children.first().copied().unwrap_or(0)
+        } else if plan.is::<SourceExec>() {
+            // In one piece all of it may be there before it is read.
+            estimated_bytes(plan.as_ref(), &StatisticsContext::new()).unwrap_or(0)
         } else {
             0
         };

@@ -1,6 +1,7 @@
 //! What the tasks of a stage leave for those of the next: rows divided into pieces, in memory or on disk.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -207,21 +208,19 @@ pub(super) struct Output {
     pieces: Vec<Piece>,
 }
 
-#[derive(Debug, Default)]
-struct Piece {
-    blocks: Vec<BlockId>,
-    /// Of its rows in memory.
-    bytes: usize,
-}
+/// The blocks of a piece, with the bytes of their rows in memory.
+type Piece = Vec<(BlockId, usize)>;
 
 impl Output {
-    pub(super) fn piece(&self, piece: usize) -> &[BlockId] {
-        self.pieces.get(piece).map_or(&[], |piece| &piece.blocks)
+    /// Of a task that has no rows.
+    pub(super) fn empty(store: &Arc<ExchangeStore>) -> Self {
+        Self { store: Arc::clone(store), pieces: Vec::new() }
     }
 
-    /// The bytes of the rows of a piece.
-    pub(super) fn piece_bytes(&self, piece: usize) -> usize {
-        self.pieces.get(piece).map_or(0, |piece| piece.bytes)
+    /// The blocks of some pieces, with the bytes of their rows in memory.
+    pub(super) fn blocks(&self, pieces: Range<usize>) -> impl Iterator<Item = (BlockId, usize)> {
+        let end = pieces.end.min(self.pieces.len());
+        self.pieces[pieces.start.min(end)..end].iter().flatten().copied()
     }
 
     pub(super) fn store(&self) -> &Arc<ExchangeStore> {
@@ -231,7 +230,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        for block in self.pieces.iter().flat_map(|piece| &piece.blocks) {
+        for (block, _) in self.pieces.iter().flatten() {
             self.store.blocks.remove(*block);
         }
     }
@@ -335,14 +334,14 @@ impl Writer {
             for batch in pending.whole {
                 let bytes = batch_bytes(&batch);
                 if block_bytes > 0 && block_bytes + bytes > store.block_max {
-                    piece.blocks.push(store.put(std::mem::take(&mut block), part(&mut self.reservation, block_bytes))?);
+                    let of_block = part(&mut self.reservation, block_bytes);
+                    piece.push((store.put(std::mem::take(&mut block), of_block)?, block_bytes));
                     block_bytes = 0;
                 }
                 block.push(batch);
                 block_bytes += bytes;
-                piece.bytes += bytes;
             }
-            piece.blocks.push(store.put(block, part(&mut self.reservation, block_bytes))?);
+            piece.push((store.put(block, part(&mut self.reservation, block_bytes))?, block_bytes));
         }
         self.reservation.free();
         Ok(())

@@ -21,6 +21,15 @@ pub(super) struct Described {
     pub(super) plans: Vec<Arc<dyn ExecutionPlan>>,
     /// The plan whose rows all its tasks make, with everything below; `None` if they make none.
     pub(super) whole: Option<Arc<dyn ExecutionPlan>>,
+    /// What its tasks run instead if the rows of another stage are few, and which that is.
+    pub(super) if_small: Option<(Arc<str>, Arc<dyn ExecutionPlan>)>,
+}
+
+impl Described {
+    /// Everything that its tasks may run.
+    pub(super) fn all_plans(&self) -> impl Iterator<Item = &Arc<dyn ExecutionPlan>> {
+        self.plans.iter().chain(self.if_small.iter().map(|(_, plan)| plan))
+    }
 }
 
 /// The stages of `plan` as text.
@@ -33,8 +42,12 @@ pub(crate) async fn explain_tasks(state: &SessionState, plan: &LogicalPlan) -> R
     let (_, lowered) = lower(state, plan, None, &mut builder).await?;
     let graph = builder.build().map_err(external)?;
     let mut text = String::new();
-    for described in &lowered.stages {
-        describe(&mut text, &graph, described);
+    // The stages that a source has added have no plan.
+    for (stage, _) in graph.stages() {
+        match lowered.stages.iter().find(|described| described.stage == stage) {
+            Some(described) => describe(&mut text, &graph, described),
+            None => text.extend([head(&graph, stage).as_str(), "\n"]),
+        }
     }
     Ok(text.trim_end().to_owned())
 }
@@ -46,10 +59,15 @@ fn describe(text: &mut String, graph: &TaskGraph, described: &Described) {
         let _ = write!(text, ", makes about {}", format_bytes(bytes as u64));
     }
     text.push('\n');
-    for plan in &described.plans {
+    let show = |text: &mut String, plan: &Arc<dyn ExecutionPlan>| {
         for line in displayable(plan.as_ref()).indent(false).to_string().lines() {
             let _ = writeln!(text, "  {line}");
         }
+    };
+    described.plans.iter().for_each(|plan| show(text, plan));
+    if let Some((small, plan)) = &described.if_small {
+        let _ = writeln!(text, "  if {small} turns out to be small, instead:");
+        show(text, plan);
     }
 }
 

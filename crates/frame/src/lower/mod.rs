@@ -14,6 +14,7 @@
 
 mod adaptive_join;
 mod analyze;
+mod broadcast;
 mod choose;
 mod encode;
 mod exchange;
@@ -26,6 +27,8 @@ mod receive;
 mod remote;
 mod row_key;
 mod rows;
+mod shares;
+mod source;
 mod staged;
 
 use std::any::Any;
@@ -51,6 +54,7 @@ pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
 pub use remote::{RemoteExecutor, register};
+pub use source::{SourceExec, StageSource};
 
 use crate::cancel::in_place_of;
 use crate::progress::{Watch, Watched};
@@ -58,6 +62,8 @@ use choose::{Needs, table_bytes_max};
 use encode::Outside;
 use explain::Described;
 use rows::{RowStream, Rows};
+use source::ReadFromRun;
+use staged::Bounds;
 
 use crate::memory::limit_bytes;
 
@@ -233,6 +239,8 @@ struct Lowered {
     rows: Rows,
     /// Those of its stages, in the order in which they were added.
     stages: Vec<Described>,
+    /// Sources that read values of the run.
+    from_run: Vec<ReadFromRun>,
 }
 
 /// Adds `plan` to a graph, in the form that it asks for.
@@ -268,10 +276,12 @@ async fn staged(
     let store = state.config().get_extension::<ExchangeStore>();
     let store = store.ok_or_else(|| DataFusionError::Internal("a session without a place for rows".to_owned()))?;
     let store = Arc::new(store.counting(watch_of(state).between_stages()));
-    let table_bytes_max = table_bytes_max(state.runtime_env().memory_pool.as_ref(), state.config().target_partitions());
+    let threads = state.config().target_partitions();
+    let table_bytes_max = table_bytes_max(state.runtime_env().memory_pool.as_ref(), threads);
+    let bounds = Bounds { threads, table_bytes_max };
     let state = staged_state(state, n_partitions)?;
     let plan = cross_as_loop(held::count_held(physical_plan(&state, plan).await?)?)?;
-    staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, table_bytes_max, hold, builder)
+    staged::lower(&plan, &Arc::new(TaskContext::from(&state)), &store, bounds, hold, builder)
 }
 
 /// The state that plans a statement for stages: more partitions than threads, each of which runs without the others.
@@ -279,8 +289,10 @@ fn staged_state(state: &SessionState, n_partitions: usize) -> Result<SessionStat
     let share = limit_bytes(state.runtime_env().memory_pool.as_ref()) / state.config().target_partitions().max(1);
     // A few batches of long rows in every operator are to be little beside the limit.
     let batch_rows = (share / (BATCHES_IN_SHARE * LONG_ROW_BYTES)).max(BATCH_ROWS_MIN).min(state.config().batch_size());
+    let lowering = LoweringOptions { is_for_stages: true, ..options_of(state) };
     let mut state = state.clone();
     let options = state.config_mut().options_mut();
+    options.extensions.insert(lowering);
     options.execution.batch_size = ConfigNonZeroUsize::try_new(batch_rows)?;
     // A merge of sorted sides has two sorts, and there may be one above it.
     let reservation = &mut options.execution.sort_spill_reservation_bytes;
@@ -315,13 +327,14 @@ fn start_graph(
     graph: Arc<TaskGraph>,
     lowered: Lowered,
 ) -> Result<SendableRecordBatchStream> {
-    let Lowered { schema, rows, stages } = lowered;
-    let watched = Watched::of(stages.iter().flat_map(|stage| &stage.plans)).staged(stages.len() > 1);
+    let Lowered { schema, rows, stages, from_run } = lowered;
+    let watched = Watched::of(stages.iter().flat_map(Described::all_plans)).staged(stages.len() > 1);
     // They hold plans, which are to go when their tasks are done.
     drop(stages);
     let executor = (source.0)().ok_or_else(|| DataFusionError::Execution("the session is closed".to_owned()))?;
     let options = SubmitOptions { name: Some("sql".to_owned()), ..SubmitOptions::default() };
     let run = executor.submit(graph, options).map_err(external)?;
+    from_run.into_iter().for_each(|source| source.provide(&run));
     watch_of(state).add(watched.with_run(&run));
     Ok(Box::pin(RowStream::new(schema, rows, run)))
 }

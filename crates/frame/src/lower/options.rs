@@ -12,6 +12,8 @@ pub(crate) struct LoweringOptions {
     pub(crate) execution_form: Form,
     /// Whether what runs is not the plan, but what its bytes become.
     pub(crate) plans_as_bytes: bool,
+    /// Whether the plan that is made is cut into stages. No setting.
+    pub(crate) is_for_stages: bool,
 }
 
 const FORM: &str = "execution_form";

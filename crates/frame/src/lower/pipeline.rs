@@ -22,6 +22,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::explain::Described;
 use super::receive::ReceiveExec;
 use super::rows::{Failure, Rows};
+use super::source::{ReadFromRun, sources_of};
 use super::{Hold, Lowered, external, with_children};
 
 /// Adds `plan` to a graph as one gang. The rows come while its tasks run, in the plan's order.
@@ -31,6 +32,7 @@ pub(super) fn lower(
     hold: Option<Hold>,
     builder: &mut GraphBuilder,
 ) -> Result<Lowered> {
+    let from_run = sources_of(plan).into_iter().map(|link| ReadFromRun::of(link, builder)).collect::<Result<_>>()?;
     let failure = Failure::default();
     let n_partitions = plan.output_partitioning().partition_count();
     let (sender, batches) = mpsc::channel(n_partitions.max(2));
@@ -57,8 +59,8 @@ pub(super) fn lower(
         .options(TaskOptions::light_gang());
     let stage = builder.add_stage(stage).map_err(external)?;
     builder.add_output_all(stage).map_err(external)?;
-    let described = Described { stage, plans, whole: Some(Arc::clone(plan)) };
-    Ok(Lowered { schema: plan.schema(), rows: Rows { batches, failure }, stages: vec![described] })
+    let described = Described { stage, plans, whole: Some(Arc::clone(plan)), if_small: None };
+    Ok(Lowered { schema: plan.schema(), rows: Rows { batches, failure }, stages: vec![described], from_run })
 }
 
 /// One task: a partition of a plan, whose batches go into a channel.

@@ -14,19 +14,21 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use dolmen_graph::BoxFuture;
+use dolmen_storage::BlockId;
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::exchange::{Output, batches};
+use super::shares::Shares;
 
 /// Which rows of the outputs of a stage a partition has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Reads {
-    /// Partition `p` has piece `p` of every output.
+    /// Partition `p` has piece `p` of every output, unless the tasks share the pieces out in another way.
     Piece,
     /// Partition `p` has output `p`, in the order in which it was made.
     Output,
-    /// The only partition has every output, one after the other.
+    /// The only partition has every output, one after the other, whatever its pieces.
     All,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct ReadExec {
     from: Arc<str>,
     reads: Reads,
     properties: Arc<PlanProperties>,
+    /// How the tasks share out the pieces.
+    shares: OnceLock<Arc<Shares>>,
     source: OnceLock<Source>,
 }
 
@@ -50,6 +54,9 @@ struct Fetched {
     /// The bytes of each, if they are known beforehand.
     sizes: Option<Vec<usize>>,
 }
+
+/// A block of an output, with the bytes of its rows.
+type Held = (Arc<Output>, (BlockId, usize));
 
 /// Where the rows are.
 enum Source {
@@ -81,16 +88,28 @@ impl ReadExec {
             Reads::Piece | Reads::Output => properties.clone(),
         };
         let properties = Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative));
-        Self { from, reads, properties, source: OnceLock::new() }
+        Self { from, reads, properties, shares: OnceLock::new(), source: OnceLock::new() }
+    }
+
+    /// A partition for each of `n` outputs.
+    pub(super) fn with_outputs(mut self, n: usize) -> Self {
+        let properties = self.properties.as_ref().clone();
+        self.properties = Arc::new(properties.with_partitioning(Partitioning::UnknownPartitioning(n)));
+        self
     }
 
     /// The key of the stage that is read.
-    pub(super) fn from(&self) -> &str {
+    pub(super) fn from(&self) -> &Arc<str> {
         &self.from
     }
 
     pub(super) fn reads(&self) -> Reads {
         self.reads
+    }
+
+    /// Has the tasks share out the pieces.
+    pub(super) fn share_out(&self, shares: &Arc<Shares>) {
+        let _ = self.shares.set(Arc::clone(shares));
     }
 
     /// Makes the outputs known.
@@ -123,19 +142,43 @@ impl ReadExec {
         if let Some(Source::Fetched(Fetched { n, sizes, .. })) = self.source.get() {
             return Some(sizes.as_ref()?.get(self.wanted(partition, *n))?.iter().sum());
         }
-        let (outputs, piece) = self.partition(partition)?;
-        Some(outputs.iter().map(|output| output.piece_bytes(piece)).sum())
+        Some(self.blocks(partition)?.iter().map(|(_, (_, bytes))| bytes).sum())
     }
 
-    /// The outputs that a partition has rows of, and the piece of each; `None` if they are not there.
-    fn partition(&self, partition: usize) -> Option<(Vec<Arc<Output>>, usize)> {
-        let Source::Outputs(outputs) = self.source.get()? else { return None };
-        let wanted = match self.reads {
-            Reads::Output => outputs.get(partition..=partition)?,
-            Reads::Piece | Reads::All => outputs,
-        };
-        let piece = if self.reads == Reads::Piece { partition } else { 0 };
-        Some((wanted.iter().map(Weak::upgrade).collect::<Option<_>>()?, piece))
+    /// The bytes of the rows of a piece, if they are there.
+    pub(super) fn piece_bytes(&self, piece: usize) -> Option<usize> {
+        Some(self.blocks_of(0..usize::MAX, piece..piece + 1)?.iter().map(|(_, (_, bytes))| bytes).sum())
+    }
+
+    /// The blocks that a partition has, with the outputs that hold them; `None` if they are not there.
+    fn blocks(&self, partition: usize) -> Option<Vec<Held>> {
+        match self.reads {
+            Reads::Output => self.blocks_of(partition..partition + 1, 0..usize::MAX),
+            Reads::All => self.blocks_of(0..usize::MAX, 0..usize::MAX),
+            Reads::Piece => {
+                let Some(shares) = self.shares.get() else {
+                    return self.blocks_of(0..usize::MAX, partition..partition + 1);
+                };
+                let Some(share) = shares.get(partition) else { return Some(Vec::new()) };
+                let mut blocks = self.blocks_of(0..usize::MAX, share.pieces.clone())?;
+                if let Some(part) = share.part_of(&self.from) {
+                    let (start, end) = (part.start(blocks.len()), part.end(blocks.len()));
+                    blocks.truncate(end);
+                    blocks.drain(..start);
+                }
+                Some(blocks)
+            }
+        }
+    }
+
+    fn blocks_of(&self, outputs: Range<usize>, pieces: Range<usize>) -> Option<Vec<Held>> {
+        let Source::Outputs(all) = self.source.get()? else { return None };
+        let mut blocks = Vec::new();
+        for output in all.get(outputs.start..outputs.end.min(all.len()))? {
+            let output = output.upgrade()?;
+            blocks.extend(output.blocks(pieces.clone()).map(|block| (Arc::clone(&output), block)));
+        }
+        Some(blocks)
     }
 }
 
@@ -175,7 +218,8 @@ impl ExecutionPlan for ReadExec {
     /// The rows of one run are not those of another.
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         let (from, properties) = (Arc::clone(&self.from), Arc::clone(&self.properties));
-        Ok(Arc::new(Self { from, reads: self.reads, properties, source: OnceLock::new() }))
+        let shares = self.shares.clone();
+        Ok(Arc::new(Self { from, reads: self.reads, properties, shares, source: OnceLock::new() }))
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -183,13 +227,9 @@ impl ExecutionPlan for ReadExec {
         if let Some(Source::Fetched(fetched)) = self.source.get() {
             return Ok(self.fetched(partition, fetched));
         }
-        let (outputs, piece) = self.partition(partition).ok_or_else(missing)?;
-        let blocks = outputs.into_iter().flat_map(move |output| {
-            let ids = output.piece(piece).to_vec();
-            ids.into_iter().map(move |id| (Arc::clone(&output), id))
-        });
+        let blocks = self.blocks(partition).ok_or_else(missing)?.into_iter();
         // A block is in memory for as long as one of its batches may be asked for.
-        let batches = blocks.flat_map(|(output, id)| -> Box<dyn Iterator<Item = Result<RecordBatch>> + Send> {
+        let batches = blocks.flat_map(|(output, (id, _))| -> Box<dyn Iterator<Item = Result<RecordBatch>> + Send> {
             match output.store().load(id) {
                 Ok(block) => Box::new((0..block.batches.len()).map(move |i| Ok(block.batches[i].clone()))),
                 Err(error) => Box::new(iter::once(Err(error))),

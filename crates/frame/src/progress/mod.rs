@@ -225,7 +225,14 @@ pub(crate) struct Watched {
 impl Watched {
     /// Looks at the operators of `plans`, which are parts of one.
     pub(crate) fn of<'a>(plans: impl IntoIterator<Item = &'a Arc<dyn ExecutionPlan>>) -> Self {
-        Self { meters: plans.into_iter().flat_map(cancel::watch).collect(), ..Self::default() }
+        let mut meters: Vec<Arc<Meter>> = Vec::new();
+        for meter in plans.into_iter().flat_map(cancel::watch) {
+            // Of two plans one may be part of the other.
+            if !meters.iter().any(|known| Arc::ptr_eq(known, &meter)) {
+                meters.push(meter);
+            }
+        }
+        Self { meters, ..Self::default() }
     }
 
     pub(crate) fn staged(self, is_staged: bool) -> Self {

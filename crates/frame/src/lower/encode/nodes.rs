@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::converter::{Converter, extension};
 use super::{NotPortable, files, rows, series, windows, wire};
 use crate::lower::read::ReadExec;
+use crate::lower::source::SourceExec;
 
 /// An operator without its inputs.
 #[derive(Serialize, Deserialize)]
@@ -120,6 +121,8 @@ pub(super) fn encode(converter: &Converter, plan: &Arc<dyn ExecutionPlan>) -> Re
         return files::encode(converter, plan, source);
     } else if let Some(stream) = plan.downcast_ref::<StreamingTableExec>() {
         return Err(NotPortable::Table { table: table_of(stream) }.into());
+    } else if let Some(source) = plan.downcast_ref::<SourceExec>() {
+        return Err(source.link().not_portable().into());
     } else if let Some(lazy) = plan.downcast_ref::<LazyMemoryExec>() {
         let beside = series::Beside::of(converter, lazy)?;
         let whole = beside.whole(converter.stock_plan_to_proto(plan)?)?;

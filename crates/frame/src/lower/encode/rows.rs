@@ -43,7 +43,7 @@ impl Read {
         let constant = known.constants();
         Ok(Self {
             idx: converter.read_idx(read)?,
-            from: read.from().to_owned(),
+            from: read.from().to_string(),
             reads: read.reads(),
             schema: wire::schema_bytes(known.schema())?,
             partitioning: partitioning.encode_to_vec(),

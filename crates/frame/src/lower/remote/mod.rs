@@ -29,6 +29,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use dolmen_graph::{GraphBuilder, GraphRun, Op, StageId, SubmitOptions, TaskId};
 use futures::FutureExt;
 
+pub(super) use shared::tells_others;
 pub(super) use stage::Part;
 pub use worker::register;
 

@@ -24,8 +24,8 @@ impl RowsValue {
     /// One piece of an output.
     pub(super) fn of(output: &Output, piece: usize, schema: &SchemaRef) -> Result<Self> {
         let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
-        for id in output.piece(piece) {
-            let block = output.store().load(*id)?;
+        for (id, _) in output.blocks(piece..piece.saturating_add(1)) {
+            let block = output.store().load(id)?;
             let Block { batches, .. } = &*block;
             for batch in batches {
                 writer.write(batch)?;

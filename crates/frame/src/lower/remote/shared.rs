@@ -16,23 +16,28 @@ use crate::lower::read::{ReadExec, Reads};
 ///
 /// A join that gives the rows of a table that it builds once gives those that match nothing when the last partition is done.
 pub(super) fn check(plan: &Arc<dyn ExecutionPlan>) -> Result<(), NotPortable> {
-    let shares = if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        *join.partition_mode() != PartitionMode::Partitioned && (gives_built_rows(*join.join_type()) || join.null_aware)
-    } else if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
-        gives_built_rows(*join.join_type())
-    } else {
-        plan.is::<PiecewiseMergeJoinExec>()
-    };
     // A side that is read whole by every task must not come in pieces.
     let is_built_whole =
         plan.downcast_ref::<HashJoinExec>().is_some_and(|join| *join.partition_mode() != PartitionMode::Partitioned)
             || plan.is::<NestedLoopJoinExec>()
             || plan.is::<CrossJoinExec>();
-    let shares = shares || (is_built_whole && plan.children().first().is_some_and(|built| reads_pieces(built)));
+    let shares =
+        tells_others(plan) || (is_built_whole && plan.children().first().is_some_and(|built| reads_pieces(built)));
     if shares && plan.output_partitioning().partition_count() > 1 {
         return Err(NotPortable::Shared { operator: plan.name().to_owned() });
     }
     plan.children().into_iter().try_for_each(check)
+}
+
+/// Whether an operator tells one of its partitions what another has found.
+pub(in crate::lower) fn tells_others(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        *join.partition_mode() != PartitionMode::Partitioned && (gives_built_rows(*join.join_type()) || join.null_aware)
+    } else if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
+        gives_built_rows(*join.join_type())
+    } else {
+        plan.is::<PiecewiseMergeJoinExec>()
+    }
 }
 
 fn reads_pieces(plan: &Arc<dyn ExecutionPlan>) -> bool {

@@ -196,7 +196,7 @@ impl Loaded {
 /// The node of a plan that reads the stage `from`.
 fn reading<'a>(plan: &'a Arc<dyn ExecutionPlan>, from: &str) -> Option<&'a ReadExec> {
     match plan.downcast_ref::<ReadExec>() {
-        Some(read) => (read.from() == from).then_some(read),
+        Some(read) => (read.from().as_ref() == from).then_some(read),
         None => plan.children().into_iter().find_map(|child| reading(child, from)),
     }
 }
