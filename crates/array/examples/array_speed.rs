@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 struct Machine {
     executor: LocalExecutor,
-    pool: Pool,
+    pool: Arc<Pool>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -33,7 +33,11 @@ impl Machine {
             tokio::runtime::Builder::new_multi_thread().worker_threads(threads as usize).enable_all().build()?;
         let config = LocalConfig::new(runtime.handle().clone(), threads);
         let config = config.memory(MemoryBudget::new(limit_bytes), Arc::new(TempFolder::new(None)));
-        Ok(Self { executor: LocalExecutor::new(config), pool: Pool::new(1 << 30), _runtime: runtime })
+        // As sessions have it.
+        let pool = Arc::new(Pool::new(512 << 20));
+        let of_runs = Arc::clone(&pool);
+        let config = config.context(move |run| run.with_service(Arc::clone(&of_runs)));
+        Ok(Self { executor: LocalExecutor::new(config), pool, _runtime: runtime })
     }
 
     /// The array as one block.

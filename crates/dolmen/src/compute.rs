@@ -4,10 +4,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dolmen_graph::{Computable, RunId, TaskContext, compute, compute_async};
+use dolmen_kernels::Pool;
 use dolmen_scheduler::{Client, LocalConfig, LocalExecutor, Profile, Progress};
 
 use crate::session::{Inner, Session};
 use crate::{Error, Result};
+
+/// The part of the memory limit that may be kept, unused, for blocks of arrays to come: fresh memory costs more than using it.
+const POOL_SHARE: usize = 8;
+const POOL_BYTES_MAX: usize = 512 << 20;
 
 /// What tasks know of their session; it does not keep the session alive.
 struct SessionOfTasks(Weak<Inner>);
@@ -70,10 +75,11 @@ impl Session {
         let executor = self.inner.executor.get_or_init(|| {
             let n_workers = u32::try_from(self.inner.threads.get()).unwrap_or(u32::MAX);
             let session = Arc::new(SessionOfTasks(Arc::downgrade(&self.inner)));
+            let pool = Arc::new(Pool::new((self.core().budget.limit_bytes() / POOL_SHARE).min(POOL_BYTES_MAX)));
             let config = LocalConfig::new(cpu, n_workers)
                 .memory(Arc::clone(&self.core().budget), Arc::clone(&self.inner.temp))
                 .registry(Arc::clone(&self.inner.registry))
-                .context(move |run| run.with_service(Arc::clone(&session)));
+                .context(move |run| run.with_service(Arc::clone(&session)).with_service(Arc::clone(&pool)));
             Arc::new(LocalExecutor::new(config))
         });
         Ok(Arc::clone(executor))

@@ -25,39 +25,12 @@ pub fn bincount(block: &Block, weights: Option<&Block>, len_min: usize, pool: &P
         }
     };
     let places = elements::<i64>(&places);
-    let (least, greatest) = ends(places);
-    if least < 0 {
-        return Err(KernelError::Parameter { op, parameter: "x", problem: "holds a negative integer" });
-    }
-    let len = len_min.max((greatest + 1) as usize);
-    let Some(weights) = weights else {
-        let mut counts = pool.buffer(len * 8)?;
-        let slots = &mut counts.as_mut_slice::<i64>()[..len];
-        slots.fill(0);
-        if len <= SHORT_TABLE {
-            // Four tables by turns, as the same place twice in a row would wait for itself.
-            let mut tables = vec![[0_u32; 4]; len];
-            for part in places.chunks(u32::MAX as usize) {
-                let (fours, rest) = part.as_chunks::<4>();
-                for four in fours {
-                    for (table, place) in four.iter().enumerate() {
-                        tables[*place as usize][table] += 1;
-                    }
-                }
-                rest.iter().for_each(|place| tables[*place as usize][0] += 1);
-                for (slot, table) in slots.iter_mut().zip(&mut tables) {
-                    *slot += std::mem::take(table).iter().map(|count| i64::from(*count)).sum::<i64>();
-                }
-            }
-        } else {
-            places.iter().for_each(|place| slots[*place as usize] += 1);
-        }
-        return Ok(Block::contiguous(DType::I64, &[len], counts.freeze()));
-    };
+    let Some(weights) = weights else { return counts(places, len_min) };
     if weights.shape() != block.shape() {
         let (left, right) = (block.shape().into(), weights.shape().into());
         return Err(KernelError::ShapeMismatch { op, left, right, expected: "each element has a weight" });
     }
+    let len = len_min.max(length(places)?);
     let weights = apply(Op::Cast(DType::F64), &[weights], pool)?.to_contiguous(pool)?;
     let mut sums = pool.buffer(len * 8)?;
     let slots = &mut sums.as_mut_slice::<f64>()[..len];
@@ -70,6 +43,53 @@ pub fn bincount(block: &Block, weights: Option<&Block>, len_min: usize, pool: &P
 
 /// Tables of no more slots are kept four times.
 const SHORT_TABLE: usize = 1 << 12;
+
+/// Integers that are looked at together, so that they come from memory once.
+const TILE: usize = 1 << 12;
+
+/// The slots that some integers need.
+fn length(places: &[i64]) -> Result<usize> {
+    let (least, greatest) = ends(places);
+    if least < 0 {
+        return Err(KernelError::Parameter { op: "bincount", parameter: "x", problem: "holds a negative integer" });
+    }
+    Ok((greatest + 1) as usize)
+}
+
+/// How often each integer is there.
+fn counts(places: &[i64], len_min: usize) -> Result<Block> {
+    fn grow(slots: &mut Vec<i64>, len: usize) -> Result<()> {
+        let more = len.saturating_sub(slots.len());
+        slots.try_reserve(more).map_err(|_| KernelError::OutOfMemory { bytes: len.saturating_mul(8) })?;
+        slots.resize(slots.len() + more, 0);
+        Ok(())
+    }
+    let mut slots: Vec<i64> = Vec::new();
+    grow(&mut slots, len_min)?;
+    // Four tables by turns, as the same place twice in a row would wait for itself.
+    let mut tables: Vec<[u32; 4]> = Vec::new();
+    for part in places.chunks(u32::MAX as usize) {
+        for tile in part.chunks(TILE) {
+            grow(&mut slots, length(tile)?)?;
+            if slots.len() > SHORT_TABLE {
+                tile.iter().for_each(|place| slots[*place as usize] += 1);
+                continue;
+            }
+            tables.resize(slots.len(), [0; 4]);
+            let (fours, rest) = tile.as_chunks::<4>();
+            for four in fours {
+                for (table, place) in four.iter().enumerate() {
+                    tables[*place as usize][table] += 1;
+                }
+            }
+            rest.iter().for_each(|place| tables[*place as usize][0] += 1);
+        }
+        for (slot, table) in slots.iter_mut().zip(&mut tables) {
+            *slot += std::mem::take(table).iter().map(|count| i64::from(*count)).sum::<i64>();
+        }
+    }
+    Block::from_vec(&[slots.len()], slots)
+}
 
 /// The least and the greatest of some integers, if they are beyond `[0, -1]`.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
@@ -186,6 +206,20 @@ mod tests {
         let one = Block::from_vec(&[1], vec![1.0]).unwrap();
         assert!(matches!(bincount(&block, Some(&one), 0, &pool), Err(KernelError::ShapeMismatch { .. })));
         assert_eq!(bincount(&block.region(&[0], &[0]).unwrap(), None, 0, &pool).unwrap().shape(), [0]);
+    }
+
+    #[test]
+    fn tables_grow_with_the_integers() {
+        // Short tables first, then a long one, and short integers again.
+        let places: Vec<i64> = (0..60_000).map(|i| if i < 30_000 { i % 700 } else { (i * i) % 9001 }).collect();
+        let mut expected = vec![0_i64; 9001];
+        places.iter().for_each(|place| expected[*place as usize] += 1);
+        let block = Block::from_vec(&[60_000], places).unwrap();
+        let mut counted = bincount(&block, None, 0, &Pool::new(0)).unwrap().to_vec::<i64>().unwrap();
+        counted.resize(9001, 0);
+        assert_eq!(counted, expected);
+        let far = Block::from_vec(&[2], vec![0, i64::MAX]).unwrap();
+        assert!(matches!(bincount(&far, None, 0, &Pool::new(0)), Err(KernelError::OutOfMemory { .. })));
     }
 
     #[test]
