@@ -6,7 +6,8 @@
 Every run is a process of its own, the engines in turns. The inputs are made and kept in memory beforehand; the time is that of
 one computation, the median over the rounds. An answer that is not NumPy's (or Dask's, where NumPy has none) is named, and
 its time left out. `--scale` makes everything smaller. Peak memory is that of Dolmen's process on two threads (VmHWM), then what came
-on top of the inputs, then what EXPLAIN predicts for the work.
+on top of the inputs, then what EXPLAIN predicts for the work. The roofline is the part that the work has of what as many threads
+were measured to read of memory, counting inputs and answer once, or to multiply and add.
 """
 
 import argparse
@@ -270,9 +271,10 @@ def main():
     if options.worker:
         print(json.dumps(work_of_peer(options.worker, options.works, options.scale, options.rounds)))
         return
-    print("| work | NumPy s | Dolmen s | NumPy / Dolmen | Dask s | Dolmen s | Dask / Dolmen | peak MB | of it the work | predicted |\n|---|---|---|---|---|---|---|---|---|---|")
+    print("| work | NumPy s | Dolmen s | NumPy / Dolmen | Dask s | Dolmen s | Dask / Dolmen | roofline, 1 and 2 threads | peak MB | of it the work | predicted |\n|---|---|---|---|---|---|---|---|---|---|---|")
     for name in options.works.split(","):
         cells = [name]
+        shares = []
         expected = None
         for engine, threads in (("numpy", 1), ("dask", 2)):
             sized = ["--works", name, "--scale", str(options.scale), "--rounds", str(options.rounds)]
@@ -283,6 +285,8 @@ def main():
                 cells.append(shown(side_, expected, TOLERANCE.get(name, 1e-8)))
             ratio = "" if "error" in peer or "error" in ours else median(peer) / median(ours)
             cells.append(f"{ratio:.2f}" if ratio else "")
+            shares.append(f"{100 * ours['share']:.0f} %" if ours.get("of") else "")
+        cells.append(" and ".join(shares) + f" of {ours['of']}" if ours.get("of") else "")
         cells += [f"{ours.get(size, 0):.0f}" for size in ("peak_mb", "work_mb", "predicted_mb")]
         print("| " + " | ".join(cells) + " |", flush=True)
 

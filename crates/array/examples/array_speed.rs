@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p dolmen-array --example array_speed -- [--works NAME] [--threads N] [--rounds N] [--scale X]`
 //! prints one line of JSON: the seconds of each round, the sum of the answer's elements, and in megabytes the peak of resident
-//! memory, how much of it came after the inputs were there, and the peak that is predicted for one computation.
+//! memory, how much of it came after the inputs were there, the peak that is predicted for one computation, and what part the
+//! work has of the memory bandwidth or of the arithmetic that the same threads were measured to have.
 
 #![allow(clippy::print_stdout, reason = "the program reports to people and scripts")]
 
@@ -15,6 +16,7 @@ use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskId};
 use dolmen_kernels::{Block, DType, Pool, QuantileMethod, Scalar};
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
 use dolmen_storage::{MemoryBudget, TempFolder};
+use multiversion::multiversion;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -200,6 +202,95 @@ fn stencil(block: &Block) -> Result<Block> {
     Ok(Block::from_vec(&[rows - 2, columns - 2], out)?)
 }
 
+/// What a computation cannot do without: reading its inputs and writing its answer once, or multiplications and additions.
+enum Least {
+    Bytes(f64),
+    Flops(f64, DType),
+    Unknown,
+}
+
+fn least(name: &str, scale: f64) -> Least {
+    let f64s = |n: f64| Least::Bytes(8.0 * n);
+    let length = |length: f64| side(scale, length) as f64;
+    let gemm = |n: f64, dtype| Least::Flops(2.0 * n.powi(3), dtype);
+    match name {
+        "fused f64" => f64s(3.0 * n(scale, 1e8) as f64),
+        "fused f32" => f64s(1.5 * n(scale, 1e8) as f64),
+        "sum(axis=0)" => f64s(length(1e4).powi(2)),
+        "transpose + 1" => f64s(2.0 * length(1e4).powi(2)),
+        "stencil 8000 x 10" => f64s(20.0 * length(8000.0).powi(2)),
+        "fft 4096 x 4096" => f64s(2.0 * length(4096.0).powi(2)),
+        "median 1e8" | "percentiles 1e8" | "unique 1e8" | "bincount 1e8" => f64s(n(scale, 1e8) as f64),
+        "sort 1e4 x 1e4" => f64s(2.0 * n(scale, 1e8) as f64),
+        "matmul 4000 f64" => gemm(length(4000.0), DType::F64),
+        "matmul 4000 f32" => gemm(length(4000.0), DType::F32),
+        "matmul 8000 f64" => gemm(length(8000.0), DType::F64),
+        "x.dot(x.T + 1)" => gemm(length(1e4), DType::F64),
+        "qr 1e6 x 100" | "svd 1e6 x 100" => Least::Flops(2.0 * n(scale, 1e6) as f64 * 1e4, DType::F64),
+        "cholesky solve 4000" => Least::Flops(length(4000.0).powi(3) / 3.0, DType::F64),
+        "lu solve 4000" => Least::Flops(2.0 * length(4000.0).powi(3) / 3.0, DType::F64),
+        _ => Least::Unknown,
+    }
+}
+
+/// What all threads together do in a second at best: each repeats `part`, which does `amount`.
+fn rate(threads: u32, amount: f64, part: impl Fn() -> f64 + Sync) -> f64 {
+    let once = || {
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| std::hint::black_box(part()))).collect();
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+        });
+        f64::from(threads) * amount / begun.elapsed().as_secs_f64()
+    };
+    (0..5).map(|_| once()).fold(0.0, f64::max)
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+fma", "x86_64+avx2+fma"))]
+fn summed(numbers: &[f64]) -> f64 {
+    let mut sums = [0.0; 64];
+    for part in numbers.as_chunks::<64>().0 {
+        sums.iter_mut().zip(part).for_each(|(sum, number)| *sum += number);
+    }
+    sums.iter().sum()
+}
+
+/// Multiplies and adds `n` times to each of as many sums as hide the latency of doing so.
+macro_rules! multiplied {
+    ($name:ident, $real:ident, $n_sums:literal) => {
+        #[multiversion(targets("x86_64+avx512f+avx512vl+fma", "x86_64+avx2+fma"))]
+        fn $name(n: usize) -> f64 {
+            let mut sums: [$real; $n_sums] = std::array::from_fn(|i| i as $real);
+            let (factor, term) = (std::hint::black_box(0.999), std::hint::black_box(0.5));
+            for _ in 0..n {
+                sums.iter_mut().for_each(|sum| *sum = sum.mul_add(factor, term));
+            }
+            sums.iter().map(|sum| f64::from(*sum)).sum()
+        }
+    };
+}
+multiplied!(multiplied_f64, f64, 96);
+multiplied!(multiplied_f32, f32, 192);
+
+/// The part of what the machine can do that `seconds` for `least` come to.
+fn share(least: &Least, seconds: f64, threads: u32) -> Option<(f64, &'static str)> {
+    const ROUNDS: usize = 2_000_000;
+    let (amount, rate, of) = match *least {
+        Least::Unknown => return None,
+        Least::Bytes(bytes) => {
+            let numbers = vec![1.0_f64; 32 << 20];
+            (bytes, rate(threads, 8.0 * numbers.len() as f64, || summed(&numbers)), "bandwidth")
+        }
+        Least::Flops(flops, DType::F32) => {
+            (flops, rate(threads, 2.0 * (192 * ROUNDS) as f64, || multiplied_f32(ROUNDS)), "FLOP/s")
+        }
+        Least::Flops(flops, _) => {
+            (flops, rate(threads, 2.0 * (96 * ROUNDS) as f64, || multiplied_f64(ROUNDS)), "FLOP/s")
+        }
+    };
+    Some((amount / seconds / rate, of))
+}
+
 fn total(machine: &Machine, array: &Array) -> Result<f64> {
     let sum = machine.compute(&array.sum(&Reduce::all())?)?;
     let sum = sum
@@ -256,9 +347,14 @@ fn main() -> Result<()> {
         answer = Scalar::F64(total(&machine, array)?);
     }
     let answer = answer.as_f64().unwrap_or(f64::NAN);
+    let mut sorted = seconds[1..].to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(seconds[0]);
+    let (share, of) = share(&least(&works, scale), median, threads).unwrap_or((0.0, ""));
     let (work_mb, predicted_mb) = (peak_mb - resident_mb, predicted_bytes as f64 / f64::from(1 << 20));
     println!(
-        "{{\"seconds\": {:?}, \"answer\": {answer}, \"peak_mb\": {peak_mb}, \"work_mb\": {work_mb}, \"predicted_mb\": {predicted_mb}}}",
+        "{{\"seconds\": {:?}, \"answer\": {answer}, \"peak_mb\": {peak_mb}, \"work_mb\": {work_mb}, \"predicted_mb\": {predicted_mb}, \
+         \"share\": {share}, \"of\": \"{of}\"}}",
         &seconds[1..]
     );
     Ok(())

@@ -235,6 +235,45 @@ struct Machine<'a> {
     tile_len: usize,
     /// The elements that are done.
     done: usize,
+    /// The elements of the tile that are done, while an operation goes through it in parts.
+    part: usize,
+}
+
+/// What is to be asked of memory.
+struct Ahead<'a>(SmallVec<[&'a [u8]; 4]>);
+
+impl Ahead<'_> {
+    fn len(&self) -> usize {
+        self.0.iter().map(|bytes| bytes.len()).sum()
+    }
+
+    /// Asks for at most so many bytes. Memory answers so many requests at once and lets everyone else wait.
+    fn ask(&mut self, mut n_bytes: usize) {
+        while n_bytes > 0
+            && let Some(bytes) = self.0.last_mut()
+        {
+            let (now, later) = bytes.split_at(n_bytes.min(bytes.len()));
+            lanes::prefetch(now);
+            n_bytes -= now.len();
+            *bytes = later;
+            if later.is_empty() {
+                self.0.pop();
+            }
+        }
+    }
+}
+
+/// Bytes of results after which an operation that takes long asks memory for more.
+const SLOW_PART_BYTES: usize = 512;
+
+impl Action {
+    /// Whether it computes for longer than memory takes to bring what it works on.
+    fn is_slow(&self) -> bool {
+        match self {
+            Self::Unary(_, op, _) | Self::Binary(_, op, _, _) => is_slow(*op),
+            Self::Gather(..) | Self::Index(_) | Self::Random(..) | Self::Select(..) | Self::Convert(_) => false,
+        }
+    }
 }
 
 /// The bytes that a slot has for a tile: with a handful of slots, all stay in the nearest cache.
@@ -265,6 +304,7 @@ impl<'a> Machine<'a> {
             slots: Vec::new(),
             tile_len,
             done: 0,
+            part: 0,
         };
         let mut free: Vec<usize> = Vec::new();
         for at in used() {
@@ -340,9 +380,16 @@ impl<'a> Machine<'a> {
 
     /// Computes the next `len` elements, the result into `out` if that is given and something is computed.
     fn tile(&mut self, len: usize, mut out: Option<&mut [u8]>) -> Result<()> {
-        self.prefetch(len);
+        let mut ahead = self.next_tile(len);
         let mut actions = std::mem::take(&mut self.actions);
         let n_actions = actions.len();
+        let n_parts = |node: usize| (len * self.program.nodes[node].1.size_bytes()).div_ceil(SLOW_PART_BYTES);
+        let n_parts: usize =
+            actions.iter().filter(|(_, action)| action.is_slow()).map(|(node, _)| n_parts(*node)).sum();
+        if n_parts == 0 {
+            ahead.ask(usize::MAX);
+        }
+        let ask_bytes = ahead.len().div_ceil(n_parts.max(1));
         for (position, (node, action)) in actions.iter_mut().enumerate() {
             let Place::Slot(slot) = self.places[*node] else { unreachable!("what is computed has a slot") };
             let size = self.program.nodes[*node].1.size_bytes();
@@ -351,7 +398,19 @@ impl<'a> Machine<'a> {
                 Some(out) if position + 1 == n_actions => &mut **out,
                 _ => &mut bytemuck::cast_slice_mut(&mut lines)[..len * size],
             };
-            let done = self.act(*node, action, len, target);
+            let part = if action.is_slow() { (SLOW_PART_BYTES / size).max(1) } else { len.max(1) };
+            let mut done = Ok(());
+            for (i, target) in target[..len * size].chunks_mut(part * size).enumerate() {
+                self.part = i * part;
+                if action.is_slow() {
+                    ahead.ask(ask_bytes);
+                }
+                done = self.act(*node, action, target.len() / size, target);
+                if done.is_err() {
+                    break;
+                }
+            }
+            self.part = 0;
             self.slots[slot] = lines;
             if done.is_err() {
                 self.actions = actions;
@@ -365,10 +424,11 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Asks memory for the next tile of each input that is read where it is, if there is work to do meanwhile.
-    fn prefetch(&self, len: usize) {
+    /// The next tile of each input that is read where it is, if there is work to do while memory brings it.
+    fn next_tile(&self, len: usize) -> Ahead<'a> {
+        let mut ahead = Ahead(SmallVec::new());
         if self.actions.len() < 2 {
-            return;
+            return ahead;
         }
         for (node, place) in self.places.iter().enumerate() {
             if let Place::Block(input) = place {
@@ -376,9 +436,10 @@ impl<'a> Machine<'a> {
                 let block = &self.blocks[*input];
                 let bytes = block.words::<u8>();
                 let start = ((block.offset() + self.done + len) * size).min(bytes.len());
-                lanes::prefetch(&bytes[start..(start + len * size).min(bytes.len())]);
+                ahead.0.push(&bytes[start..(start + len * size).min(bytes.len())]);
             }
         }
+        ahead
     }
 
     /// The result of the tile that was just computed.
@@ -394,10 +455,10 @@ impl<'a> Machine<'a> {
     fn bytes(&self, node: usize, len: usize) -> &[u8] {
         let size = self.program.nodes[node].1.size_bytes();
         match self.places[node] {
-            Place::Slot(slot) => &bytemuck::cast_slice(&self.slots[slot])[..len * size],
+            Place::Slot(slot) => &bytemuck::cast_slice(&self.slots[slot])[self.part * size..][..len * size],
             Place::Block(input) => {
                 let block = &self.blocks[input];
-                let start = (block.offset() + self.done) * size;
+                let start = (block.offset() + self.done + self.part) * size;
                 &block.words::<u8>()[start..start + len * size]
             }
             Place::Unused => &[],
@@ -523,6 +584,15 @@ fn random_tile(random: crate::random::Random, cursor: &mut Cursor, dtype: DType,
         }
         out = later;
     });
+}
+
+fn is_slow(op: Op) -> bool {
+    use Op::*;
+    let is_root_or_quotient =
+        matches!(op, Sqrt | Cbrt | Hypot | TrueDivide | FloorDivide | Remainder | Fmod | Reciprocal);
+    let is_power = matches!(op, Power | Exp | Exp2 | Expm1 | Log | Log2 | Log10 | Log1p | Logaddexp | Logaddexp2);
+    let is_angle = matches!(op, Sin | Cos | Tan | Arcsin | Arccos | Arctan | Arctan2);
+    is_root_or_quotient || is_power || is_angle || matches!(op, Sinh | Cosh | Tanh | Arcsinh | Arccosh | Arctanh | I0)
 }
 
 fn swapped(op: Op) -> Op {
