@@ -53,7 +53,7 @@ fn length(places: &[i64]) -> Result<usize> {
     if least < 0 {
         return Err(KernelError::Parameter { op: "bincount", parameter: "x", problem: "holds a negative integer" });
     }
-    Ok((greatest + 1) as usize)
+    Ok(usize::try_from(greatest).map_or(0, |greatest| greatest + 1))
 }
 
 /// How often each integer is there.

@@ -1,4 +1,4 @@
-"""Makes golden/netcdf and sql-tests/slt/data/air.nc: small files as netCDF4-python and h5py write them.
+"""Makes golden/netcdf, and air.nc and big.h5 in sql-tests/slt/data: small files as netCDF4-python and h5py write them.
 
     python3 -m venv venv && venv/bin/pip install numpy==2.4.6 netCDF4==1.7.5.1.post1 h5py==3.16.0
     venv/bin/python make_netcdf.py
@@ -15,6 +15,7 @@ import numpy as np
 HERE = pathlib.Path(__file__).parent
 OUT = HERE / "golden" / "netcdf"
 AIR = HERE.parents[3] / "sql-tests" / "slt" / "data" / "air.nc"
+BIG = AIR.with_name("big.h5")
 
 CLASSIC = ["i1", "i2", "i4", "f4", "f8"]
 ALL = CLASSIC + ["i8", "u1", "u2", "u4", "u8"]
@@ -81,3 +82,6 @@ plain(OUT / "chunked4.nc", "NETCDF4", ALL, zlib=True, shuffle=True, fletcher32=T
 air(OUT / "air.nc")
 air(AIR)
 hdf5(OUT / "plain.h5")
+with h5py.File(BIG, "w") as file:
+    big = (np.arange(1500 * 1100) % 251).astype("f4").reshape(1500, 1100)
+    file.create_dataset("big-data", data=big, chunks=(500, 550), compression="gzip")
