@@ -52,6 +52,8 @@ pub(crate) enum Kernel {
     BlockProduct,
     /// The factors of a block of rows.
     Qr,
+    /// The triangular one of them alone.
+    QrR,
     /// The singular value decomposition of a block.
     Svd,
     /// What running sums (or products) come to before each block, from what the blocks come to.
@@ -104,6 +106,7 @@ impl Kernel {
             Self::Lens { .. } => "len",
             Self::Contract(_) | Self::BlockProduct => "matmul",
             Self::Qr => "qr",
+            Self::QrR => "qr_r",
             Self::Svd => "svd",
             Self::ScanTotals { .. } | Self::Scan { is_product: false, .. } => "cumsum",
             Self::Scan { is_product: true, .. } => "cumprod",
@@ -197,7 +200,7 @@ impl Kernel {
                 read()?.checked_add(positions.checked_mul(16 + POSITION_BYTES)?)
             }
             // The factorisation is in place of a copy, with its workspace.
-            Self::Qr => read()?.checked_mul(2),
+            Self::Qr | Self::QrR => read()?.checked_mul(2),
             Self::Svd => read()?.checked_mul(4),
             Self::Along { axis, along } => {
                 let own = operands.first()?;
@@ -247,6 +250,7 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         Kernel::Contract(spec) => linalg::contract(task, spec, operands),
         Kernel::BlockProduct => linalg::block_product(task),
         Kernel::Qr => linalg::qr(task),
+        Kernel::QrR => linalg::qr_r(task),
         Kernel::Svd => linalg::svd(task),
         Kernel::ScanTotals { axis, is_product } => scan::totals(task, *axis, *is_product, &joined(task, operands)?),
         Kernel::Scan { axis, is_product } => scan::block(task, *axis, *is_product),

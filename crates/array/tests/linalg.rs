@@ -91,6 +91,7 @@ fn qr_gives_the_matrix_back() {
             let (q, r) = a.qr().unwrap();
             assert_eq!((q.shape().unwrap(), r.shape().unwrap()), (vec![dense.n_rows, k], vec![k, dense.n_columns]));
             let (q, r) = (Dense::of(&q), Dense::of(&r));
+            assert!(Dense::of(&a.qr_r().unwrap()).is_near(&r, 1e-11), "{a}");
             assert!(q.times(&r).is_near(&dense, 1e-11), "{a}");
             assert!(q.transposed().times(&q).is_identity(1e-12), "{a}: {q:?}");
             assert!((0..k).all(|row| (0..row).all(|column| r.at(row, column) == 0.0)), "{a}: {r:?}");

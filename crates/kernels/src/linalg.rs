@@ -146,10 +146,11 @@ macro_rules! with_field {
 /// [`KernelError::WrongRank`], [`KernelError::UnsupportedDType`], [`KernelError::NotFinite`].
 pub fn qr(a: &Block, pool: &Pool) -> Result<Qr> {
     with_field!("qr", a, T => {
-        let a = to_mat::<T>("qr", a)?;
-        let factors = a.qr();
+        // The copy of the matrix is gone when `q` is made.
+        let factors = to_mat::<T>("qr", a)?.qr();
         let (mut q, r) = (factors.compute_thin_Q(), factors.thin_R());
         let (r, signs) = signed_r(r);
+        drop(factors);
         for (column, sign) in signs.iter().enumerate() {
             for value in q.col_as_slice_mut(column) {
                 *value *= *sign;

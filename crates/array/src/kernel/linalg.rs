@@ -73,6 +73,11 @@ pub(super) fn qr(task: &Task<'_>) -> TaskResult {
     Ok(BlockValue::of(smallvec![q, r]).into_ref())
 }
 
+/// The triangular factor of a matrix.
+pub(super) fn qr_r(task: &Task<'_>) -> TaskResult {
+    task.value(dolmen_kernels::qr_r(task.block(0, 0)?, task.pool).map_err(failed)?)
+}
+
 /// The singular value decomposition of a matrix.
 pub(super) fn svd(task: &Task<'_>) -> TaskResult {
     let Svd { u, s, vh } = dolmen_kernels::svd(task.block(0, 0)?, task.pool).map_err(failed)?;

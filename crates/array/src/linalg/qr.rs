@@ -43,11 +43,44 @@ impl Array {
         if k == 0 {
             return Ok((empty_of(&[m, 0], x.dtype()), empty_of(&[0, n], x.dtype())));
         }
-        let bytes = (k as u64).saturating_mul(n as u64).saturating_mul(x.dtype().size_bytes() as u64);
-        if bytes > PANEL_BYTES && x.chunks().axes()[1].n_blocks() > 1 {
+        if x.goes_by_panels(k, n) {
             return x.qr_by_panels(k, n);
         }
         x.tall_qr(k, n)
+    }
+
+    /// The factor `r` of [`qr`](Self::qr) alone, for which `q` is not made where the rows are factorised block by block.
+    ///
+    /// Shapes `[m, n] -> [k, n]` with `k = min(m, n)`.
+    ///
+    /// # Errors
+    /// As [`qr`](Self::qr).
+    pub fn qr_r(&self) -> Result<Self, ArrayError> {
+        let x = self.matrix("qr")?;
+        let shape = x.known_shape("qr")?;
+        let (k, n) = (shape[0].min(shape[1]), shape[1]);
+        if k == 0 || x.goes_by_panels(k, n) {
+            return Ok(x.qr()?.1);
+        }
+        let x = x.in_row_blocks("qr")?;
+        let rows = x.chunks().axes()[0].clone();
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::QrR), operands: vec![Operand::same(x.clone())] };
+        let r = Self::from_node(expr, x.dtype(), triangles(&rows, k, n));
+        if rows.n_blocks() == 1 { Ok(r) } else { r.stacked(&rows, k, n).qr_r() }
+    }
+
+    /// Whether the square factor of a matrix whose columns are cut is too large for one block.
+    fn goes_by_panels(&self, k: usize, n: usize) -> bool {
+        let bytes = (k as u64).saturating_mul(n as u64).saturating_mul(self.dtype().size_bytes() as u64);
+        bytes > PANEL_BYTES && self.chunks().axes()[1].n_blocks() > 1
+    }
+
+    /// The triangular factors of blocks of rows, some of them in each block.
+    fn stacked(&self, rows: &AxisChunks, k: usize, n: usize) -> Self {
+        let bytes = (k * n * self.dtype().size_bytes()) as u64;
+        let size = (STACKED_BYTES / bytes.max(1)).clamp(2, 16) as usize;
+        let together = AxisChunks::uniform(n * rows.n_blocks() as usize, n * size);
+        self.with_chunks(&Chunks::new([together, AxisChunks::single(n)]))
     }
 
     /// The factors of a matrix of which a block holds all columns, and at least as many rows.
@@ -59,13 +92,7 @@ impl Array {
             return Ok((q, r));
         }
         // The factors of all blocks, one behind the other, factorised in turn.
-        let bytes = (k * n * x.dtype().size_bytes()) as u64;
-        let size = (STACKED_BYTES / bytes.max(1)).clamp(2, 16) as usize;
-        let stacked = r.with_chunks(&Chunks::new([
-            AxisChunks::uniform(n * rows.n_blocks() as usize, n * size),
-            AxisChunks::single(n),
-        ]));
-        let (inner_q, r) = stacked.qr()?;
+        let (inner_q, r) = r.stacked(&rows, k, n).qr()?;
         let inner_q = inner_q
             .with_chunks(&Chunks::new([AxisChunks::uniform(n * rows.n_blocks() as usize, n), AxisChunks::single(n)]));
         Ok((block_product(&q, &inner_q), r))
@@ -162,14 +189,19 @@ impl Array {
 
     /// The factors of each block of rows: `q` cut as the matrix, `r` one behind the other.
     fn block_qr(&self, rows: &AxisChunks, k: usize) -> (Self, Self) {
-        let n = self.chunks().axes()[1].clone();
+        let n = self.chunks().axes()[1].len().unwrap_or(0);
         let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Qr), operands: vec![Operand::same(self.clone())] };
         let q_chunks = Chunks::new([rows.clone(), AxisChunks::single(k)]);
         let both = Self::from_node(expr, self.dtype(), q_chunks.clone());
-        let r_chunks = Chunks::new([AxisChunks::uniform(k * rows.n_blocks() as usize, k), n]);
+        let r_chunks = triangles(rows, k, n);
         let part = |idx, chunks| Self::from_node(Expr::Part { input: both.clone(), idx }, self.dtype(), chunks);
         (part(0, q_chunks), part(1, r_chunks))
     }
+}
+
+/// The chunks of the triangular factors of blocks of rows, one behind the other.
+fn triangles(rows: &AxisChunks, k: usize, n: usize) -> Chunks {
+    Chunks::new([AxisChunks::uniform(k * rows.n_blocks() as usize, k), AxisChunks::single(n)])
 }
 
 /// Each block of rows of `a` times the block of rows of `b` at the same place.

@@ -40,7 +40,15 @@ impl Array {
     /// # Errors
     /// As [`qr`](Self::qr).
     pub fn svdvals(&self) -> Result<Self, ArrayError> {
-        Ok(self.svd()?.1)
+        let x = self.matrix("svd")?;
+        let shape = x.known_shape("svd")?;
+        if shape[0] < shape[1] {
+            return x.adjoint()?.svdvals();
+        }
+        if shape[1] == 0 {
+            return Ok(empty_of(&[0], x.dtype().real()));
+        }
+        Ok(x.qr_r()?.block_svd().1)
     }
 
     /// The decomposition of a square matrix in one block.

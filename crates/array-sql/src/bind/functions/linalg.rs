@@ -23,10 +23,13 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         own("tensordot", "a, b, axes=2", tensordot),
         own("linalg.norm", "x, ord=null, axis=null, keepdims=false", norm),
         own("linalg.qr", "a, mode='reduced'", |call| {
-            let (q, r) = call.at(call.array("a")?.qr())?;
+            let a = call.array("a")?;
             match call.text("mode")?.as_deref() {
-                None | Some("reduced") => Ok(Value::Results { function: "linalg.qr", arrays: vec![q, r] }),
-                Some("r") => one(r),
+                None | Some("reduced") => {
+                    let (q, r) = call.at(a.qr())?;
+                    Ok(Value::Results { function: "linalg.qr", arrays: vec![q, r] })
+                }
+                Some("r") => one(call.at(a.qr_r())?),
                 Some(_) => Err(call.bad("mode", "should be 'reduced' or 'r'")),
             }
         }),
