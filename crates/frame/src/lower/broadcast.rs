@@ -32,16 +32,12 @@ pub(super) struct Broadcast {
     /// Reads all rows of the side that may be small.
     small: Arc<ReadExec>,
     bytes_max: usize,
-    joined: OnceLock<Joined>,
+    joined: OnceLock<Mutex<Option<Joined>>>,
     is_chosen: OnceLock<bool>,
 }
 
-/// The plan of the stage that joins the sides, over the rows of the large one as they are made.
-struct Joined {
-    /// Taken by the last task: it holds the table.
-    plan: Mutex<Option<Arc<dyn ExecutionPlan>>>,
-    divided: Option<Partitioning>,
-}
+/// The plan of the stage that joins the sides, over the rows of the large one as they are made, and how its rows are divided.
+pub(super) type Joined = (Arc<dyn ExecutionPlan>, Option<Partitioning>);
 
 impl Broadcast {
     /// Of the rows that `small` reads, where a join makes tables of at most `table_bytes_max` bytes of rows.
@@ -52,7 +48,7 @@ impl Broadcast {
 
     /// What is run: `plan`, whose rows are then `divided`.
     pub(super) fn set(&self, plan: Arc<dyn ExecutionPlan>, divided: Option<Partitioning>) {
-        let _ = self.joined.set(Joined { plan: Mutex::new(Some(plan)), divided });
+        let _ = self.joined.set(Mutex::new(Some((plan, divided))));
     }
 
     /// Decides, if that was not done before: the rows that may be few are there.
@@ -71,12 +67,10 @@ impl Broadcast {
         self.is_chosen.get().copied().unwrap_or(false)
     }
 
-    /// The plan that makes the joined rows, and how they are divided. The last task takes it.
-    pub(super) fn joined(&self, is_last: bool) -> Option<(Arc<dyn ExecutionPlan>, Option<Partitioning>)> {
-        let joined = self.joined.get()?;
-        let mut plan = joined.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = if is_last { plan.take() } else { plan.clone() };
-        Some((plan?, joined.divided.clone()))
+    /// What makes the joined rows. The last task takes it, and with it the table.
+    pub(super) fn joined(&self, is_last: bool) -> Option<Joined> {
+        let mut joined = self.joined.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_last { joined.take() } else { joined.clone() }
     }
 }
 

@@ -33,7 +33,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::adaptive_join::AdaptiveJoinExec;
-use super::broadcast::{Broadcast, exchanges, over};
+use super::broadcast::{Broadcast, Joined, exchanges, over};
 use super::encode::{Outside, Places};
 use super::exchange::{ExchangeStore, Output, OutputValue, Writer};
 use super::explain::{Described, stage_name};
@@ -575,7 +575,14 @@ enum Does {
 }
 
 impl Adapts {
-    fn decide(&self, task: usize, is_last: bool, readers: &[Reader], inputs: &TaskInputs) -> Result<Does, TaskError> {
+    /// What `task` does, which has taken the plan with the join if there is one.
+    fn decide(
+        &self,
+        task: usize,
+        joined: Option<Joined>,
+        readers: &[Reader],
+        inputs: &TaskInputs,
+    ) -> Result<Does, TaskError> {
         if let Some(Passes { input_idx, broadcast }) = &self.passes
             && broadcast.is_chosen()
         {
@@ -592,13 +599,11 @@ impl Adapts {
                 return Ok(Does::Gives(None));
             }
         }
-        match self.joins.as_ref().filter(|joins| joins.decide()) {
-            Some(joins) => {
-                let (plan, divided) = joins.joined(is_last).ok_or_else(|| TaskError::failed("a join runs once"))?;
-                Ok(Does::Join(plan, divided))
-            }
-            None => Ok(Does::Plan),
+        if !self.joins.as_ref().is_some_and(|joins| joins.decide()) {
+            return Ok(Does::Plan);
         }
+        let (plan, divided) = joined.ok_or_else(|| TaskError::failed("the plan of a join is gone"))?;
+        Ok(Does::Join(plan, divided))
     }
 }
 
@@ -609,12 +614,13 @@ struct Left {
 }
 
 impl Fragment {
-    /// The plan, and whether it is taken by the last task.
-    fn take_plan(&self) -> (Option<Arc<dyn ExecutionPlan>>, bool) {
+    /// The plan, and the one with the join if there is one. The last task leaves none.
+    fn take_plans(&self) -> (Option<Arc<dyn ExecutionPlan>>, Option<Joined>) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         left.n_tasks = left.n_tasks.saturating_sub(1);
         let is_last = left.n_tasks == 0;
-        (if is_last { left.plan.take() } else { left.plan.clone() }, is_last)
+        let joined = self.adapts.joins.as_ref().and_then(|joins| joins.joined(is_last));
+        (if is_last { left.plan.take() } else { left.plan.clone() }, joined)
     }
 }
 
@@ -645,7 +651,7 @@ impl Op for Fragment {
     }
 
     fn body(&self, partition: u32) -> TaskBody {
-        let (plan, is_last) = self.take_plan();
+        let (plan, joined) = self.take_plans();
         let adapts = Arc::clone(&self.adapts);
         let mut work = Work {
             partition: partition as usize,
@@ -666,7 +672,7 @@ impl Op for Fragment {
             let mut plan = plan.ok_or_else(|| TaskError::failed("a task of a plan cannot run again"))?;
             let task = work.partition;
             provide(&readers, task, &inputs)?;
-            match adapts.decide(task, is_last, &readers, &inputs)? {
+            match adapts.decide(task, joined, &readers, &inputs)? {
                 Does::Plan => {}
                 Does::Join(joined, divided) => {
                     plan = joined;
