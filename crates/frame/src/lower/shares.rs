@@ -228,7 +228,10 @@ mod tests {
         Shares { n_pieces, threads, table_bytes_max: 100 << 20, is_ordered, dividable, shares }
     }
 
-    fn divided(shares: &Shares, mib: &[(usize, usize)]) -> Vec<(Range<usize>, Option<(String, usize, usize)>)> {
+    /// Pieces, and of a divided one the stage, the number of the part and how many there are.
+    type Read = (Range<usize>, Option<(String, usize, usize)>);
+
+    fn divided(shares: &Shares, mib: &[(usize, usize)]) -> Vec<Read> {
         let size = |from: &str, mib: usize| Size { from: Arc::from(from), bytes: mib << 20 };
         let divided = shares.divide(|piece| vec![size("a", mib[piece].0), size("b", mib[piece].1)]);
         let part = |part: Part| (part.from.to_string(), part.part, part.n_parts);
