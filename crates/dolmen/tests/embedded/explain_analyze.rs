@@ -7,7 +7,7 @@ fn session(form: &str, memory_limit: u64) -> Session {
 }
 
 /// The lines of operators of a kind.
-fn operators(plan: &str, name: &str) -> Vec<String> {
+pub(crate) fn operators(plan: &str, name: &str) -> Vec<String> {
     let lines = plan.lines().map(str::trim).filter(|line| line.starts_with(name));
     lines.map(str::to_owned).collect()
 }
@@ -25,11 +25,15 @@ fn bytes(operator: &str, name: &str) -> u64 {
     parse_bytes(&text.replace("KB", "KiB").replace("MB", "MiB")).unwrap()
 }
 
-/// Rows and files, which are written as `12` or `1.50 K`.
-fn number(operator: &str, name: &str) -> f64 {
-    let text = metric(operator, name).unwrap_or_else(|| panic!("no {name} in {operator}"));
+/// Rows and files, which are written as `12` or `1.50 K`; `None` of an operator that has not run.
+pub(crate) fn counted(operator: &str, name: &str) -> Option<f64> {
+    let text = metric(operator, name)?;
     let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
-    number.parse::<f64>().unwrap() * if unit == "K" { 1e3 } else { 1.0 }
+    Some(number.parse::<f64>().unwrap() * if unit == "K" { 1e3 } else { 1.0 })
+}
+
+fn number(operator: &str, name: &str) -> f64 {
+    counted(operator, name).unwrap_or_else(|| panic!("no {name} in {operator}"))
 }
 
 const SORT: &str = "SELECT max(r) FROM (SELECT row_number() OVER (ORDER BY t) AS r FROM \

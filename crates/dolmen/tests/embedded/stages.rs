@@ -7,6 +7,8 @@ use dolmen::Session;
 use dolmen::graph::{EventKind, Executor as _};
 use futures::StreamExt;
 
+use crate::explain_analyze::{counted, operators};
+
 const GROUPS: &str = "SELECT k % 1000 AS g, count(*) AS n, max(s) AS m FROM t GROUP BY g ORDER BY g";
 
 fn session(form: &str, threads: usize, memory_limit: u64) -> Session {
@@ -283,15 +285,11 @@ fn sessions_with_different_limits_run_at_once() {
 
 /// The operators of a kind, as EXPLAIN ANALYZE shows them.
 fn analyzed(session: &Session, sql: &str, operator: &str) -> Vec<String> {
-    let plan = session.sql(sql).explain_analyze_blocking().unwrap();
-    plan.lines().map(str::trim).filter(|line| line.starts_with(operator)).map(str::to_owned).collect()
+    operators(&session.sql(sql).explain_analyze_blocking().unwrap(), operator)
 }
 
 fn metric(operator: &str, name: &str) -> f64 {
-    let Some((_, value)) = operator.split_once(&format!("{name}=")) else { return 0.0 };
-    let value = value.split([',', ']']).next().unwrap();
-    let (number, unit) = value.split_once(' ').unwrap_or((value, ""));
-    number.parse::<f64>().unwrap() * if unit == "K" { 1e3 } else { 1.0 }
+    counted(operator, name).unwrap_or(0.0)
 }
 
 #[test]
