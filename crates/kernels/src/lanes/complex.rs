@@ -8,7 +8,7 @@ use crate::element::B8;
 use crate::{Op, Result};
 
 macro_rules! complex_ops {
-    ($($real:ident, $wide:ident, $least:expr, $binary:ident, $moduli:ident;)*) => {$(
+    ($($real:ident, $least:expr, $binary:ident, $moduli:ident;)*) => {$(
         #[multiversion(targets("x86_64+avx2+fma"))]
         fn $binary(op: Op, a: &[Complex<$real>], b: &[Complex<$real>], out: &mut [Complex<$real>]) {
             match op {
@@ -31,10 +31,10 @@ macro_rules! complex_ops {
             for (a, out) in a.chunks(MODULI).zip(out.chunks_mut(MODULI)) {
                 let mut are_plain = true;
                 for (a, out) in a.iter().zip(&mut *out) {
-                    let (re, im) = (a.re as $wide, a.im as $wide);
+                    let (re, im) = (f64::from(a.re), f64::from(a.im));
                     let square = re * re + im * im;
                     let is_zero = re == 0.0 && im == 0.0;
-                    are_plain &= (square >= $least || is_zero) && square < $wide::INFINITY;
+                    are_plain &= (square >= $least || is_zero) && square < f64::INFINITY;
                     *out = square.sqrt() as $real;
                 }
                 if !are_plain {
@@ -130,8 +130,8 @@ trait Parts: Sized {
 }
 
 complex_ops! {
-    f32, f64, f64::MIN_POSITIVE, binary_c64, moduli_c64;
-    f64, f64, f64::MIN_POSITIVE / f64::EPSILON, binary_c128, moduli_c128;
+    f32, f64::MIN_POSITIVE, binary_c64, moduli_c64;
+    f64, f64::MIN_POSITIVE / f64::EPSILON, binary_c128, moduli_c128;
 }
 
 /// The real or imaginary part, absolute value or angle of complex numbers.
