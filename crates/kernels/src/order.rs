@@ -1,10 +1,12 @@
 //! Elements in NumPy's order: as unsigned keys, which compare as the elements do, NaN and NaT behind everything.
 
 use half::f16;
+use multiversion::multiversion;
 use num_complex::Complex;
 
 use crate::element::{B8, Lane};
 use crate::lanes::fold::Time;
+use crate::sort::{sort_u32, sort_u64};
 use crate::time::NAT;
 use crate::{Block, Pool, Result};
 
@@ -34,10 +36,15 @@ pub(crate) trait Key: Copy + Ord + Default + std::hash::Hash {
     fn high(self) -> u64;
     /// The key of which these are the highest bits.
     fn from_high(bits: u64) -> Self;
+    /// Puts the elements whose keys these are in order into `out`, which is as long; what `keys` hold afterwards is not said.
+    fn sort<T: Ordered<Key = Self>>(keys: &mut [Self], out: &mut [T]) {
+        keys.sort_unstable();
+        out.iter_mut().zip(keys).for_each(|(out, key)| *out = T::from_key(*key));
+    }
 }
 
 macro_rules! keys {
-    ($($type:ty),*) => {$(
+    ($($type:ty $(, $sort:ident)?;)*) => {$(
         impl Key for $type {
             #[inline(always)]
             fn high(self) -> u64 {
@@ -47,11 +54,23 @@ macro_rules! keys {
             fn from_high(bits: u64) -> Self {
                 (bits >> (64 - Self::BITS)) as Self
             }
+
+            $(fn sort<T: Ordered<Key = Self>>(keys: &mut [Self], out: &mut [T]) {
+                // Elements are as large as their keys.
+                let words: &mut [Self] = bytemuck::cast_slice_mut(out);
+                $sort(keys, words);
+                from_keys::<T>(words);
+            })?
         }
     )*};
 }
 
-keys!(u8, u16, u32, u64);
+keys! {
+    u8;
+    u16;
+    u32, sort_u32;
+    u64, sort_u64;
+}
 
 /// The key of a complex number: NumPy puts those whose imaginary part is NaN behind those without, and behind them those
 /// whose real part is.
@@ -213,6 +232,18 @@ macro_rules! ordered_complex {
 }
 
 ordered_complex!(f32, f64);
+
+/// `keys` of the elements, which are as many.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn to_keys<T: Ordered>(elements: &[T], keys: &mut [T::Key]) {
+    keys.iter_mut().zip(elements).for_each(|(key, element)| *key = element.key());
+}
+
+/// In place of keys, which are as large as the elements, the elements.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+fn from_keys<T: Ordered<Key: bytemuck::Pod>>(keys: &mut [T::Key]) {
+    keys.iter_mut().for_each(|key| *key = bytemuck::cast(T::from_key(*key)));
+}
 
 /// Runs the body with `$lane` standing for the type that puts the elements of `$dtype` in order.
 macro_rules! with_ordered {
