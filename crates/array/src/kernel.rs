@@ -11,7 +11,7 @@ mod scan;
 mod search;
 
 use dolmen_graph::TaskResult;
-use dolmen_kernels::{Block, DType, Program, Quantiles, Side};
+use dolmen_kernels::{Block, DType, Program, Quantiles, Side, product_scratch_bytes};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -190,8 +190,11 @@ impl Kernel {
                 }
                 _ => Some(0),
             },
-            // The product of two blocks before it is added.
-            Self::Contract(_) => array.block_bytes_max(),
+            // The product of two blocks before it is added, and what of them is packed.
+            Self::Contract(_) => {
+                let n_elements = array.chunks().block_elements_max()?;
+                array.block_bytes_max()?.checked_add(product_scratch_bytes(n_elements) as u64)
+            }
             // The blocks of the axis are joined.
             Self::ScanTotals { .. } | Self::TopK { .. } => read(),
             Self::TakeLazy { .. } => {

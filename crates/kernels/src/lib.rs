@@ -87,7 +87,7 @@ pub use histogram::Bins;
 pub use linalg::{
     Eigh, Lu, Qr, Svd, Triangle, cholesky, eigh, lu, qr, qr_r, singular_values, solve, solve_triangular, svd,
 };
-pub use matmul::{matmul, matmul_add};
+pub use matmul::{matmul, matmul_add, product_scratch_bytes};
 pub use op::{Op, OperandType, result_dtype};
 pub use pick::{choose, compress, gather, scatter};
 pub use program::{Operand, Program, ProgramBuilder, Step};

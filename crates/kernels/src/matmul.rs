@@ -1,5 +1,7 @@
 //! Products of matrices.
 
+mod packed;
+
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -10,9 +12,12 @@ use crate::element::Lane;
 use crate::reduce::apply;
 use crate::{Block, DType, KernelError, Op, Pool, Result};
 
+pub use packed::product_scratch_bytes;
+use packed::{Packed, is_worthwhile};
+
 /// The matrix product of the last two axes, `[.., m, k] @ [.., k, n] -> [.., m, n]`; the axes before are equal.
 ///
-/// Floats and complex numbers go through faer, integers wrap as NumPy's do, `float16` is computed in `float32`, and of
+/// Large products of floats go by kernels of AVX-512 where they are, others and complex numbers through faer; integers wrap as NumPy's do, `float16` is computed in `float32`, and of
 /// truth values the result is whether any pair of them is true.
 ///
 /// # Errors
@@ -72,8 +77,8 @@ fn product_shape(a: &Block, b: &Block) -> Result<crate::Shape> {
 
 fn product(sum: Option<Block>, a: &Block, b: &Block, shape: &[usize], pool: &Pool) -> Result<Block> {
     match a.dtype() {
-        DType::F64 => multiply::<f64>(sum, a, b, shape, pool, fields),
-        DType::F32 => multiply::<f32>(sum, a, b, shape, pool, fields),
+        DType::F64 => multiply::<f64>(sum, a, b, shape, pool, floats),
+        DType::F32 => multiply::<f32>(sum, a, b, shape, pool, floats),
         DType::C64 => multiply::<num_complex::Complex<f32>>(sum, a, b, shape, pool, fields),
         DType::C128 => multiply::<num_complex::Complex<f64>>(sum, a, b, shape, pool, fields),
         DType::I8 => multiply::<i8>(sum, a, b, shape, pool, integers),
@@ -88,7 +93,7 @@ fn product(sum: Option<Block>, a: &Block, b: &Block, shape: &[usize], pool: &Poo
         dtype @ (DType::F16 | DType::Bool) => {
             let wide = |block: &Block| apply(Op::Cast(DType::F32), &[block], pool);
             let sum = sum.as_ref().map(wide).transpose()?;
-            let product = multiply::<f32>(sum, &wide(a)?, &wide(b)?, shape, pool, fields)?;
+            let product = multiply::<f32>(sum, &wide(a)?, &wide(b)?, shape, pool, floats)?;
             apply(Op::Cast(dtype), &[&product], pool)
         }
         dtype => {
@@ -99,7 +104,7 @@ fn product(sum: Option<Block>, a: &Block, b: &Block, shape: &[usize], pool: &Poo
 }
 
 /// Adds a product of two matrices to C-ordered memory.
-type AddProduct<T> = fn(&mut [T], &Matrix<'_, T>, &Matrix<'_, T>);
+type AddProduct<T> = fn(&mut [T], &Matrix<'_, T>, &Matrix<'_, T>, &Pool) -> Result<()>;
 
 /// Elements at `row * rows + column * columns`, of which one stride is one.
 struct Matrix<'a, T> {
@@ -140,7 +145,7 @@ fn multiply<T: Lane>(
         let out = buffer.as_mut_slice::<T>();
         let n_batches: usize = batch.iter().product();
         for (at, out) in out.chunks_exact_mut(size).take(n_batches).enumerate() {
-            add_product(out, &matrix(&a, batch, at), &matrix(&b, batch, at));
+            add_product(out, &matrix(&a, batch, at), &matrix(&b, batch, at), pool)?;
         }
     }
     Ok(Block::contiguous(T::DTYPE, shape, buffer.freeze()))
@@ -182,10 +187,21 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-fn fields<T: ComplexField + Lane>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>) {
+fn floats<T: Packed + ComplexField + Lane>(
+    out: &mut [T],
+    a: &Matrix<'_, T>,
+    b: &Matrix<'_, T>,
+    pool: &Pool,
+) -> Result<()> {
+    let is_worthwhile = is_worthwhile(a.n_rows, a.n_columns, b.n_columns);
+    if is_worthwhile { T::add_product(out, a, b, pool) } else { fields(out, a, b, pool) }
+}
+
+fn fields<T: ComplexField + Lane>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, _: &Pool) -> Result<()> {
     // The transposed product, because faer writes by columns.
     let out = MatMut::from_column_major_slice_mut(out, b.n_columns, a.n_rows);
     faer_matmul(out, Accum::Add, b.view().transpose(), a.view().transpose(), T::one_impl(), Par::Seq);
+    Ok(())
 }
 
 trait Integer: Lane {
@@ -231,14 +247,16 @@ integer_products! {
     u64, rows_u64;
 }
 
-fn integers<T: Integer>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>) {
+fn integers<T: Integer>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, _: &Pool) -> Result<()> {
     let n = b.n_columns;
     if b.columns == 1 && b.rows == n {
-        return T::add_rows(out, a, b.elements, n);
+        T::add_rows(out, a, b.elements, n);
+        return Ok(());
     }
     let copy: Vec<T> =
         (0..b.n_rows).flat_map(|row| (0..n).map(move |column| b.elements[row * b.rows + column * b.columns])).collect();
     T::add_rows(out, a, &copy, n);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -310,6 +328,33 @@ mod tests {
             check!(Complex<f32>, |x| Complex::new(x as f32, (x % 3) as f32));
             check!(i64, |x| x);
             check!(u16, |x| (x + 5) as u16);
+        }
+    }
+
+    /// Whole and part tiles, several blocks of packed rows and steps, rows and columns that lie together.
+    #[test]
+    fn large_products_are_those_of_small_ones() {
+        let pool = Pool::new(0);
+        for (m, k, n) in [(256, 256, 256), (1031, 523, 261), (300, 1025, 481), (257, 600, 1203)] {
+            for (left, right) in [(0, 0), (1, 1), (3, 1), (1, 3)] {
+                let (a, b) = (numbers(m, k, |x| x as f64, left), numbers(k, n, |x| x as f64, right));
+                let product = matmul(&a, &b, &pool).unwrap();
+                // Whole numbers: every order of additions is exact.
+                let mut sums = vec![0.0; m * n];
+                let (rows, columns) = (a.to_contiguous(&pool).unwrap(), b.to_contiguous(&pool).unwrap());
+                let (rows, columns) =
+                    (rows.as_slice::<f64>().unwrap().unwrap(), columns.as_slice::<f64>().unwrap().unwrap());
+                for (sums, row) in sums.chunks_mut(n).zip(rows.chunks(k)) {
+                    for (factor, column) in row.iter().zip(columns.chunks(n)) {
+                        sums.iter_mut().zip(column).for_each(|(sum, value)| *sum += factor * value);
+                    }
+                }
+                assert_eq!(product.to_vec::<f64>().unwrap(), sums, "{m} {k} {n} {left} {right}");
+                let [a, b] = [&a, &b].map(|block| apply(Op::Cast(DType::F32), &[block], &pool).unwrap());
+                let product = matmul_add(matmul(&a, &b, &pool).unwrap(), &a, &b, &pool).unwrap();
+                let doubled: Vec<f32> = sums.iter().map(|sum| 2.0 * *sum as f32).collect();
+                assert_eq!(product.to_vec::<f32>().unwrap(), doubled, "{m} {k} {n} {left} {right}");
+            }
         }
     }
 
