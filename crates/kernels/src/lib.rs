@@ -11,7 +11,7 @@
 //!       |            '-> reduce         the same, folded as it is made --> Partial --> combine --> finish
 //!       |--> assemble, place, take, compress, gather, scatter, topk
 //!       |--> sort, argsort, quantiles, unique, bincount, searchsorted, fft
-//!       |--> matmul, qr, svd, cholesky, lu, solve, eigh
+//!       |--> matmul, qr, svd, cholesky, lu, eigh, solve_triangular
 //!       '--> Bins                       histograms
 //! ```
 //!
@@ -84,9 +84,7 @@ pub use element::Element;
 pub use error::{KernelError, Result};
 pub use fft::{Fft, FftKind, fft};
 pub use histogram::Bins;
-pub use linalg::{
-    Eigh, Lu, Qr, Svd, Triangle, cholesky, eigh, lu, qr, qr_r, singular_values, solve, solve_triangular, svd,
-};
+pub use linalg::{Eigh, Lu, Qr, Svd, Triangle, cholesky, eigh, lu, qr, qr_r, solve_triangular, svd};
 pub use matmul::{matmul, matmul_add, product_scratch_bytes};
 pub use op::{Op, OperandType, result_dtype};
 pub use pick::{choose, compress, gather, scatter};

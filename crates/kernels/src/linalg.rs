@@ -2,12 +2,17 @@
 //!
 //! Signs are free in most factorisations; here they follow from the values, so that equal input gives equal signs.
 
-use faer::linalg::solvers::Solve;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{LltError, LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
 use faer::traits::ComplexField;
-use faer::{Mat, MatRef, Side};
+use faer::{Mat, MatMut, MatRef, Par, Side, Spec};
 use num_complex::Complex;
 
+use crate::buffer::BufferMut;
+use crate::copy::strided;
 use crate::element::Lane;
+use crate::matmul::{matrix, unit_stride};
 use crate::{Block, DType, Element, KernelError, Pool, Result};
 
 /// `a = q r`, see [`qr`].
@@ -146,8 +151,7 @@ macro_rules! with_field {
 /// [`KernelError::WrongRank`], [`KernelError::UnsupportedDType`], [`KernelError::NotFinite`].
 pub fn qr(a: &Block, pool: &Pool) -> Result<Qr> {
     with_field!("qr", a, T => {
-        // The copy of the matrix is gone when `q` is made.
-        let factors = to_mat::<T>("qr", a)?.qr();
+        let factors = view::<T>(&checked::<T>("qr", a, pool)?).qr();
         let (mut q, r) = (factors.compute_thin_Q(), factors.thin_R());
         let (r, signs) = signed_r(r);
         drop(factors);
@@ -166,7 +170,7 @@ pub fn qr(a: &Block, pool: &Pool) -> Result<Qr> {
 /// As [`qr`].
 pub fn qr_r(a: &Block, pool: &Pool) -> Result<Block> {
     with_field!("qr", a, T => {
-        let factors = to_mat::<T>("qr", a)?.qr();
+        let factors = view::<T>(&checked::<T>("qr", a, pool)?).qr();
         to_block(signed_r(factors.thin_R()).0.as_ref(), pool)
     })
 }
@@ -193,8 +197,9 @@ fn signed_r<T: Field>(r: MatRef<'_, T>) -> (Mat<T>, Vec<T>) {
 /// As [`qr`]; [`KernelError::NoConvergence`] if neither the method nor its fallback ends.
 pub fn svd(a: &Block, pool: &Pool) -> Result<Svd> {
     with_field!("svd", a, T => {
-        let a = to_mat::<T>("svd", a)?;
-        let (mut u, s, mut v) = decompose(&a)?;
+        let a = checked::<T>("svd", a, pool)?;
+        let a = view::<T>(&a);
+        let (mut u, s, mut v) = decompose(a)?;
         for at in 0..s.len() {
             let decisive = if a.nrows() < a.ncols() { u.col_as_slice(at) } else { v.col_as_slice(at) };
             let turn = turn_of(decisive);
@@ -204,21 +209,6 @@ pub fn svd(a: &Block, pool: &Pool) -> Result<Svd> {
         }
         let vh = Mat::from_fn(v.ncols(), v.nrows(), |row, column| v[(column, row)].conjugate());
         Ok(Svd { u: to_block(u.as_ref(), pool)?, s: Block::from_vec(&[s.len()], s)?, vh: to_block(vh.as_ref(), pool)? })
-    })
-}
-
-/// The singular values alone, the largest first.
-///
-/// # Errors
-/// As [`svd`].
-pub fn singular_values(a: &Block) -> Result<Block> {
-    with_field!("svd", a, T => {
-        let a = to_mat::<T>("svd", a)?;
-        let s = match a.singular_values() {
-            Ok(s) => s,
-            Err(_) => decompose(&a)?.1,
-        };
-        Block::from_vec(&[s.len()], s)
     })
 }
 
@@ -232,7 +222,7 @@ fn turn_of<T: Field>(vector: &[T]) -> T {
 
 type Factors<T> = (Mat<T>, Vec<<T as ComplexField>::Real>, Mat<T>);
 
-fn decompose<T: Field>(a: &Mat<T>) -> Result<Factors<T>> {
+fn decompose<T: Field>(a: MatRef<'_, T>) -> Result<Factors<T>> {
     let values = |s: faer::diag::DiagRef<'_, T>| s.column_vector().iter().map(T::real_part_impl).collect();
     if let Ok(factors) = a.thin_svd() {
         return Ok((factors.U().to_owned(), values(factors.S()), factors.V().to_owned()));
@@ -246,9 +236,9 @@ fn decompose<T: Field>(a: &Mat<T>) -> Result<Factors<T>> {
 
 /// By the eigenvectors of the smaller Gram matrix: less exact for small singular values, but without an iteration that
 /// could fail on this matrix.
-fn decompose_gram<T: Field>(a: &Mat<T>) -> Result<Factors<T>> {
+fn decompose_gram<T: Field>(a: MatRef<'_, T>) -> Result<Factors<T>> {
     if a.nrows() < a.ncols() {
-        let (u, s, v) = decompose_gram(&a.adjoint().to_owned())?;
+        let (u, s, v) = decompose_gram(a.adjoint().to_owned().as_ref())?;
         return Ok((v, s, u));
     }
     let gram = a.adjoint() * a;
@@ -275,13 +265,22 @@ fn decompose_gram<T: Field>(a: &Mat<T>) -> Result<Factors<T>> {
 /// As [`qr`]; [`KernelError::ShapeMismatch`] unless square, [`KernelError::NotPositiveDefinite`].
 pub fn cholesky(a: &Block, pool: &Pool) -> Result<Block> {
     with_field!("cholesky", a, T => {
-        let a = to_square::<T>("cholesky", a)?;
-        match a.llt(Side::Lower) {
-            Ok(factor) => to_block(factor.L(), pool),
-            Err(faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index }) => {
-                Err(KernelError::NotPositiveDefinite { minor: index + 1 })
-            }
+        check_square("cholesky", a)?;
+        let n = a.shape()[0];
+        let mut buffer = columns::<T>("cholesky", a, pool)?;
+        let elements = buffer.as_mut_slice::<T>();
+        let mut stack = MemBuffer::new(cholesky_in_place_scratch::<T>(n, Par::Seq, Spec::default()));
+        let matrix = MatMut::from_column_major_slice_mut(elements, n, n);
+        let regular = LltRegularization::default();
+        let done = cholesky_in_place(matrix, regular, Par::Seq, MemStack::new(&mut stack), Spec::default());
+        if let Err(LltError::NonPositivePivot { index }) = done {
+            return Err(KernelError::NotPositiveDefinite { minor: index + 1 });
         }
+        if n > 0 {
+            let columns = elements.chunks_exact_mut(n).enumerate();
+            columns.for_each(|(at, column)| column[..at].fill(T::default()));
+        }
+        by_columns::<T>(buffer, n, n)
     })
 }
 
@@ -291,29 +290,40 @@ pub fn cholesky(a: &Block, pool: &Pool) -> Result<Block> {
 /// As [`qr`].
 pub fn lu(a: &Block, pool: &Pool) -> Result<Lu> {
     with_field!("lu", a, T => {
-        let matrix = to_mat::<T>("lu", a)?;
-        let factors = matrix.partial_piv_lu();
-        let (m, n) = (matrix.nrows(), matrix.ncols());
-        let (l, u) = (factors.L(), factors.U());
-        let is_finite = |mat: MatRef<'_, T>| (0..mat.ncols()).all(|j| (0..mat.nrows()).all(|i| mat[(i, j)].is_number()));
-        if is_finite(l) && is_finite(u) {
-            let order = factors.P().arrays().0.to_vec();
-            return Ok(Lu { order, l: to_block(l, pool)?, u: to_block(u, pool)? });
-        }
-        // A column without a pivot, by which nothing is to be divided.
-        let (order, both) = eliminated(matrix);
+        let mut buffer = columns::<T>("lu", a, pool)?;
+        let [m, n] = [a.shape()[0], a.shape()[1]];
         let k = m.min(n);
-        let one = T::default().direction();
-        let l = Mat::from_fn(m, k, |i, j| if i > j { both[(i, j)] } else if i == j { one } else { T::default() });
-        let u = Mat::from_fn(k, n, |i, j| if i > j { T::default() } else { both[(i, j)] });
-        Ok(Lu { order, l: to_block(l.as_ref(), pool)?, u: to_block(u.as_ref(), pool)? })
+        let (mut order, mut places) = (vec![0; m], vec![0; m]);
+        let mut stack = MemBuffer::new(lu_in_place_scratch::<usize, T>(m, n, Par::Seq, Spec::default()));
+        let both = MatMut::from_column_major_slice_mut(buffer.as_mut_slice::<T>(), m, n);
+        lu_in_place(both, &mut order, &mut places, Par::Seq, MemStack::new(&mut stack), Spec::default());
+        if !are_numbers(buffer.as_mut_slice::<T>()) {
+            // A column without a pivot, by which nothing is to be divided.
+            order = (0..m).collect();
+            buffer = columns::<T>("lu", a, pool)?;
+            eliminate(&mut order, MatMut::from_column_major_slice_mut(buffer.as_mut_slice::<T>(), m, n));
+        }
+        let both = buffer.as_mut_slice::<T>();
+        let [mut l, mut u] = [pool.buffer(m * k * size_of::<T>())?, pool.buffer(k * n * size_of::<T>())?];
+        if k > 0 {
+            for (at, (l, both)) in l.as_mut_slice::<T>().chunks_exact_mut(m).zip(both.chunks_exact(m)).enumerate() {
+                l[..at].fill(T::default());
+                l[at] = T::one_impl();
+                l[at + 1..].copy_from_slice(&both[at + 1..]);
+            }
+            for (at, (u, both)) in u.as_mut_slice::<T>().chunks_exact_mut(k).zip(both.chunks_exact(m)).enumerate() {
+                let len = k.min(at + 1);
+                u[..len].copy_from_slice(&both[..len]);
+                u[len..].fill(T::default());
+            }
+        }
+        Ok(Lu { order, l: by_columns::<T>(l, m, k)?, u: by_columns::<T>(u, k, n)? })
     })
 }
 
-/// The order of rows and both triangles of a matrix of any rank, column by column.
-fn eliminated<T: Field>(mut matrix: Mat<T>) -> (Vec<usize>, Mat<T>) {
+/// In place of a matrix of any rank both triangles, column by column; its rows, and `order`, are exchanged.
+fn eliminate<T: Field>(order: &mut [usize], mut matrix: MatMut<'_, T>) {
     let (m, n) = (matrix.nrows(), matrix.ncols());
-    let mut order: Vec<usize> = (0..m).collect();
     for at in 0..m.min(n) {
         let mut pivot = at;
         for row in at + 1..m {
@@ -338,50 +348,36 @@ fn eliminated<T: Field>(mut matrix: Mat<T>) -> (Vec<usize>, Mat<T>) {
             }
         }
     }
-    (order, matrix)
-}
-
-/// The solution of `a x = b` for square `a`; `b` is a matrix or a vector.
-///
-/// # Errors
-/// As [`qr`]; [`KernelError::ShapeMismatch`], [`KernelError::WrongDType`] if the dtypes differ, [`KernelError::Singular`].
-pub fn solve(a: &Block, b: &Block, pool: &Pool) -> Result<Block> {
-    check_right_side("solve", a, b)?;
-    with_field!("solve", a, T => {
-        let matrix = to_square::<T>("solve", a)?;
-        let factors = matrix.partial_piv_lu();
-        let u = factors.U();
-        if let Some(pivot) = (0..u.nrows()).find(|at| u[(*at, *at)] == T::default()) {
-            return Err(KernelError::Singular { op: "solve", pivot });
-        }
-        let right = to_mat::<T>("solve", &as_matrix(b)?)?;
-        as_given(to_block(factors.solve(&right).as_ref(), pool)?, b)
-    })
 }
 
 /// The solution of `a x = b`, where only one triangle of the square `a` counts; `b` is a matrix or a vector. With
 /// `unit_diagonal`, ones stand in place of the diagonal.
 ///
 /// # Errors
-/// As [`solve`].
+/// As [`qr`]; [`KernelError::ShapeMismatch`], [`KernelError::WrongDType`] if the dtypes differ, [`KernelError::Singular`].
 pub fn solve_triangular(a: &Block, b: &Block, triangle: Triangle, unit_diagonal: bool, pool: &Pool) -> Result<Block> {
     let op = "solve_triangular";
     check_right_side(op, a, b)?;
     with_field!("solve_triangular", a, T => {
-        let matrix = to_square::<T>(op, a)?;
+        check_square(op, a)?;
+        let a = checked::<T>(op, a, pool)?;
+        let matrix = view::<T>(&a);
         if !unit_diagonal
             && let Some(pivot) = (0..matrix.nrows()).find(|at| matrix[(*at, *at)] == T::default())
         {
             return Err(KernelError::Singular { op, pivot });
         }
-        let mut x = to_mat::<T>(op, &as_matrix(b)?)?;
+        let right = as_matrix(b)?;
+        let (n_rows, n_columns) = (right.shape()[0], right.shape()[1]);
+        let mut buffer = columns::<T>(op, &right, pool)?;
+        let x = MatMut::from_column_major_slice_mut(buffer.as_mut_slice::<T>(), n_rows, n_columns);
         match (triangle, unit_diagonal) {
-            (Triangle::Lower, false) => matrix.solve_lower_triangular_in_place(x.as_mut()),
-            (Triangle::Lower, true) => matrix.solve_unit_lower_triangular_in_place(x.as_mut()),
-            (Triangle::Upper, false) => matrix.solve_upper_triangular_in_place(x.as_mut()),
-            (Triangle::Upper, true) => matrix.solve_unit_upper_triangular_in_place(x.as_mut()),
+            (Triangle::Lower, false) => matrix.solve_lower_triangular_in_place(x),
+            (Triangle::Lower, true) => matrix.solve_unit_lower_triangular_in_place(x),
+            (Triangle::Upper, false) => matrix.solve_upper_triangular_in_place(x),
+            (Triangle::Upper, true) => matrix.solve_unit_upper_triangular_in_place(x),
         }
-        as_given(to_block(x.as_ref(), pool)?, b)
+        as_given(by_columns::<T>(buffer, n_rows, n_columns)?, b)
     })
 }
 
@@ -392,7 +388,8 @@ pub fn solve_triangular(a: &Block, b: &Block, triangle: Triangle, unit_diagonal:
 /// As [`cholesky`]; [`KernelError::NoConvergence`].
 pub fn eigh(a: &Block, pool: &Pool) -> Result<Eigh> {
     with_field!("eigh", a, T => {
-        let factors = to_square::<T>("eigh", a)?.self_adjoint_eigen(Side::Lower);
+        check_square("eigh", a)?;
+        let factors = view::<T>(&checked::<T>("eigh", a, pool)?).self_adjoint_eigen(Side::Lower);
         let factors = factors.map_err(|_| KernelError::NoConvergence { op: "eigh" })?;
         let w: Vec<_> = factors.S().column_vector().iter().map(T::real_part_impl).collect();
         let mut v = factors.U().to_owned();
@@ -429,39 +426,53 @@ fn as_given(x: Block, b: &Block) -> Result<Block> {
     if b.ndim() == 1 { x.squeeze(1) } else { Ok(x) }
 }
 
-/// A copy by columns.
-fn to_mat<T: Field>(op: &'static str, block: &Block) -> Result<Mat<T>> {
+/// A copy by columns, of numbers only.
+fn columns<T: Field>(op: &'static str, block: &Block, pool: &Pool) -> Result<BufferMut> {
     let [n_rows, n_columns] = *block.shape() else {
         return Err(KernelError::WrongRank { op, expected: "a matrix", n_axes: block.ndim() });
     };
-    let from = block.storage::<T>();
-    let [rows, columns] = [block.strides()[0], block.strides()[1]];
-    let mut mat = Mat::<T>::zeros(n_rows, n_columns);
-    // Tiles, so that neither side is read a cache line for every element.
-    const TILE: usize = 32;
-    let mut finite = true;
-    for first_row in (0..n_rows).step_by(TILE) {
-        let n = TILE.min(n_rows - first_row);
-        for column in 0..n_columns {
-            let to = &mut mat.col_as_slice_mut(column)[first_row..first_row + n];
-            let start = block.offset() as isize + first_row as isize * rows + column as isize * columns;
-            for (at, to) in to.iter_mut().enumerate() {
-                let value = from[(start + at as isize * rows) as usize];
-                finite &= value.is_number();
-                *to = value;
-            }
-        }
-    }
-    if finite { Ok(mat) } else { Err(KernelError::NotFinite { op }) }
+    let mut buffer = pool.buffer(n_rows * n_columns * size_of::<T>())?;
+    let elements = buffer.as_mut_slice::<T>();
+    let strides = [1, n_rows as isize];
+    strided(block.storage::<T>(), block.offset(), block.strides(), elements, 0, &strides, block.shape());
+    if are_numbers(elements) { Ok(buffer) } else { Err(KernelError::NotFinite { op }) }
 }
 
-fn to_square<T: Field>(op: &'static str, block: &Block) -> Result<Mat<T>> {
-    let mat = to_mat(op, block)?;
-    if mat.nrows() == mat.ncols() {
-        return Ok(mat);
+fn are_numbers<T: Field>(elements: &[T]) -> bool {
+    // Without a way out before the end of a run, it goes by vectors.
+    elements.chunks(1024).all(|run| run.iter().fold(true, |all, value| all & value.is_number()))
+}
+
+/// A block of a matrix whose columns follow each other.
+fn by_columns<T: Field>(buffer: BufferMut, n_rows: usize, n_columns: usize) -> Result<Block> {
+    Block::contiguous(<T as Lane>::DTYPE, &[n_columns, n_rows], buffer.freeze()).transpose(&[1, 0])
+}
+
+/// A matrix of numbers only, whose rows or columns are contiguous.
+fn checked<T: Field>(op: &'static str, block: &Block, pool: &Pool) -> Result<Block> {
+    if block.ndim() != 2 {
+        return Err(KernelError::WrongRank { op, expected: "a matrix", n_axes: block.ndim() });
     }
-    let shape = || block.shape().into();
-    Err(KernelError::ShapeMismatch { op, left: shape(), right: shape(), expected: "the matrix is square" })
+    let block = unit_stride(block, pool)?;
+    if view::<T>(&block).is_all_finite() { Ok(block) } else { Err(KernelError::NotFinite { op }) }
+}
+
+fn view<T: Field>(block: &Block) -> MatRef<'_, T> {
+    match *block.shape() {
+        [n_rows, n_columns] if block.is_empty() => MatRef::from_column_major_slice(&[], n_rows, n_columns),
+        _ => matrix(block, &[], 0).view(),
+    }
+}
+
+fn check_square(op: &'static str, block: &Block) -> Result<()> {
+    match block.shape() {
+        [n_rows, n_columns] if n_rows == n_columns => Ok(()),
+        [_, _] => {
+            let shape = || block.shape().into();
+            Err(KernelError::ShapeMismatch { op, left: shape(), right: shape(), expected: "the matrix is square" })
+        }
+        shape => Err(KernelError::WrongRank { op, expected: "a matrix", n_axes: shape.len() }),
+    }
 }
 
 /// A block of the matrix, its columns contiguous.
@@ -545,7 +556,6 @@ mod tests {
                 let us = crate::reduce::apply(Op::Multiply, &[&u, &s.broadcast_to(&[m, k]).unwrap()], &pool()).unwrap();
                 assert!(distance(&product(&us, &vh), &a) < tolerance(dtype), "svd of {m} x {n} {dtype}");
                 assert!(distance(&product(&vh, &adjoint(&vh)), &identity(k, dtype)) < tolerance(dtype));
-                assert!(distance(&singular_values(&a).unwrap(), &s) < tolerance(dtype));
                 let Lu { order, l, u } = lu(&a, &pool()).unwrap();
                 let permuted = crate::take(&a, 0, &order, &pool()).unwrap();
                 assert!(distance(&product(&l, &u), &permuted) < tolerance(dtype), "lu of {m} x {n} {dtype}");
@@ -557,17 +567,14 @@ mod tests {
     fn square_systems_are_solved() {
         for dtype in DTYPES {
             let (a, b) = (normal(20, 20, dtype), normal(20, 3, dtype));
-            let x = solve(&a, &b, &pool()).unwrap();
-            assert!(distance(&product(&a, &x), &b) < 50.0 * tolerance(dtype));
-            let vector = b.select(1, 1).unwrap();
-            assert!(
-                distance(&solve(&a, &vector, &pool()).unwrap(), &x.select(1, 1).unwrap()) < 50.0 * tolerance(dtype)
-            );
             let gram = product(&a, &adjoint(&a));
             let l = cholesky(&gram, &pool()).unwrap();
             assert!(distance(&product(&l, &adjoint(&l)), &gram) < 100.0 * tolerance(dtype));
             let y = solve_triangular(&l, &b, Triangle::Lower, false, &pool()).unwrap();
             assert!(distance(&product(&l, &y), &b) < 100.0 * tolerance(dtype));
+            let vector = b.select(1, 1).unwrap();
+            let of_vector = solve_triangular(&l, &vector, Triangle::Lower, false, &pool()).unwrap();
+            assert!(distance(&of_vector, &y.select(1, 1).unwrap()) < tolerance(dtype));
             let y = solve_triangular(&adjoint(&l), &b, Triangle::Upper, false, &pool()).unwrap();
             assert!(distance(&product(&adjoint(&l), &y), &b) < 100.0 * tolerance(dtype));
             let Eigh { w, v } = eigh(&gram, &pool()).unwrap();
@@ -594,12 +601,13 @@ mod tests {
     #[test]
     fn the_fallback_decomposes_too() {
         for (m, n) in SHAPES {
-            let a = to_mat::<f64>("svd", &normal(m, n, DType::F64)).unwrap();
-            let (u, s, v) = decompose_gram(&a).unwrap();
-            let (_, expected, _) = decompose(&a).unwrap();
+            let a = normal(m, n, DType::F64);
+            let a = view::<f64>(&a);
+            let (u, s, v) = decompose_gram(a).unwrap();
+            let (_, expected, _) = decompose(a).unwrap();
             assert!(s.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-7));
             let product = Mat::from_fn(m, n, |i, j| (0..s.len()).map(|k| u[(i, k)] * s[k] * v[(j, k)]).sum::<f64>());
-            assert!((&product - &a).norm_max() < 1e-7);
+            assert!((&product - a).norm_max() < 1e-7);
         }
     }
 
@@ -611,7 +619,6 @@ mod tests {
         assert_eq!(svd(&nan, &pool).unwrap_err(), KernelError::NotFinite { op: "svd" });
         let zeros = Block::full(&[3, 3], crate::Scalar::F64(0.0));
         assert_eq!(cholesky(&zeros, &pool).unwrap_err(), KernelError::NotPositiveDefinite { minor: 1 });
-        assert_eq!(solve(&zeros, &zeros, &pool).unwrap_err(), KernelError::Singular { op: "solve", pivot: 0 });
         let svd = svd(&zeros, &pool).unwrap();
         assert_eq!(svd.s.to_vec::<f64>().unwrap(), [0.0; 3]);
         assert!(matches!(cholesky(&normal(3, 4, DType::F64), &pool), Err(KernelError::ShapeMismatch { .. })));

@@ -107,7 +107,7 @@ fn product(sum: Option<Block>, a: &Block, b: &Block, shape: &[usize], pool: &Poo
 type AddProduct<T> = fn(&mut [T], &Matrix<'_, T>, &Matrix<'_, T>, &Pool) -> Result<()>;
 
 /// Elements at `row * rows + column * columns`, of which one stride is one.
-struct Matrix<'a, T> {
+pub(crate) struct Matrix<'a, T> {
     elements: &'a [T],
     n_rows: usize,
     n_columns: usize,
@@ -152,7 +152,7 @@ fn multiply<T: Lane>(
 }
 
 /// The block itself if its rows or its columns are contiguous, else a copy.
-fn unit_stride(block: &Block, pool: &Pool) -> Result<Block> {
+pub(crate) fn unit_stride(block: &Block, pool: &Pool) -> Result<Block> {
     let [.., rows, columns] = *block.strides() else { unreachable!("a matrix has two axes or more") };
     let [.., n_rows, n_columns] = *block.shape() else { unreachable!("a matrix has two axes or more") };
     // A stride of an axis of length one is never used.
@@ -161,7 +161,7 @@ fn unit_stride(block: &Block, pool: &Pool) -> Result<Block> {
     if by_rows || by_columns { Ok(block.clone()) } else { crate::copy::compact(block, pool) }
 }
 
-fn matrix<'a, T: Lane>(block: &'a Block, batch: &[usize], at: usize) -> Matrix<'a, T> {
+pub(crate) fn matrix<'a, T: Lane>(block: &'a Block, batch: &[usize], at: usize) -> Matrix<'a, T> {
     let (mut offset, mut rest) = (block.offset() as isize, at);
     for (axis, len) in batch.iter().enumerate().rev() {
         offset += (rest % len) as isize * block.strides()[axis];
@@ -178,7 +178,7 @@ fn matrix<'a, T: Lane>(block: &'a Block, batch: &[usize], at: usize) -> Matrix<'
 }
 
 impl<'a, T> Matrix<'a, T> {
-    fn view(&self) -> MatRef<'a, T> {
+    pub(crate) fn view(&self) -> MatRef<'a, T> {
         if self.columns == 1 {
             MatRef::from_row_major_slice_with_stride(self.elements, self.n_rows, self.n_columns, self.rows)
         } else {
