@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Every crate with the crates of this workspace that it may use.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("dolmen-graph", &[]),
     ("dolmen-storage", &[]),
-    ("dolmen-kernels", &[]),
+    ("dolmen-simd", &[]),
+    ("dolmen-kernels", &["dolmen-simd"]),
     ("dolmen-scheduler", &["dolmen-graph", "dolmen-storage"]),
     ("dolmen-array", &["dolmen-graph", "dolmen-storage", "dolmen-kernels"]),
     ("dolmen-frame", &["dolmen-graph", "dolmen-storage"]),

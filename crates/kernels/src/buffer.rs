@@ -103,8 +103,10 @@ impl Shared {
 
     fn take(&self, capacity: usize) -> Option<Mapped> {
         let mut free = self.free();
-        let mapped = free.by_size.get_mut(&capacity)?.pop()?;
-        free.retained_bytes -= capacity;
+        // A little more than is asked for is better than fresh pages.
+        let larger = free.by_size.range_mut(capacity..=capacity + capacity / 4);
+        let mapped = larger.filter_map(|(_, kept)| kept.pop()).next()?;
+        free.retained_bytes -= mapped.capacity;
         Some(mapped)
     }
 

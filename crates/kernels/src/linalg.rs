@@ -460,7 +460,7 @@ fn checked<T: Field>(op: &'static str, block: &Block, pool: &Pool) -> Result<Blo
 fn view<T: Field>(block: &Block) -> MatRef<'_, T> {
     match *block.shape() {
         [n_rows, n_columns] if block.is_empty() => MatRef::from_column_major_slice(&[], n_rows, n_columns),
-        _ => matrix(block, &[], 0).view(),
+        _ => crate::matmul::view(&matrix(block, &[], 0)),
     }
 }
 

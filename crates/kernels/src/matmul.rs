@@ -1,7 +1,6 @@
 //! Products of matrices.
 
-mod packed;
-
+use dolmen_simd::{Float, Matrix, is_worthwhile, scratch_len};
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -11,9 +10,6 @@ use crate::block::n_elements;
 use crate::element::Lane;
 use crate::reduce::apply;
 use crate::{Block, DType, KernelError, Op, Pool, Result};
-
-pub use packed::product_scratch_bytes;
-use packed::{Packed, is_worthwhile};
 
 /// The matrix product of the last two axes, `[.., m, k] @ [.., k, n] -> [.., m, n]`; the axes before are equal.
 ///
@@ -106,15 +102,6 @@ fn product(sum: Option<Block>, a: &Block, b: &Block, shape: &[usize], pool: &Poo
 /// Adds a product of two matrices to C-ordered memory.
 type AddProduct<T> = fn(&mut [T], &Matrix<'_, T>, &Matrix<'_, T>, &Pool) -> Result<()>;
 
-/// Elements at `row * rows + column * columns`, of which one stride is one.
-pub(crate) struct Matrix<'a, T> {
-    elements: &'a [T],
-    n_rows: usize,
-    n_columns: usize,
-    rows: usize,
-    columns: usize,
-}
-
 fn multiply<T: Lane>(
     sum: Option<Block>,
     a: &Block,
@@ -174,33 +161,39 @@ pub(crate) fn matrix<'a, T: Lane>(block: &'a Block, batch: &[usize], at: usize) 
     let columns = if n_columns == 1 { n_rows.max(1) } else { columns };
     // With one row and one column either stride may be the unit; rows win.
     let (rows, columns) = if n_columns == 1 && rows != 1 { (rows, 1) } else { (rows, columns) };
-    Matrix { elements: &block.storage::<T>()[offset as usize..], n_rows, n_columns, rows, columns }
+    let elements = &block.storage::<T>()[offset as usize..];
+    Matrix { elements, n_rows, n_columns, row_stride: rows, column_stride: columns }
 }
 
-impl<'a, T> Matrix<'a, T> {
-    pub(crate) fn view(&self) -> MatRef<'a, T> {
-        if self.columns == 1 {
-            MatRef::from_row_major_slice_with_stride(self.elements, self.n_rows, self.n_columns, self.rows)
-        } else {
-            MatRef::from_column_major_slice_with_stride(self.elements, self.n_rows, self.n_columns, self.columns)
-        }
+/// The same as faer sees it.
+pub(crate) fn view<'a, T>(matrix: &Matrix<'a, T>) -> MatRef<'a, T> {
+    let Matrix { elements, n_rows, n_columns, row_stride, column_stride } = *matrix;
+    if column_stride == 1 {
+        MatRef::from_row_major_slice_with_stride(elements, n_rows, n_columns, row_stride)
+    } else {
+        MatRef::from_column_major_slice_with_stride(elements, n_rows, n_columns, column_stride)
     }
 }
 
-fn floats<T: Packed + ComplexField + Lane>(
+fn floats<T: Float + ComplexField + Lane>(
     out: &mut [T],
     a: &Matrix<'_, T>,
     b: &Matrix<'_, T>,
     pool: &Pool,
 ) -> Result<()> {
-    let is_worthwhile = is_worthwhile(a.n_rows, a.n_columns, b.n_columns);
-    if is_worthwhile { T::add_product(out, a, b, pool) } else { fields(out, a, b, pool) }
+    let (m, k, n) = (a.n_rows, a.n_columns, b.n_columns);
+    if !is_worthwhile(m, k, n) {
+        return fields(out, a, b, pool);
+    }
+    let mut scratch = pool.buffer(scratch_len::<T>(m, k, n) * size_of::<T>())?;
+    T::add_product(out, a, b, scratch.as_mut_slice());
+    Ok(())
 }
 
 fn fields<T: ComplexField + Lane>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, _: &Pool) -> Result<()> {
     // The transposed product, because faer writes by columns.
     let out = MatMut::from_column_major_slice_mut(out, b.n_columns, a.n_rows);
-    faer_matmul(out, Accum::Add, b.view().transpose(), a.view().transpose(), T::one_impl(), Par::Seq);
+    faer_matmul(out, Accum::Add, view(b).transpose(), view(a).transpose(), T::one_impl(), Par::Seq);
     Ok(())
 }
 
@@ -230,7 +223,7 @@ macro_rules! integer_products {
 
         impl Integer for $type {
             fn add_rows(out: &mut [Self], a: &Matrix<'_, Self>, b: &[Self], n: usize) {
-                $rows(out, a.elements, [a.rows, a.columns], a.n_columns, b, n);
+                $rows(out, a.elements, [a.row_stride, a.column_stride], a.n_columns, b, n);
             }
         }
     )*};
@@ -249,12 +242,13 @@ integer_products! {
 
 fn integers<T: Integer>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, _: &Pool) -> Result<()> {
     let n = b.n_columns;
-    if b.columns == 1 && b.rows == n {
+    if b.column_stride == 1 && b.row_stride == n {
         T::add_rows(out, a, b.elements, n);
         return Ok(());
     }
-    let copy: Vec<T> =
-        (0..b.n_rows).flat_map(|row| (0..n).map(move |column| b.elements[row * b.rows + column * b.columns])).collect();
+    let copy: Vec<T> = (0..b.n_rows)
+        .flat_map(|row| (0..n).map(move |column| b.elements[row * b.row_stride + column * b.column_stride]))
+        .collect();
     T::add_rows(out, a, &copy, n);
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Elements in NumPy's order: as unsigned keys, which compare as the elements do, NaN and NaT behind everything.
 
+use dolmen_simd::{sort_u32, sort_u64};
 use half::f16;
 use multiversion::multiversion;
 use num_complex::Complex;
 
 use crate::element::{B8, Lane};
 use crate::lanes::fold::Time;
-use crate::sort::{sort_u32, sort_u64};
 use crate::time::NAT;
 use crate::{Block, Pool, Result};
 

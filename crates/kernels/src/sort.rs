@@ -1,11 +1,9 @@
 //! Elements in order along an axis.
 
-mod vector;
+use dolmen_simd::sort_u64;
 
 use crate::order::{Key, Ordered, back, elements, rows, to_keys, with_ordered};
 use crate::{Block, DType, Pool, Result};
-
-pub(crate) use vector::{sort_u32, sort_u64};
 
 /// The elements along `axis` from the least to the greatest, NaN (NaT) last; complex numbers by their real parts first.
 ///

@@ -13,6 +13,10 @@ use crate::{Array, ArrayError, Chunks, Reduce};
 
 /// A matrix is cut into at most so many blocks along an axis: the graph of a factorisation grows with them.
 const N_BLOCKS_MAX: usize = 64;
+/// Fewer blocks along an axis leave threads idle while one block is factorised,
+const N_BLOCKS_MIN: usize = 8;
+/// but smaller ones cost more than they gain.
+const SIZE_MIN: usize = 256;
 
 /// The solution of a system by least squares, see [`Array::lstsq`].
 #[derive(Debug, Clone)]
@@ -59,7 +63,7 @@ impl Array {
             let below = solved(&diagonal, &below.adjoint()?, true, false)?.adjoint()?;
             done.push(Self::concatenate(&[diagonal, below], 0)?);
         }
-        let columns = done.iter().enumerate().map(|(at, column)| padded(column, at * size));
+        let columns = done.iter().enumerate().map(|(at, column)| padded(column, at * size, size));
         Self::concatenate(&columns.collect::<Result<Vec<_>, _>>()?, 1)
     }
 
@@ -85,49 +89,40 @@ impl Array {
             return Ok((order, empty_of(&[m, 0], x.dtype()), empty_of(&[0, n], x.dtype())));
         }
         let size = x.block_size(k);
-        let mut rest = x.cut_square(&[m, n], size);
-        let mut order: Option<Self> = None;
-        // What is left of the columns of `l` that are done, whose rows later steps exchange.
-        let mut left: Option<Self> = None;
-        let (mut orders, mut rows_of_l, mut rows_of_u) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rest = x.with_chunks(&Chunks::new([AxisChunks::single(m), AxisChunks::uniform(n, size)]));
+        let (mut panels, mut rows_of_u) = (Vec::new(), Vec::new());
         for start in (0..k).step_by(size) {
             let (m, n) = (m - start, n - start);
             let width = size.min(n);
             let pivots = width.min(m);
-            let panel = rest.part(1, 0, width);
-            let [own, l, u] = panel.factors(Factorisation::Lu)?;
-            let exchanged = |array: &Self| array.index(&[crate::Index::Array(own.clone())]);
-            let whole = match &order {
-                None => own.clone(),
-                Some(order) => exchanged(order)?,
-            };
-            orders.push(whole.part(0, 0, pivots));
-            let to_the_right = exchanged(&rest.part(1, width, n))?.with_chunks(rest.part(1, width, n).chunks());
-            let top = solved(&l.part(0, 0, pivots), &to_the_right.part(0, 0, pivots), true, true)?;
-            rows_of_u.push((start, u, top.clone()));
-            let columns = match &left {
-                None => l.clone(),
-                Some(left) => Self::concatenate(&[exchanged(left)?, l.clone()], 1)?,
-            };
-            rows_of_l.push(columns.part(0, 0, pivots));
-            rest = to_the_right.part(0, pivots, m).subtract(l.part(0, pivots, m).matmul(&top)?)?;
-            left = Some(columns.part(0, pivots, m));
-            order = Some(whole.part(0, pivots, m));
+            let [order, l, u] = rest.part(1, 0, width).factors(Factorisation::Lu)?;
+            let right = rest.part(1, width, n).index(&[crate::Index::Array(order.clone())])?;
+            let top = solved(&l.part(0, 0, pivots), &right.part(0, 0, pivots), true, true)?;
+            rest = right.part(0, pivots, m).subtract(l.part(0, pivots, m).matmul(&top)?)?;
+            let left = Self::zeros(&[pivots, start], x.dtype(), size)?;
+            rows_of_u.push(Self::concatenate(&[left, u, top], 1)?);
+            panels.push((start, order, l));
         }
-        // Rows of a long matrix below the last pivot.
-        orders.extend(order);
-        rows_of_l.extend(left);
-        let zeros = |rows: usize, columns: usize| empty_of(&[rows, columns], x.dtype());
-        let l = rows_of_l.iter().filter(|rows| rows.dims()[0] != Some(0)).map(|rows| {
-            let (height, width) = (rows.known_shape(op)?[0], rows.known_shape(op)?[1]);
-            Self::concatenate(&[rows.clone(), zeros(height, k - width)], 1)
-        });
-        let u = rows_of_u.iter().map(|(start, own, top)| {
-            let height = own.known_shape(op)?[0];
-            Self::concatenate(&[zeros(height, *start), own.clone(), top.clone()], 1)
-        });
-        let (l, u) = (l.collect::<Result<Vec<_>, _>>()?, u.collect::<Result<Vec<_>, _>>()?);
-        Ok((Self::concatenate(&orders, 0)?, Self::concatenate(&l, 0)?, Self::concatenate(&u, 0)?))
+        // Rows below the pivots of a panel are exchanged by those after it, all at once.
+        let mut later: Option<Self> = None;
+        let mut columns_of_l = Vec::new();
+        for (start, order, l) in panels.into_iter().rev() {
+            let (m, pivots) = (m - start, size.min(k - start));
+            let exchanged = |array: &Self| match &later {
+                None => Ok(array.clone()),
+                Some(later) => {
+                    let below = array.part(0, pivots, m).index(&[crate::Index::Array(later.clone())])?;
+                    Self::concatenate(&[array.part(0, 0, pivots), below], 0)
+                }
+            };
+            columns_of_l.push(padded(&exchanged(&l)?, start, size)?);
+            later = Some(exchanged(&order)?);
+        }
+        columns_of_l.reverse();
+        let order = later.unwrap_or_else(|| empty_of(&[m], DType::I64));
+        let l = Self::concatenate(&columns_of_l, 1)?;
+        let chunks = Chunks::new([m, k].map(|len| AxisChunks::uniform(len, size)));
+        Ok((order, l.with_chunks(&chunks), Self::concatenate(&rows_of_u, 0)?))
     }
 
     /// SciPy's `solve_triangular`: what this square matrix, of which one triangle is read, is to be multiplied with to give
@@ -279,7 +274,9 @@ impl Array {
     /// The side of the square blocks that a matrix is factorised in.
     fn block_size(&self, n: usize) -> usize {
         let own = self.chunks().axes().iter().filter_map(AxisChunks::size_max).max().unwrap_or(n);
-        own.max(n.div_ceil(N_BLOCKS_MAX)).max(1)
+        let own = own.max(n.div_ceil(N_BLOCKS_MAX)).max(1);
+        // Parts of the blocks, so that their borders stay borders.
+        own.div_ceil(own.div_ceil(n.div_ceil(N_BLOCKS_MIN).max(SIZE_MIN)))
     }
 
     fn cut_square(&self, shape: &[usize], size: usize) -> Self {
@@ -321,13 +318,14 @@ fn before(done: &[Array], size: usize, start: usize, n: usize) -> Result<Array, 
     Array::concatenate(&rows, 1)
 }
 
-/// Zeros in front of the rows of a matrix.
-fn padded(column: &Array, n_rows: usize) -> Result<Array, ArrayError> {
+/// Zeros in front of the rows of a matrix, in blocks of that size.
+fn padded(column: &Array, n_rows: usize, size: usize) -> Result<Array, ArrayError> {
     if n_rows == 0 {
         return Ok(column.clone());
     }
     let width = column.known_shape("cholesky")?[1];
-    Array::concatenate(&[empty_of(&[n_rows, width], column.dtype()), column.clone()], 0)
+    let zeros = Array::zeros(&[n_rows, width], column.dtype(), size)?;
+    Array::concatenate(&[zeros, column.clone()], 0)
 }
 
 /// What a triangle in one block gives `right`, whose rows are put into one block: blocks of columns are solved on their own.

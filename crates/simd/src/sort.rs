@@ -4,12 +4,13 @@
 //! For machines with AVX-512, where elements are packed by one instruction; others, and few elements, have the sort of the
 //! standard library.
 
-#![allow(unsafe_code)]
-
 macro_rules! sorts {
     ($($sort:ident, $key:ty, $module:ident, $keys:literal;)*) => {$(
         #[doc = $keys]
-        pub(crate) fn $sort(keys: &mut [$key], out: &mut [$key]) {
+        ///
+        /// # Panics
+        /// If one is longer than the other.
+        pub fn $sort(keys: &mut [$key], out: &mut [$key]) {
             #[cfg(target_arch = "x86_64")]
             if keys.len() >= WORTHWHILE && is_there() {
                 return $module::sort(keys, out);

@@ -5,11 +5,6 @@
 //! while slivers of three registers of the second, from a block that fits the second cache, pass by; the sums of a tile
 //! of eight rows and three registers stay in twenty-four registers.
 
-#![allow(unsafe_code)]
-
-use super::Matrix;
-use crate::{Pool, Result};
-
 /// Below this length of any side the matrices are not worth packing.
 const SIDE_MIN: usize = 256;
 /// Rows of a tile.
@@ -27,11 +22,49 @@ const SLIVERS_PACKED: usize = 10;
 /// So many steps ahead the second matrix is brought near.
 const STEPS_AHEAD: usize = 8;
 
-/// The most bytes that a product packs, besides its operands and itself; none if a product of so many elements packs none.
+/// Elements at `row * row_stride + column * column_stride`, of which one stride is one.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a, T> {
+    /// Where they are.
+    pub elements: &'a [T],
+    /// The number of rows.
+    pub n_rows: usize,
+    /// The number of columns.
+    pub n_columns: usize,
+    /// From a row to the next.
+    pub row_stride: usize,
+    /// From a column to the next.
+    pub column_stride: usize,
+}
+
+/// Whether a product `[m, k] @ [k, n]` is large enough, and the machine has the instructions, for
+/// [`add_product`](Float::add_product).
 #[must_use]
-pub fn product_scratch_bytes(n_elements: usize) -> usize {
+pub fn is_worthwhile(m: usize, k: usize, n: usize) -> bool {
+    m.min(k).min(n) >= SIDE_MIN && is_there()
+}
+
+/// The elements of a type of that size that are packed for a product `[m, k] @ [k, n]`.
+#[must_use]
+pub fn scratch_len<T: Float>(m: usize, k: usize, n: usize) -> usize {
+    rows_len(m, k) + columns_len::<T>(k, n)
+}
+
+/// The most bytes that are packed for a product that has so many elements; none if that is too few for
+/// [`is_worthwhile`].
+#[must_use]
+pub fn scratch_bytes_max(n_elements: usize) -> usize {
     let is_packed = n_elements >= SIDE_MIN * SIDE_MIN && is_there();
     if is_packed { INNER * (ROWS_PACKED * size_of::<f64>() + SLIVERS_PACKED * ROW_BYTES) } else { 0 }
+}
+
+fn rows_len(m: usize, k: usize) -> usize {
+    ROWS_PACKED.min(m).div_ceil(ROWS) * ROWS * INNER.min(k)
+}
+
+fn columns_len<T>(k: usize, n: usize) -> usize {
+    let sliver = ROW_BYTES / size_of::<T>();
+    SLIVERS_PACKED.min(n.div_ceil(sliver)) * sliver * INNER.min(k)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -44,22 +77,20 @@ fn is_there() -> bool {
     false
 }
 
-/// Whether [`Packed::add_product`] may be asked for this product, and is the better way.
-pub(super) fn is_worthwhile(m: usize, k: usize, n: usize) -> bool {
-    m.min(k).min(n) >= SIDE_MIN && is_there()
-}
-
-/// Floats whose products are computed here.
-pub(super) trait Packed: bytemuck::Pod {
-    /// `out += a @ b`, where `out` is in C order.
-    fn add_product(out: &mut [Self], a: &Matrix<'_, Self>, b: &Matrix<'_, Self>, pool: &Pool) -> Result<()>;
+/// Floats whose products are computed here: `f32` and `f64`.
+pub trait Float: Copy + Default {
+    /// `out += a @ b`, where `out` is in C order and `scratch` has [`scratch_len`] elements.
+    ///
+    /// # Panics
+    /// Unless the lengths fit, and [`is_worthwhile`] says that the machine has the instructions.
+    fn add_product(out: &mut [Self], a: &Matrix<'_, Self>, b: &Matrix<'_, Self>, scratch: &mut [Self]);
 }
 
 /// Copies steps `from..from + n_steps` of slivers of `WIDTH` lines (rows of the first matrix, columns of the second) into
 /// `out`, the lines of one step side by side; lines that are not there are zeros.
 ///
 /// A line begins `line` elements behind the one before, a step `step` elements behind the step before; one of them is one.
-fn pack<T: bytemuck::Pod, const WIDTH: usize>(
+fn pack<T: Copy + Default, const WIDTH: usize>(
     out: &mut [T],
     elements: &[T],
     [line, step]: [usize; 2],
@@ -72,7 +103,7 @@ fn pack<T: bytemuck::Pod, const WIDTH: usize>(
         if n_lines < WIDTH {
             for (out, at) in out.iter_mut().zip(steps.clone()) {
                 out[..n_lines].iter_mut().zip(first..).for_each(|(out, i)| *out = elements[i * line + at * step]);
-                out[n_lines..].fill(T::zeroed());
+                out[n_lines..].fill(T::default());
             }
         } else if line == 1 {
             for (out, at) in out.iter_mut().zip(steps.clone()) {
@@ -92,25 +123,21 @@ fn pack<T: bytemuck::Pod, const WIDTH: usize>(
 #[cfg(target_arch = "x86_64")]
 macro_rules! packed {
     ($($type:ty, $tile:ident, $zero:ident, $load:ident, $store:ident, $set1:ident, $fmadd:ident, $add:ident;)*) => {$(
-        impl Packed for $type {
-            fn add_product(out: &mut [Self], a: &Matrix<'_, Self>, b: &Matrix<'_, Self>, pool: &Pool) -> Result<()> {
+        impl Float for $type {
+            fn add_product(out: &mut [Self], a: &Matrix<'_, Self>, b: &Matrix<'_, Self>, scratch: &mut [Self]) {
                 const COLUMNS: usize = ROW_BYTES / size_of::<$type>();
                 let (m, k, n) = (a.n_rows, a.n_columns, b.n_columns);
                 assert!(is_there() && out.len() == m * n && k == b.n_rows, "a product where AVX-512 is");
-                let inner = INNER.min(k);
-                let sliver_bytes = inner * size_of::<$type>() * ROWS;
-                let mut rows = pool.buffer(ROWS_PACKED.min(m).div_ceil(ROWS) * sliver_bytes)?;
-                let rows = rows.as_mut_slice::<$type>();
-                let mut columns = pool.buffer(SLIVERS_PACKED.min(n.div_ceil(COLUMNS)) * inner * ROW_BYTES)?;
-                let columns = columns.as_mut_slice::<$type>();
+                assert!(scratch.len() >= scratch_len::<$type>(m, k, n), "room for what is packed");
+                let (rows, columns) = scratch.split_at_mut(rows_len(m, k));
                 for i in (0..m).step_by(ROWS_PACKED) {
                     let i_end = m.min(i + ROWS_PACKED);
                     for p in (0..k).step_by(INNER) {
                         let steps = p..k.min(p + INNER);
-                        pack::<$type, ROWS>(rows, a.elements, [a.rows, a.columns], i..i_end, steps.clone());
+                        pack::<$type, ROWS>(rows, a.elements, [a.row_stride, a.column_stride], i..i_end, steps.clone());
                         for j in (0..n).step_by(SLIVERS_PACKED * COLUMNS) {
                             let j_end = n.min(j + SLIVERS_PACKED * COLUMNS);
-                            pack::<$type, COLUMNS>(columns, b.elements, [b.columns, b.rows], j..j_end, steps.clone());
+                            pack::<$type, COLUMNS>(columns, b.elements, [b.column_stride, b.row_stride], j..j_end, steps.clone());
                             let n_steps = steps.len();
                             for (i, rows) in (i..i_end).step_by(ROWS).zip(rows.chunks_exact(ROWS * n_steps)) {
                                 let columns = columns.chunks_exact(COLUMNS * n_steps);
@@ -134,7 +161,6 @@ macro_rules! packed {
                         }
                     }
                 }
-                Ok(())
             }
         }
 
@@ -190,9 +216,9 @@ packed! {
 #[cfg(not(target_arch = "x86_64"))]
 macro_rules! not_packed {
     ($($type:ty),*) => {$(
-        impl Packed for $type {
-            fn add_product(_: &mut [Self], _: &Matrix<'_, Self>, _: &Matrix<'_, Self>, _: &Pool) -> Result<()> {
-                unreachable!("no product is worthwhile on this machine")
+        impl Float for $type {
+            fn add_product(_: &mut [Self], _: &Matrix<'_, Self>, _: &Matrix<'_, Self>, _: &mut [Self]) {
+                panic!("no product is worthwhile on this machine");
             }
         }
     )*};
