@@ -16,6 +16,15 @@ impl Expression {
     pub fn span(&self) -> Span {
         self.expr.span
     }
+
+    /// The name, if the expression is nothing else.
+    #[must_use]
+    pub fn as_name(&self) -> Option<ArrayName> {
+        match &self.expr.kind {
+            ExprKind::Name(path) if path.len() <= 2 => Some(array_name(path)),
+            _ => None,
+        }
+    }
 }
 
 /// The name of an array: in lower case, unless it was quoted.
@@ -390,6 +399,12 @@ mod tests {
             panic!()
         };
         assert_eq!((location.as_str(), options.len()), ("o.zarr", 1));
+        let named = |text: &str| match parsed(text) {
+            ArrayStatement::Copy { expression, .. } => expression.as_name().map(|name| name.name),
+            _ => None,
+        };
+        assert_eq!(named("COPY ARRAY public.\"X\" TO 'o.zarr'").as_deref(), Some("X"));
+        assert_eq!((named("COPY ARRAY (y) TO 'o.zarr'").as_deref(), named("COPY ARRAY -y TO 'o'")), (Some("y"), None));
         assert!(matches!(parsed("DROP ARRAY IF EXISTS x"), ArrayStatement::Drop { if_exists: true, .. }));
         assert!(matches!(parsed("/* a /* b */ */ SHOW ARRAYS"), ArrayStatement::List));
         assert!(matches!(parsed("desc x"), ArrayStatement::Describe(_)));

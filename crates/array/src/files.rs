@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use dolmen_graph::{BoxFuture, EncodeError};
-use dolmen_kernels::{Block, Buffer, DType, Pool};
+use dolmen_kernels::{Block, Buffer, DType, Pool, TimeUnit};
 use dolmen_storage::{
-    ArrayFileError, ElementType, ElementTypeError, Location, NetcdfFile, NetcdfVariable, NpyFile, NpyWriter, Region,
-    Stores, TempFolder, ZarrArray, ZarrCompression, ZarrMetadata, ZarrWriter,
+    ArrayFileError, ArrayFileResult, ElementType, ElementTypeError, Location, NetcdfFile, NetcdfVariable, NpyFile,
+    NpyWriter, Region, Stores, TempFolder, ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrGroup,
+    ZarrGroupWriter, ZarrMetadata, ZarrVariable, ZarrWriter,
 };
 use thiserror::Error;
 
@@ -58,7 +59,19 @@ struct FileArray {
 enum Opened {
     Npy(NpyFile),
     Zarr(ZarrArray),
+    ZarrVariable(ZarrVariable),
     Netcdf(NetcdfVariable),
+}
+
+impl Opened {
+    async fn read_region(&self, region: &Region) -> ArrayFileResult<Vec<u8>> {
+        match self {
+            Self::Npy(npy) => npy.read_region(region).await,
+            Self::Zarr(zarr) => zarr.read_region(region).await,
+            Self::ZarrVariable(variable) => variable.read_region(region).await,
+            Self::Netcdf(variable) => variable.read_region(region).await,
+        }
+    }
 }
 
 impl FileArray {
@@ -71,6 +84,7 @@ impl FileArray {
         let dtype: DType = element.name().parse().map_err(unknown)?;
         let chunks = match &file {
             Opened::Zarr(zarr) => as_stored(&shape, &zarr.metadata().chunks),
+            Opened::ZarrVariable(variable) => as_stored(&shape, variable.chunks()),
             Opened::Netcdf(variable) => match variable.chunks() {
                 Some(sizes) => as_stored(&shape, sizes),
                 None => by_slowest_axis(&shape, 0, dtype)?,
@@ -82,6 +96,17 @@ impl FileArray {
         };
         Ok(Self { name, shape, dtype, chunks, file })
     }
+
+    /// All elements.
+    async fn whole(&self) -> Result<Block, ArrayIoError> {
+        let region = Region::whole(&wide(&self.shape));
+        let bytes = self.file.read_region(&region).await?;
+        Ok(block_of(self.dtype, &self.shape, bytes).map_err(ArrayError::from)?)
+    }
+}
+
+fn wide(sizes: &[usize]) -> Vec<u64> {
+    sizes.iter().map(|size| *size as u64).collect()
 }
 
 /// Chunks as a file has them.
@@ -125,15 +150,10 @@ impl Source for FileArray {
     }
 
     fn read(&self, offset: &[usize], shape: &[usize]) -> BoxFuture<Result<Block, SourceError>> {
-        let wide = |numbers: &[usize]| numbers.iter().map(|number| *number as u64).collect::<Vec<_>>();
         let region = Region::new(wide(offset), wide(shape));
         let (file, dtype, shape) = (self.file.clone(), self.dtype, shape.to_vec());
         Box::pin(async move {
-            let bytes = match file {
-                Opened::Npy(npy) => npy.read_region(&region).await?,
-                Opened::Zarr(zarr) => zarr.read_region(&region).await?,
-                Opened::Netcdf(variable) => variable.read_region(&region).await?,
-            };
+            let bytes = file.read_region(&region).await?;
             Ok(block_of(dtype, &shape, bytes)?)
         })
     }
@@ -244,15 +264,8 @@ impl LabelledArray {
         for dimension in variable.dimensions() {
             let labels = match file.coordinate(&variable, dimension).await {
                 Some(coordinate) => {
-                    let whole = Region::whole(coordinate.shape());
-                    let bytes = coordinate.read_region(&whole).await?;
-                    let read = FileArray::new(
-                        location,
-                        coordinate.shape(),
-                        coordinate.element(),
-                        Opened::Netcdf(coordinate.clone()),
-                    )?;
-                    Some(block_of(read.dtype, &read.shape, bytes).map_err(ArrayError::from)?)
+                    let (shape, element) = (coordinate.shape().to_vec(), coordinate.element());
+                    Some(FileArray::new(location, &shape, element, Opened::Netcdf(coordinate))?.whole().await?)
                 }
                 None => None,
             };
@@ -260,6 +273,52 @@ impl LabelledArray {
         }
         let (shape, element) = (variable.shape().to_vec(), variable.element());
         let source = FileArray::new(location, &shape, element, Opened::Netcdf(variable))?;
+        Ok(Self { array: Array::from_source(Arc::new(source), chunks)?, axes })
+    }
+
+    /// A variable of a Zarr group, such as xarray writes, with the names of its dimensions and their coordinates, which are
+    /// read now. What its numbers mean and how it is cut is as for [`from_netcdf`](Self::from_netcdf).
+    ///
+    /// # Errors
+    /// [`ArrayIoError`].
+    pub async fn from_zarr_group(
+        location: &Location,
+        group: &ZarrGroup,
+        name: &str,
+        chunks: Option<&ChunkSpec>,
+    ) -> Result<Self, ArrayIoError> {
+        let variable = group.variable(name).await?;
+        let mut coordinates = Vec::new();
+        for axis in 0..variable.shape().len() {
+            coordinates.push(match group.coordinate(&variable, axis).await? {
+                Some(coordinate) => {
+                    let (shape, element) = (coordinate.shape().to_vec(), coordinate.element());
+                    Some(FileArray::new(location, &shape, element, Opened::ZarrVariable(coordinate))?.whole().await?)
+                }
+                None => None,
+            });
+        }
+        let mut labelled = Self::from_zarr_variable(location, variable, chunks)?;
+        for (axis, labels) in labelled.axes.iter_mut().zip(coordinates) {
+            axis.labels = labels;
+        }
+        Ok(labelled)
+    }
+
+    /// A Zarr array by itself, with the names of its dimensions. What its numbers mean and how it is cut is as for
+    /// [`from_netcdf`](Self::from_netcdf).
+    ///
+    /// # Errors
+    /// [`ArrayIoError`].
+    pub fn from_zarr_variable(
+        location: &Location,
+        variable: ZarrVariable,
+        chunks: Option<&ChunkSpec>,
+    ) -> Result<Self, ArrayIoError> {
+        let names = variable.dimensions().iter().map(|name| name.clone().unwrap_or_default());
+        let axes = names.map(|name| AxisLabels { name, labels: None }).collect();
+        let (shape, element) = (variable.shape().to_vec(), variable.element());
+        let source = FileArray::new(location, &shape, element, Opened::ZarrVariable(variable))?;
         Ok(Self { array: Array::from_source(Arc::new(source), chunks)?, axes })
     }
 }
@@ -275,6 +334,7 @@ pub struct ArrayWriter {
 enum Writing {
     Npy(Box<NpyWriter>),
     Zarr(ZarrWriter),
+    ZarrGroup { group: ZarrGroupWriter, chunks: ZarrChunks },
 }
 
 impl ArrayWriter {
@@ -290,8 +350,7 @@ impl ArrayWriter {
         shape: &[usize],
     ) -> Result<Self, ArrayIoError> {
         let element = ElementType::from_name(&dtype.name())?;
-        let shape: Vec<u64> = shape.iter().map(|len| *len as u64).collect();
-        Ok(Self { file: Writing::Npy(Box::new(NpyWriter::create(stores, location, temp, element, &shape)?)) })
+        Ok(Self { file: Writing::Npy(Box::new(NpyWriter::create(stores, location, temp, element, &wide(shape))?)) })
     }
 
     /// Begins a Zarr array of version 3 with chunks of one size along each axis, compressed.
@@ -306,11 +365,40 @@ impl ArrayWriter {
         chunk: &[usize],
     ) -> Result<Self, ArrayIoError> {
         let element = ElementType::from_name(&dtype.name())?;
-        let wide = |sizes: &[usize]| sizes.iter().map(|size| *size as u64).collect::<Vec<_>>();
         let metadata = ZarrMetadata::new(element, &wide(shape), &wide(chunk));
         Ok(Self {
             file: Writing::Zarr(ZarrWriter::create(stores, location, metadata, ZarrCompression::default()).await?),
         })
+    }
+
+    /// Begins a Zarr group of version 3 with one variable called `name`, whose axes are called as `axes` says, and their
+    /// coordinates, which are written now: what xarray opens. Points in time are written as numbers since 1970, by CF
+    /// conventions. Else as [`zarr`](Self::zarr).
+    ///
+    /// # Errors
+    /// [`ArrayIoError`]; of a name that is there twice, or that a file cannot have,
+    /// [`InvalidLayout`](ArrayFileError::InvalidLayout).
+    pub async fn zarr_group(
+        stores: &Arc<Stores>,
+        location: &Location,
+        name: &str,
+        axes: &[AxisLabels],
+        dtype: DType,
+        (shape, chunk): (&[usize], &[usize]),
+    ) -> Result<Self, ArrayIoError> {
+        let mut group = ZarrGroupWriter::create(stores, location, ZarrFormat::V3, serde_json::Map::new()).await?;
+        let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();
+        let chunks = group.add(name, variable_of(dtype, shape, chunk, &names)?, ZarrCompression::default())?;
+        for axis in axes {
+            let Some(labels) = &axis.labels else { continue };
+            let whole = [labels.shape()[0].max(1)];
+            let metadata = variable_of(labels.dtype(), labels.shape(), &whole, &[&axis.name])?;
+            let coordinates = group.add(&axis.name, metadata, ZarrCompression::default())?;
+            if !labels.shape().contains(&0) {
+                coordinates.write_chunk(&[0], labels.element_bytes().map_err(ArrayError::from)?).await?;
+            }
+        }
+        Ok(Self { file: Writing::ZarrGroup { group, chunks } })
     }
 
     /// Writes the block that begins at `offset`; of a Zarr array, a whole chunk.
@@ -321,13 +409,10 @@ impl ArrayWriter {
         let bytes = block.element_bytes().map_err(ArrayError::from)?;
         match &self.file {
             Writing::Npy(npy) => {
-                let wide = |sizes: &[usize]| sizes.iter().map(|size| *size as u64).collect::<Vec<_>>();
                 npy.write_region(&Region::new(wide(offset), wide(block.shape())), bytes).await?;
             }
-            Writing::Zarr(zarr) => {
-                let index: Vec<u64> = index.iter().map(|idx| u64::from(*idx)).collect();
-                zarr.chunks().write_chunk(&index, bytes).await?;
-            }
+            Writing::Zarr(zarr) => zarr.chunks().write_chunk(&chunk_index(index), bytes).await?,
+            Writing::ZarrGroup { chunks, .. } => chunks.write_chunk(&chunk_index(index), bytes).await?,
         }
         Ok(())
     }
@@ -340,7 +425,36 @@ impl ArrayWriter {
         match self.file {
             Writing::Npy(npy) => npy.finish().await?,
             Writing::Zarr(zarr) => zarr.finish().await?,
+            Writing::ZarrGroup { group, .. } => group.finish().await?,
         }
         Ok(())
     }
+}
+
+fn chunk_index(index: &[u32]) -> Vec<u64> {
+    index.iter().map(|idx| u64::from(*idx)).collect()
+}
+
+/// The description of a variable of a Zarr group.
+fn variable_of(dtype: DType, shape: &[usize], chunk: &[usize], names: &[&str]) -> Result<ZarrMetadata, ArrayIoError> {
+    let stored = if matches!(dtype, DType::DateTime(_)) { DType::I64 } else { dtype };
+    let mut metadata = ZarrMetadata::new(ElementType::from_name(&stored.name())?, &wide(shape), &wide(chunk));
+    metadata.dimension_names = names.iter().map(|name| Some((*name).to_owned())).collect();
+    if let DType::DateTime(unit) = dtype {
+        let unit = match unit {
+            TimeUnit::Day => "days",
+            TimeUnit::Hour => "hours",
+            TimeUnit::Minute => "minutes",
+            TimeUnit::Second => "seconds",
+            TimeUnit::Millisecond => "milliseconds",
+            TimeUnit::Microsecond => "microseconds",
+            TimeUnit::Nanosecond => "nanoseconds",
+        };
+        let attributes = &mut metadata.attributes;
+        attributes.insert("units".to_owned(), format!("{unit} since 1970-01-01 00:00:00").into());
+        attributes.insert("calendar".to_owned(), "proleptic_gregorian".into());
+        // No time.
+        attributes.insert("_FillValue".to_owned(), i64::MIN.into());
+    }
+    Ok(metadata)
 }

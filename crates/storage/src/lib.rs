@@ -71,7 +71,7 @@ pub use array_files::{
     ArrayFileError, ArrayFileResult, ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, FileDamage,
     LayoutProblem, NetcdfFile, NetcdfVariable, NpyFile, NpyWriter, NpzFile, NpzMember, NpzWriter, Region, TimeBase,
     TimeUnit, ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrFound, ZarrGroup, ZarrGroupWriter, ZarrMetadata,
-    ZarrWriter,
+    ZarrVariable, ZarrWriter,
 };
 pub use atomic_output::AtomicOutput;
 pub use block_store::{BlockCodec, BlockError, BlockId, BlockRef, BlockStats, BlockStore, CodecError, Damage};

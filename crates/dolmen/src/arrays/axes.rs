@@ -10,6 +10,7 @@ use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use dolmen_array::AxisLabels;
+use dolmen_kernels::Block;
 
 use super::columns::values;
 use crate::Result;
@@ -20,6 +21,8 @@ pub(super) struct Axis {
     pub(super) name: String,
     /// What each position stands for, of the whole axis.
     pub(super) labels: Option<ArrayRef>,
+    /// The labels as a file holds them.
+    coordinates: Option<Block>,
     /// Whether all labels differ and ascend, or descend.
     is_ordered: bool,
 }
@@ -27,7 +30,15 @@ pub(super) struct Axis {
 impl Axis {
     /// The axes of an array of which nothing else is known: `dim_0`, `dim_1`, ...
     pub(super) fn numbered(n_axes: usize) -> Vec<Self> {
-        (0..n_axes).map(|axis| Self { name: format!("dim_{axis}"), labels: None, is_ordered: true }).collect()
+        let number = |axis| Self { name: format!("dim_{axis}"), labels: None, coordinates: None, is_ordered: true };
+        (0..n_axes).map(number).collect()
+    }
+
+    /// The names and coordinates for a file; `None` if the axes have neither.
+    pub(super) fn to_file(axes: &[Self]) -> Option<Vec<AxisLabels>> {
+        let is_number = |(at, axis): (usize, &Self)| axis.labels.is_none() && axis.name == format!("dim_{at}");
+        let labelled = |axis: &Self| AxisLabels { name: axis.name.clone(), labels: axis.coordinates.clone() };
+        (!axes.iter().enumerate().all(is_number)).then(|| axes.iter().map(labelled).collect())
     }
 
     /// The axes as a file calls them. A name that another column has already gives way to a number.
@@ -38,7 +49,7 @@ impl Axis {
             let name = if is_taken || axis.name.is_empty() { format!("dim_{at}") } else { axis.name.clone() };
             let labels = axis.labels.as_ref().map(values).transpose()?;
             let is_ordered = labels.as_ref().is_none_or(is_ordered);
-            columns.push(Self { name, labels, is_ordered });
+            columns.push(Self { name, labels, coordinates: axis.labels.clone(), is_ordered });
         }
         Ok(columns)
     }

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use dolmen_array::{Array, ArrayWriter, ChunkSpec, LabelledArray, explain};
+use dolmen_array::{Array, LabelledArray, explain};
 use dolmen_array_sql::{
     ArrayName, ArraySqlError, ArrayStatement, ArraySummary, Bound, Definition, Environment, Expression, OnConflict,
-    OptionValue, Span, StatementOption, bind, bind_array, chunks_option, parse_statement, queries, summarize,
+    Span, bind, bind_array, parse_statement, queries, summarize,
 };
 use dolmen_frame::{Caller, Diagnosis, Outcome, Parameters, Position};
-use dolmen_graph::{Executor, TaskId};
-use dolmen_storage::{Location, NetcdfFile, NpzFile, ZarrGroup};
+use dolmen_graph::Executor;
 use futures::{FutureExt, stream};
 
 use super::axes::Axis;
-use super::compute::{ArrayRun, persisted};
+use super::compute::persisted;
+use super::copy::Target;
 use super::histogram::Histogram;
+use super::open::{opened, unlabelled};
 use super::table::ArrayTable;
 use super::{of_array, query};
 use crate::session::Core;
@@ -96,7 +97,11 @@ pub(crate) async fn run(core: &Core, text: &str, parameters: &Parameters, caller
         ArrayStatement::Copy { expression, location, span, options } => {
             let array = bound(core, text, &expression, caller).await?;
             let target = Target::of(&location, span, &options, text)?;
-            target.write(core, array).await?
+            // What is computed of an array has no names for its axes.
+            let name = expression.as_name().map(|name| name.name).unwrap_or_default();
+            let axes = with_table(core, &name, |table| Axis::to_file(table.axes())).flatten();
+            target.write(core, &name, LabelledArray { array, axes: axes.unwrap_or_default() }).await?;
+            done("COPY ARRAY")
         }
         ArrayStatement::Drop { name, if_exists } => {
             if named(core, &name.name).is_some() {
@@ -154,7 +159,7 @@ fn drawn_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn executor(core: &Core) -> Result<Arc<dyn Executor>> {
+pub(super) fn executor(core: &Core) -> Result<Arc<dyn Executor>> {
     (core.find_executor)().ok_or(Error::Cancelled)
 }
 
@@ -248,8 +253,12 @@ impl Creating<'_> {
 
 /// The array of this name: a table that is one.
 fn named(core: &Core, name: &str) -> Option<Array> {
+    with_table(core, name, |table| table.array().clone())
+}
+
+fn with_table<T>(core: &Core, name: &str, of: impl FnOnce(&ArrayTable) -> T) -> Option<T> {
     let table = core.context.provider(&in_catalog(name))?;
-    Some(table.downcast_ref::<ArrayTable>()?.array().clone())
+    table.downcast_ref::<ArrayTable>().map(of)
 }
 
 /// All arrays, by name.
@@ -263,159 +272,8 @@ fn in_catalog(name: &str) -> String {
     format!("public.{name}")
 }
 
-/// An array whose axes have no names.
-fn unlabelled(array: Array) -> LabelledArray {
-    LabelledArray { array, axes: Vec::new() }
-}
-
-/// The array in a file.
-async fn opened(
-    core: &Core,
-    location: &str,
-    span: Span,
-    options: &[StatementOption],
-    text: &str,
-) -> Result<LabelledArray> {
-    let parsed = Location::parse(location)?;
-    let stores = core.context.stores();
-    let mut chunks = None;
-    let mut dataset = None;
-    for option in options {
-        match (option.name.as_str(), &option.value) {
-            ("chunks", OptionValue::Null) => {}
-            ("chunks", _) => chunks = Some(chunks_option(option).map_err(|error| located(error, text))?),
-            ("dataset", OptionValue::Text(name)) => dataset = Some(name.trim_start_matches('/').to_owned()),
-            (name, _) => {
-                let message = format!("no option {name} with such a value; a file is read with chunks and dataset");
-                return Err(at(message, option.span, text));
-            }
-        }
-    }
-    let chunks = chunks.as_ref();
-    let io = |error: dolmen_array::ArrayIoError| at(error.to_string(), span, text);
-    let file = |error: dolmen_storage::ArrayFileError| at(error.to_string(), span, text);
-    let suffix = location.trim_end_matches('/').rsplit_once('.').map(|(_, suffix)| suffix.to_lowercase());
-    let array = match (suffix.as_deref(), dataset) {
-        (Some("nc" | "nc4" | "cdf" | "netcdf" | "h5" | "hdf5" | "hdf" | "he5"), dataset) => {
-            let opened = NetcdfFile::open(stores, &parsed).await.map_err(file)?;
-            let name = match dataset {
-                Some(name) => name,
-                None => opened.only_name().map_err(file)?.ok_or_else(|| {
-                    let names = opened.names().unwrap_or_default().join(", ");
-                    let message = format!("{location} has several arrays: choose one of {names} WITH (dataset => ...)");
-                    at(message, span, text)
-                })?,
-            };
-            return LabelledArray::from_netcdf(&parsed, &opened, &name, chunks).await.map_err(io);
-        }
-        (Some("npy"), None) => Array::from_npy(stores, &parsed, chunks).await.map_err(io),
-        (Some("npz"), dataset) => {
-            let archive = NpzFile::open(stores, &parsed).await.map_err(file)?;
-            let names: Vec<&str> = archive.names().collect();
-            let name = match (&dataset, names.as_slice()) {
-                (Some(name), _) => name.as_str(),
-                (None, [one]) => one,
-                (None, names) => {
-                    let message = format!(
-                        "{location} has several arrays: choose one of {} WITH (dataset => ...)",
-                        names.join(", ")
-                    );
-                    return Err(at(message, span, text));
-                }
-            };
-            let member = archive.open_array(name, &core.temp).await.map_err(file)?;
-            Array::from_npy_file(&parsed, member, chunks).map_err(io)
-        }
-        (Some("zarr"), None) => Array::from_zarr(stores, &parsed, chunks).await.map_err(io),
-        (Some("zarr"), Some(name)) => {
-            let group = ZarrGroup::open(stores, &parsed).await.map_err(file)?;
-            let array = group.open_array(&name).await.map_err(file)?;
-            Array::from_zarr_array(&parsed, array, chunks).map_err(io)
-        }
-        (Some("npy"), Some(_)) => Err(at(format!("{location} holds one array, which has no name"), span, text)),
-        _ => Err(at(format!("{location} is no .npy, .npz, .zarr, .nc or .h5"), span, text)),
-    };
-    array.map(unlabelled)
-}
-
-/// The file that an array is written to.
-struct Target {
-    location: Location,
-    format: Written,
-    chunks: Option<ChunkSpec>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Written {
-    Npy,
-    Zarr,
-}
-
-impl Target {
-    fn of(location: &str, span: Span, options: &[StatementOption], text: &str) -> Result<Self> {
-        let suffix = location.trim_end_matches('/').rsplit_once('.').map(|(_, suffix)| suffix.to_lowercase());
-        let format = match suffix.as_deref() {
-            Some("npy") => Written::Npy,
-            Some("zarr") => Written::Zarr,
-            _ => {
-                return Err(at(
-                    format!("{location} is no .npy or .zarr, which is what arrays are written to"),
-                    span,
-                    text,
-                ));
-            }
-        };
-        let mut chunks = None;
-        for option in options {
-            match (option.name.as_str(), &option.value) {
-                ("chunks", OptionValue::Null) => {}
-                ("chunks", _) => chunks = Some(chunks_option(option).map_err(|error| located(error, text))?),
-                (name, _) => return Err(at(format!("no option {name}; COPY ARRAY has chunks"), option.span, text)),
-            }
-        }
-        Ok(Self { location: Location::parse(location)?, format, chunks })
-    }
-
-    /// Writes the blocks as they are computed.
-    async fn write(&self, core: &Core, array: Array) -> Result<Outcome> {
-        let written = |error: dolmen_array::ArrayIoError| Error::invalid(error.to_string());
-        let shape = array.shape().map_err(of_array)?;
-        let mut array = match &self.chunks {
-            Some(chunks) => array.rechunk(chunks.clone()).map_err(of_array)?,
-            None => array,
-        };
-        // Zarr has chunks of one size.
-        let sizes: Vec<usize> = array.chunks().axes().iter().map(|axis| axis.size_max().unwrap_or(1).max(1)).collect();
-        if self.format == Written::Zarr {
-            array = array.rechunk(ChunkSpec::from(sizes.as_slice())).map_err(of_array)?;
-        }
-        let stores = core.context.stores();
-        let writer = match self.format {
-            Written::Npy => {
-                ArrayWriter::npy(stores, &self.location, &core.temp, array.dtype(), &shape).map_err(written)?
-            }
-            Written::Zarr => {
-                ArrayWriter::zarr(stores, &self.location, array.dtype(), &shape, &sizes).await.map_err(written)?
-            }
-        };
-        let run = ArrayRun::start(executor(core)?.as_ref(), &[array])?;
-        let output = &run.outputs[0];
-        for partition in 0..output.chunks().n_blocks().map_err(of_array)? {
-            let task = TaskId::new(output.stage(), partition);
-            let value = run.run.value(task).await.map_err(dolmen_graph::ComputeError::from)?;
-            let offset = output.chunks().offset(partition).ok_or_else(|| Error::internal("a block without a place"))?;
-            let index = output.chunks().block_index(partition);
-            writer.write(&offset, &index, output.block_of(&value).map_err(of_array)?).await.map_err(written)?;
-            drop(value);
-            run.run.release(task);
-        }
-        writer.finish().await.map_err(written)?;
-        Ok(done("COPY ARRAY"))
-    }
-}
-
 /// An error with its place in the statement.
-fn located(error: ArraySqlError, text: &str) -> Error {
+pub(super) fn located(error: ArraySqlError, text: &str) -> Error {
     let (message, position) = (error.to_string(), position(error.span(), text));
     match error {
         ArraySqlError::Syntax { message, .. } => Error::Syntax { message, position, source: None },
@@ -423,7 +281,7 @@ fn located(error: ArraySqlError, text: &str) -> Error {
     }
 }
 
-fn at(message: String, span: Span, text: &str) -> Error {
+pub(super) fn at(message: String, span: Span, text: &str) -> Error {
     Error::Invalid { message, position: position(span, text), source: None }
 }
 

@@ -1,6 +1,7 @@
 //! Arrays in files: npy, npz, Zarr 2 and 3, NetCDF, HDF5.
 
 mod boxes;
+mod cf;
 mod destination;
 mod element_file;
 mod element_type;
@@ -22,5 +23,6 @@ pub use npy::{NpyFile, NpyWriter};
 pub use npz::{NpzFile, NpzMember, NpzWriter};
 pub use region::Region;
 pub use zarr::{
-    ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrWriter,
+    ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrVariable,
+    ZarrWriter,
 };

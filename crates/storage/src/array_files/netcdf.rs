@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use netcdf_reader::cf::{CfCalendar, CfTimeUnit, decode_time, time_ref_from_variable};
 use netcdf_reader::{
     NcFile, NcGroup, NcMetadataMode, NcOpenOptions, NcReadable, NcSliceInfo, NcSliceInfoElem, NcType, NcVariable,
 };
 
-use crate::array_files::element_type::{ElementKind, ElementType, TimeBase, TimeUnit};
+use crate::array_files::cf::{Attributes, CfDecoding};
+use crate::array_files::element_type::{ElementKind, ElementType};
 use crate::array_files::error::{ArrayFileError, ArrayFileResult};
 use crate::array_files::memory::check_region;
 use crate::array_files::region::Region;
@@ -20,10 +20,6 @@ use crate::waiting::{block_on, unblock};
 
 /// Decoded chunks that a file keeps, in bytes: neighbouring regions share some.
 const CACHED_BYTES: usize = 16 << 20;
-/// The steps in which times are counted: fine enough for what is measured, far enough for what is dug up.
-const MICROSECOND: TimeUnit = TimeUnit { base: TimeBase::Microseconds, multiple: 1 };
-/// No time.
-const NAT: i64 = i64::MIN;
 
 /// A NetCDF or HDF5 file. Cheap to clone.
 ///
@@ -48,19 +44,7 @@ pub struct NetcdfVariable {
     shape: Vec<u64>,
     dimensions: Vec<String>,
     chunks: Option<Vec<u64>>,
-    element: ElementType,
-    meaning: Meaning,
-}
-
-/// What the stored numbers stand for.
-#[derive(Debug, Clone, Copy)]
-enum Meaning {
-    /// Themselves.
-    Plain,
-    /// Numbers that are masked and scaled, as `float64`, or as `float32` if they are stored as that.
-    Decoded,
-    /// Times, `step` microseconds each, from `epoch` microseconds after 1970 on.
-    Time { epoch: i64, step: f64 },
+    decoding: CfDecoding,
 }
 
 /// The bytes of the file, for the reader that decodes them.
@@ -153,11 +137,11 @@ impl NetcdfFile {
             let remedy = "Choose another one with the option dataset";
             return Err(ArrayFileError::Unsupported { file: self.inner.shown.clone(), what, remedy });
         };
-        let (element, meaning) = meaning_of(variable, stored);
+        let decoding = CfDecoding::of(variable, stored);
         let (shape, dimensions) = (variable.shape(), variable.dimensions());
         let dimensions = dimensions.iter().map(|dimension| dimension.name.clone()).collect();
         let chunks = self.chunks(&path).await;
-        Ok(NetcdfVariable { file: self.clone(), path, shape, dimensions, chunks, element, meaning })
+        Ok(NetcdfVariable { file: self.clone(), path, shape, dimensions, chunks, decoding })
     }
 
     /// The variable that says what the positions along a dimension of a variable are, if there is one.
@@ -220,39 +204,14 @@ fn element_of(stored: &NcType) -> Option<ElementType> {
     ElementType::from_name(name).ok()
 }
 
-/// What the attributes of a variable make of its numbers.
-fn meaning_of(variable: &NcVariable, stored: ElementType) -> (ElementType, Meaning) {
-    if let Some((epoch, step)) = time_of(variable)
-        && let Ok(time) = ElementType::new(ElementKind::DateTime(MICROSECOND), 8)
-    {
-        return (time, Meaning::Time { epoch, step });
+impl Attributes for NcVariable {
+    fn text(&self, name: &str) -> Option<String> {
+        self.attribute(name)?.value.as_string()
     }
-    let is_scaled = ["scale_factor", "add_offset", "_Unsigned"].iter().any(|name| variable.attribute(name).is_some());
-    let is_masked = ["_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"]
-        .iter()
-        .any(|name| variable.attribute(name).is_some());
-    let double = ElementType::from_name("float64").unwrap_or(stored);
-    match stored.kind() {
-        ElementKind::Float if is_masked && !is_scaled => (stored, Meaning::Decoded),
-        _ if is_scaled || is_masked => (double, Meaning::Decoded),
-        _ => (stored, Meaning::Plain),
-    }
-}
 
-/// The first time that numbers count from, and the step, in microseconds, of a variable that says so; times of calendars
-/// that are not ours, and months, stay numbers.
-fn time_of(variable: &NcVariable) -> Option<(i64, f64)> {
-    let reference = time_ref_from_variable(variable).ok()??;
-    let is_ours = matches!(reference.calendar, CfCalendar::Standard | CfCalendar::ProlepticGregorian);
-    let seconds = match reference.unit {
-        CfTimeUnit::Seconds => 1.0,
-        CfTimeUnit::Minutes => 60.0,
-        CfTimeUnit::Hours => 3600.0,
-        CfTimeUnit::Days => 86_400.0,
-        CfTimeUnit::Months => return None,
-    };
-    let epoch = decode_time(0.0, &reference).ok().filter(|_| is_ours)?;
-    Some((epoch.timestamp_micros(), seconds * 1e6))
+    fn numbers(&self, name: &str) -> Option<Vec<f64>> {
+        self.attribute(name)?.value.as_f64_vec()
+    }
 }
 
 impl NetcdfVariable {
@@ -268,7 +227,7 @@ impl NetcdfVariable {
 
     /// The type of the elements, as they are meant.
     pub fn element(&self) -> ElementType {
-        self.element
+        self.decoding.element()
     }
 
     /// The extents of the chunks that it is stored in; `None` if it lies in one piece.
@@ -283,45 +242,25 @@ impl NetcdfVariable {
     /// reached any more.
     pub async fn read_region(&self, region: &Region) -> ArrayFileResult<Vec<u8>> {
         check_region(&self.file.inner.shown, &self.shape, region)?;
-        let (this, region) = (self.clone(), region.clone());
-        unblock(move || this.read(&region)).await.map_err(|source| undecodable(&self.file.inner.shown, source))
-    }
-
-    fn read(&self, region: &Region) -> netcdf_reader::Result<Vec<u8>> {
-        let axes = region.start().iter().zip(region.shape());
-        let selections =
-            axes.map(|(start, len)| NcSliceInfoElem::Slice { start: *start, end: start + len, step: 1 }).collect();
-        let selection = NcSliceInfo { selections };
-        let file = &self.file.inner.file;
-        // An empty selection has no elements to read.
-        if region.shape().contains(&0) {
-            return Ok(Vec::new());
-        }
-        match self.meaning {
-            Meaning::Plain => self.plain(&selection),
-            Meaning::Decoded => {
-                let values = file.read_variable_slice_unpacked_masked(&self.path, &selection)?;
-                Ok(match self.element.size_bytes() {
-                    4 => values.iter().flat_map(|value| (*value as f32).to_ne_bytes()).collect(),
-                    _ => values.iter().flat_map(|value| value.to_ne_bytes()).collect(),
-                })
-            }
-            Meaning::Time { epoch, step } => {
-                let values = file.read_variable_slice_masked(&self.path, &selection)?;
-                let time = |value: &f64| {
-                    let since = (value * step).round();
-                    // What is missing, and what no count holds, is no time.
-                    let fits = since.abs() < i64::MAX as f64;
-                    let micros = if fits { epoch.checked_add(since as i64) } else { None };
-                    micros.unwrap_or(NAT).to_ne_bytes()
-                };
-                Ok(values.iter().flat_map(time).collect())
-            }
-        }
+        let (this, of) = (self.clone(), region.clone());
+        let read = move || {
+            let shown = &this.file.inner.shown;
+            let stored = this.stored(&of).map_err(|source| undecodable(shown, source))?;
+            this.decoding.decode(shown, &of, stored)
+        };
+        unblock(read).await
     }
 
     /// The numbers as they are stored.
-    fn plain(&self, selection: &NcSliceInfo) -> netcdf_reader::Result<Vec<u8>> {
+    fn stored(&self, region: &Region) -> netcdf_reader::Result<Vec<u8>> {
+        // An empty selection has no elements to read.
+        if region.is_empty() {
+            return Ok(Vec::new());
+        }
+        let axes = region.start().iter().zip(region.shape());
+        let selections =
+            axes.map(|(start, len)| NcSliceInfoElem::Slice { start: *start, end: start + len, step: 1 }).collect();
+        let selection = &NcSliceInfo { selections };
         fn bytes<T: NcReadable + Copy, const N: usize>(
             variable: &NetcdfVariable,
             selection: &NcSliceInfo,
@@ -330,7 +269,8 @@ impl NetcdfVariable {
             let values = variable.file.inner.file.read_variable_slice::<T>(&variable.path, selection)?;
             Ok(values.iter().flat_map(|value| of(*value)).collect())
         }
-        match (self.element.kind(), self.element.size_bytes()) {
+        let stored = self.decoding.stored();
+        match (stored.kind(), stored.size_bytes()) {
             (ElementKind::Int, 1) => bytes(self, selection, i8::to_ne_bytes),
             (ElementKind::Int, 2) => bytes(self, selection, i16::to_ne_bytes),
             (ElementKind::Int, 4) => bytes(self, selection, i32::to_ne_bytes),

@@ -117,6 +117,8 @@ impl Keys {
 pub(crate) struct Storage {
     pub(crate) keys: Keys,
     pub(crate) codecs: Codecs,
+    /// Whether the fill value stands for what is missing: xarray stores that so in Zarr 2.
+    pub(crate) fill_is_missing: bool,
 }
 
 /// Why a description cannot be used.

@@ -11,9 +11,11 @@ mod read;
 mod tree;
 mod v2;
 mod v3;
+mod variable;
 mod write;
 
 pub use group::ZarrGroup;
 pub use metadata::{ZarrFormat, ZarrMetadata};
 pub use read::ZarrArray;
+pub use variable::ZarrVariable;
 pub use write::{ZarrChunks, ZarrCompression, ZarrGroupWriter, ZarrWriter};

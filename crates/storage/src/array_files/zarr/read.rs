@@ -112,6 +112,15 @@ impl ZarrArray {
         &self.inner.metadata
     }
 
+    pub(crate) fn shown(&self) -> &str {
+        &self.inner.objects.shown
+    }
+
+    /// Whether the fill value stands for what is missing.
+    pub(crate) fn fill_is_missing(&self) -> bool {
+        self.inner.storage.fill_is_missing
+    }
+
     /// The number of chunks per axis.
     pub fn n_chunks(&self) -> Vec<u64> {
         self.grid().n_chunks()

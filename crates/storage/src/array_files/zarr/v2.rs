@@ -54,7 +54,9 @@ pub(crate) fn read(zarray: &Value, zattrs: Option<&Value>) -> Result<(ZarrMetada
         ZarrMetadata { format, shape, chunks, inner_chunks: None, element, fill_value, dimension_names, attributes };
     metadata.check()?;
     let codecs = Codecs { axes, form: Form::Elements(element), packings };
-    Ok((metadata, Storage { keys: Keys { has_prefix: false, separator }, codecs }))
+    let fill_is_missing =
+        metadata.has_dimension_names() && array.get("fill_value").is_some_and(|value| !value.is_null());
+    Ok((metadata, Storage { keys: Keys { has_prefix: false, separator }, codecs, fill_is_missing }))
 }
 
 fn read_element(dtype: &Value) -> Result<ElementType, MetadataError> {

@@ -96,7 +96,7 @@ pub(crate) fn read(document: &Value) -> Result<(ZarrMetadata, Storage), Metadata
     {
         return Err(unsupported("a shard whose index has no fixed length"));
     }
-    Ok((metadata, Storage { keys, codecs }))
+    Ok((metadata, Storage { keys, codecs, fill_is_missing: false }))
 }
 
 fn read_element(data_type: &Value) -> Result<ElementType, MetadataError> {

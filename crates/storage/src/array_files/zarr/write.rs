@@ -93,7 +93,7 @@ fn storage(metadata: &ZarrMetadata, compression: ZarrCompression) -> Result<Stor
         ZarrFormat::V2 => Keys { has_prefix: false, separator: '.' },
         ZarrFormat::V3 => Keys { has_prefix: true, separator: '/' },
     };
-    Ok(Storage { keys, codecs })
+    Ok(Storage { keys, codecs, fill_is_missing: false })
 }
 
 /// A new Zarr array, whose chunks are written in any order and by any number of threads.

@@ -1,0 +1,96 @@
+//! `COPY ARRAY expression TO 'file'`: the blocks of an array, written as they are computed.
+
+use dolmen_array::{ArrayIoError, ArrayWriter, ChunkSpec, LabelledArray};
+use dolmen_array_sql::{OptionValue, Span, StatementOption, chunks_option};
+use dolmen_graph::TaskId;
+use dolmen_storage::Location;
+
+use super::compute::ArrayRun;
+use super::of_array;
+use super::open::suffix;
+use super::statement::{at, executor, located};
+use crate::session::Core;
+use crate::{Error, Result};
+
+/// The file that an array is written to.
+pub(super) struct Target {
+    location: Location,
+    format: Written,
+    chunks: Option<ChunkSpec>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Npy,
+    Zarr,
+}
+
+impl Target {
+    pub(super) fn of(location: &str, span: Span, options: &[StatementOption], text: &str) -> Result<Self> {
+        let format = match suffix(location).as_deref() {
+            Some("npy") => Written::Npy,
+            Some("zarr") => Written::Zarr,
+            _ => {
+                return Err(at(
+                    format!("{location} is no .npy or .zarr, which is what arrays are written to"),
+                    span,
+                    text,
+                ));
+            }
+        };
+        let mut chunks = None;
+        for option in options {
+            match (option.name.as_str(), &option.value) {
+                ("chunks", OptionValue::Null) => {}
+                ("chunks", _) => chunks = Some(chunks_option(option).map_err(|error| located(error, text))?),
+                (name, _) => return Err(at(format!("no option {name}; COPY ARRAY has chunks"), option.span, text)),
+            }
+        }
+        Ok(Self { location: Location::parse(location)?, format, chunks })
+    }
+
+    /// Writes the blocks as they are computed. An array whose axes have names is a variable of this `name`, if it goes to
+    /// Zarr, beside its coordinates.
+    pub(super) async fn write(&self, core: &Core, name: &str, labelled: LabelledArray) -> Result<()> {
+        let LabelledArray { array, axes } = labelled;
+        let written = |error: ArrayIoError| Error::invalid(error.to_string());
+        let shape = array.shape().map_err(of_array)?;
+        let mut array = match &self.chunks {
+            Some(chunks) => array.rechunk(chunks.clone()).map_err(of_array)?,
+            None => array,
+        };
+        // Zarr has chunks of one size.
+        let sizes: Vec<usize> = array.chunks().axes().iter().map(|axis| axis.size_max().unwrap_or(1).max(1)).collect();
+        if self.format == Written::Zarr {
+            array = array.rechunk(ChunkSpec::from(sizes.as_slice())).map_err(of_array)?;
+        }
+        let stores = core.context.stores();
+        let writer = match self.format {
+            Written::Npy => {
+                ArrayWriter::npy(stores, &self.location, &core.temp, array.dtype(), &shape).map_err(written)?
+            }
+            Written::Zarr if axes.is_empty() => {
+                ArrayWriter::zarr(stores, &self.location, array.dtype(), &shape, &sizes).await.map_err(written)?
+            }
+            Written::Zarr => {
+                // No axis is called so.
+                let name = if axes.iter().any(|axis| axis.name == name) { "value" } else { name };
+                let sizes = (shape.as_slice(), sizes.as_slice());
+                let group = ArrayWriter::zarr_group(stores, &self.location, name, &axes, array.dtype(), sizes).await;
+                group.map_err(written)?
+            }
+        };
+        let run = ArrayRun::start(executor(core)?.as_ref(), &[array])?;
+        let output = &run.outputs[0];
+        for partition in 0..output.chunks().n_blocks().map_err(of_array)? {
+            let task = TaskId::new(output.stage(), partition);
+            let value = run.run.value(task).await.map_err(dolmen_graph::ComputeError::from)?;
+            let offset = output.chunks().offset(partition).ok_or_else(|| Error::internal("a block without a place"))?;
+            let index = output.chunks().block_index(partition);
+            writer.write(&offset, &index, output.block_of(&value).map_err(of_array)?).await.map_err(written)?;
+            drop(value);
+            run.run.release(task);
+        }
+        writer.finish().await.map_err(written)
+    }
+}

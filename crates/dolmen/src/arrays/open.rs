@@ -1,0 +1,149 @@
+//! `CREATE ARRAY name FROM 'file'`: which file it is, and which array in it.
+
+use dolmen_array::{Array, ArrayIoError, ChunkSpec, LabelledArray};
+use dolmen_array_sql::{OptionValue, Span, StatementOption, chunks_option};
+use dolmen_storage::{
+    ArrayFileError, Location, NetcdfFile, NpzFile, Stores, ZarrArray, ZarrFound, ZarrGroup, ZarrVariable,
+};
+
+use super::statement::{at, located};
+use crate::session::Core;
+use crate::{Error, Result};
+
+/// The array in a file.
+pub(super) async fn opened(
+    core: &Core,
+    location: &str,
+    span: Span,
+    options: &[StatementOption],
+    text: &str,
+) -> Result<LabelledArray> {
+    let asked = Asked::of(options, text)?;
+    let place = Place { shown: location, location: Location::parse(location)?, span, text };
+    let stores = core.context.stores();
+    let chunks = asked.chunks.as_ref();
+    match (suffix(location).as_deref(), asked.dataset) {
+        (Some("nc" | "nc4" | "cdf" | "netcdf" | "h5" | "hdf5" | "hdf" | "he5"), dataset) => {
+            let opened = NetcdfFile::open(stores, &place.location).await.map_err(|error| place.file(error))?;
+            let name = match dataset {
+                Some(name) => name,
+                None => opened
+                    .only_name()
+                    .map_err(|error| place.file(error))?
+                    .ok_or_else(|| place.several(&opened.names().unwrap_or_default()))?,
+            };
+            let array = LabelledArray::from_netcdf(&place.location, &opened, &name, chunks).await;
+            array.map_err(|error| place.io(error))
+        }
+        (Some("npy"), None) => {
+            let array = Array::from_npy(stores, &place.location, chunks).await;
+            array.map(unlabelled).map_err(|error| place.io(error))
+        }
+        (Some("npy"), Some(_)) => Err(place.error(format!("{location} holds one array, which has no name"))),
+        (Some("npz"), dataset) => {
+            let archive = NpzFile::open(stores, &place.location).await.map_err(|error| place.file(error))?;
+            let names: Vec<String> = archive.names().map(str::to_owned).collect();
+            let name = match (&dataset, names.as_slice()) {
+                (Some(name), _) => name,
+                (None, [one]) => one,
+                (None, names) => return Err(place.several(names)),
+            };
+            let member = archive.open_array(name, &core.temp).await.map_err(|error| place.file(error))?;
+            let array = Array::from_npy_file(&place.location, member, chunks);
+            array.map(unlabelled).map_err(|error| place.io(error))
+        }
+        (Some("zarr"), dataset) => zarr(stores, &place, dataset, chunks).await,
+        _ => Err(place.error(format!("{location} is no .npy, .npz, .zarr, .nc or .h5"))),
+    }
+}
+
+/// A Zarr array, or one in a group.
+async fn zarr(
+    stores: &Stores,
+    place: &Place<'_>,
+    dataset: Option<String>,
+    chunks: Option<&ChunkSpec>,
+) -> Result<LabelledArray> {
+    let location = &place.location;
+    if dataset.is_none() {
+        match ZarrArray::open(stores, location).await {
+            Ok(array) => {
+                let array = LabelledArray::from_zarr_variable(location, ZarrVariable::alone(array), chunks);
+                return array.map_err(|error| place.io(error));
+            }
+            Err(ArrayFileError::NotZarr { found: ZarrFound::Group, .. }) => {}
+            Err(error) => return Err(place.file(error)),
+        }
+    }
+    let group = ZarrGroup::open(stores, location).await.map_err(|error| place.file(error))?;
+    let name = match dataset {
+        Some(name) => name,
+        None => {
+            let only = group.only_name().await.map_err(|error| place.file(error))?;
+            only.ok_or_else(|| place.several(group.arrays()))?
+        }
+    };
+    LabelledArray::from_zarr_group(location, &group, &name, chunks).await.map_err(|error| place.io(error))
+}
+
+/// What stands behind the last dot of the last name, in lower case.
+pub(super) fn suffix(location: &str) -> Option<String> {
+    let name = location.trim_end_matches('/').rsplit('/').next()?;
+    name.rsplit_once('.').map(|(_, suffix)| suffix.to_lowercase())
+}
+
+/// An array whose axes have no names.
+pub(super) fn unlabelled(array: Array) -> LabelledArray {
+    LabelledArray { array, axes: Vec::new() }
+}
+
+/// The options of `FROM 'file' WITH (...)`.
+struct Asked {
+    chunks: Option<ChunkSpec>,
+    dataset: Option<String>,
+}
+
+impl Asked {
+    fn of(options: &[StatementOption], text: &str) -> Result<Self> {
+        let mut asked = Self { chunks: None, dataset: None };
+        for option in options {
+            match (option.name.as_str(), &option.value) {
+                ("chunks", OptionValue::Null) => {}
+                ("chunks", _) => asked.chunks = Some(chunks_option(option).map_err(|error| located(error, text))?),
+                ("dataset", OptionValue::Text(name)) => asked.dataset = Some(name.trim_start_matches('/').to_owned()),
+                (name, _) => {
+                    let message = format!("no option {name} with such a value; a file is read with chunks and dataset");
+                    return Err(at(message, option.span, text));
+                }
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// A file, and where in the statement it stands.
+struct Place<'a> {
+    shown: &'a str,
+    location: Location,
+    span: Span,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    fn error(&self, message: String) -> Error {
+        at(message, self.span, self.text)
+    }
+
+    fn io(&self, error: ArrayIoError) -> Error {
+        self.error(error.to_string())
+    }
+
+    fn file(&self, error: ArrayFileError) -> Error {
+        self.error(error.to_string())
+    }
+
+    fn several(&self, names: &[String]) -> Error {
+        let (shown, names) = (self.shown, names.join(", "));
+        self.error(format!("{shown} has several arrays: choose one of {names} WITH (dataset => ...)"))
+    }
+}
