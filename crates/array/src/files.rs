@@ -1,4 +1,5 @@
-//! Arrays in files: npy, npz, Zarr, NetCDF and HDF5, read where they are needed; npy and Zarr written block by block.
+//! Arrays in files: npy, npz, Zarr, NetCDF and HDF5, read where they are needed; npy, stacks of npy and Zarr written block by
+//! block.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,13 +8,13 @@ use dolmen_graph::{BoxFuture, EncodeError};
 use dolmen_kernels::{Block, Buffer, DType, Pool, TimeUnit};
 use dolmen_storage::{
     ArrayFileError, ArrayFileResult, ElementType, ElementTypeError, Location, NetcdfFile, NetcdfVariable, NpyFile,
-    NpyWriter, Region, Stores, TempFolder, ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrGroup,
-    ZarrGroupWriter, ZarrMetadata, ZarrVariable, ZarrWriter,
+    NpyStack, NpyStackWriter, NpyWriter, Region, Stores, TempFolder, ZarrArray, ZarrChunks, ZarrCompression,
+    ZarrFormat, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrVariable, ZarrWriter,
 };
 use thiserror::Error;
 
 use crate::source::{Source, SourceError};
-use crate::{Array, ArrayError, AxisChunks, AxisSpec, ChunkSpec, Chunks};
+use crate::{Array, ArrayError, AxisChunks, AxisSpec, BLOCK_BYTES_DEFAULT, ChunkSpec, Chunks};
 
 /// Why an array could not be read from a file, or written to one.
 #[derive(Debug, Error)]
@@ -58,6 +59,7 @@ struct FileArray {
 #[derive(Debug, Clone)]
 enum Opened {
     Npy(NpyFile),
+    NpyStack(NpyStack),
     Zarr(ZarrArray),
     ZarrVariable(ZarrVariable),
     Netcdf(NetcdfVariable),
@@ -67,6 +69,7 @@ impl Opened {
     async fn read_region(&self, region: &Region) -> ArrayFileResult<Vec<u8>> {
         match self {
             Self::Npy(npy) => npy.read_region(region).await,
+            Self::NpyStack(stack) => stack.read_region(region).await,
             Self::Zarr(zarr) => zarr.read_region(region).await,
             Self::ZarrVariable(variable) => variable.read_region(region).await,
             Self::Netcdf(variable) => variable.read_region(region).await,
@@ -93,6 +96,7 @@ impl FileArray {
                 let slowest = if npy.is_fortran() { shape.len().saturating_sub(1) } else { 0 };
                 by_slowest_axis(&shape, slowest, dtype)?
             }
+            Opened::NpyStack(stack) => by_file(&shape, stack.axis(), stack.extents(), dtype),
         };
         Ok(Self { name, shape, dtype, chunks, file })
     }
@@ -120,6 +124,25 @@ fn as_stored(shape: &[usize], sizes: &[u64]) -> Chunks {
 fn by_slowest_axis(shape: &[usize], slowest: usize, dtype: DType) -> Result<Chunks, ArrayError> {
     let axes = (0..shape.len()).map(|axis| if axis == slowest { AxisSpec::Auto } else { AxisSpec::Full });
     ChunkSpec::PerAxis(axes.collect()).chunks(shape, dtype.size_bytes(), None)
+}
+
+/// What is in different files is in different blocks, and a large file is several.
+fn by_file(shape: &[usize], axis: usize, extents: impl Iterator<Item = u64>, dtype: DType) -> Chunks {
+    let others = shape.iter().enumerate().filter(|(other, _)| *other != axis).map(|(_, len)| *len as u64);
+    let each_bytes = others.fold(dtype.size_bytes() as u64, |bytes, len| bytes.saturating_mul(len));
+    let size_max = (BLOCK_BYTES_DEFAULT as u64 / each_bytes.max(1)).max(1);
+    let mut sizes = Vec::new();
+    for extent in extents {
+        // The pieces of a file are alike, as far as they can be.
+        let n_pieces = extent.div_ceil(size_max);
+        sizes.extend((0..n_pieces).map(|at| (extent * (at + 1) / n_pieces - extent * at / n_pieces) as usize));
+    }
+    Chunks::new(
+        shape
+            .iter()
+            .enumerate()
+            .map(|(other, len)| if other == axis { AxisChunks::from_sizes(&sizes) } else { AxisChunks::single(*len) }),
+    )
 }
 
 impl fmt::Debug for FileArray {
@@ -196,6 +219,24 @@ impl Array {
     pub fn from_npy_file(location: &Location, npy: NpyFile, chunks: Option<&ChunkSpec>) -> Result<Self, ArrayIoError> {
         let (shape, element) = (npy.shape().to_vec(), npy.element());
         let source = FileArray::new(location, &shape, element, Opened::Npy(npy))?;
+        Ok(Self::from_source(Arc::new(source), chunks)?)
+    }
+
+    /// The array that several npy files are together, one behind the other along `axis`: those of a pattern (`parts/*.npy`) in
+    /// the order of their names, or those of a folder as Dask's `to_npy_stack` writes it, see [`NpyStack::open`]. Cut as
+    /// `chunks` says; by itself at the borders of the files. The headers of all files are read now.
+    ///
+    /// # Errors
+    /// [`ArrayIoError`].
+    pub async fn from_npy_stack(
+        stores: &Stores,
+        location: &Location,
+        axis: Option<usize>,
+        chunks: Option<&ChunkSpec>,
+    ) -> Result<Self, ArrayIoError> {
+        let stack = NpyStack::open(stores, location, axis).await?;
+        let (shape, element) = (stack.shape().to_vec(), stack.element());
+        let source = FileArray::new(location, &shape, element, Opened::NpyStack(stack))?;
         Ok(Self::from_source(Arc::new(source), chunks)?)
     }
 
@@ -333,6 +374,7 @@ pub struct ArrayWriter {
 #[derive(Debug)]
 enum Writing {
     Npy(Box<NpyWriter>),
+    NpyStack(NpyStackWriter),
     Zarr(ZarrWriter),
     ZarrGroup { group: ZarrGroupWriter, chunks: ZarrChunks },
 }
@@ -351,6 +393,23 @@ impl ArrayWriter {
     ) -> Result<Self, ArrayIoError> {
         let element = ElementType::from_name(&dtype.name())?;
         Ok(Self { file: Writing::Npy(Box::new(NpyWriter::create(stores, location, temp, element, &wide(shape))?)) })
+    }
+
+    /// Begins a folder of npy files, as Dask's `to_npy_stack` writes it, for an array in blocks of these `sizes` along axis 0
+    /// and of the whole along the others.
+    ///
+    /// # Errors
+    /// [`ArrayIoError`].
+    pub async fn npy_stack(
+        stores: &Arc<Stores>,
+        location: &Location,
+        dtype: DType,
+        shape: &[usize],
+        sizes: &[usize],
+    ) -> Result<Self, ArrayIoError> {
+        let element = ElementType::from_name(&dtype.name())?;
+        let writer = NpyStackWriter::create(stores, location, element, &wide(shape), &wide(sizes)).await?;
+        Ok(Self { file: Writing::NpyStack(writer) })
     }
 
     /// Begins a Zarr array of version 3 with chunks of one size along each axis, compressed.
@@ -401,7 +460,7 @@ impl ArrayWriter {
         Ok(Self { file: Writing::ZarrGroup { group, chunks } })
     }
 
-    /// Writes the block that begins at `offset`; of a Zarr array, a whole chunk.
+    /// Writes the block that begins at `offset`; of a Zarr array a whole chunk, of a stack a whole file.
     ///
     /// # Errors
     /// [`ArrayIoError`].
@@ -410,6 +469,11 @@ impl ArrayWriter {
         match &self.file {
             Writing::Npy(npy) => {
                 npy.write_region(&Region::new(wide(offset), wide(block.shape())), bytes).await?;
+            }
+            Writing::NpyStack(stack) => {
+                // Blocks follow each other along axis 0 alone.
+                let file = index.first().map_or(0, |idx| *idx as usize);
+                stack.write_file(file, bytes).await?;
             }
             Writing::Zarr(zarr) => zarr.chunks().write_chunk(&chunk_index(index), bytes).await?,
             Writing::ZarrGroup { chunks, .. } => chunks.write_chunk(&chunk_index(index), bytes).await?,
@@ -424,6 +488,7 @@ impl ArrayWriter {
     pub async fn finish(self) -> Result<(), ArrayIoError> {
         match self.file {
             Writing::Npy(npy) => npy.finish().await?,
+            Writing::NpyStack(stack) => stack.finish().await?,
             Writing::Zarr(zarr) => zarr.finish().await?,
             Writing::ZarrGroup { group, .. } => group.finish().await?,
         }

@@ -172,6 +172,16 @@ impl Location {
         self.path().ok_or_else(|| self.invalid(LocationProblem::Pattern))
     }
 
+    /// The place of one of the files that this location stands for, by its path in the store.
+    pub(crate) fn listed(&self, path: &ObjectPath) -> Self {
+        let shown = match self.store.kind {
+            StoreKind::Local => to_local_path(path).display().to_string(),
+            _ => format!("{}{path}", self.store.url),
+        };
+        let (store, target) = (self.store.clone(), Target::Path(path.clone()));
+        Self { shown, store, target, is_folder: false, access: self.access.clone() }
+    }
+
     /// Whether the text says that a folder is meant, by a trailing `/` or by naming the root of a store. A location
     /// without it may still turn out to be a folder.
     pub fn is_folder(&self) -> bool {

@@ -1,6 +1,6 @@
 //! `COPY ARRAY expression TO 'file'`: the blocks of an array, written as they are computed.
 
-use dolmen_array::{ArrayIoError, ArrayWriter, ChunkSpec, LabelledArray};
+use dolmen_array::{ArrayIoError, ArrayWriter, AxisChunks, AxisSpec, ChunkSpec, LabelledArray};
 use dolmen_array_sql::{OptionValue, Span, StatementOption, chunks_option};
 use dolmen_graph::TaskId;
 use dolmen_storage::Location;
@@ -22,20 +22,22 @@ pub(super) struct Target {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Written {
     Npy,
+    NpyStack,
     Zarr,
 }
 
 impl Target {
     pub(super) fn of(location: &str, span: Span, options: &[StatementOption], text: &str) -> Result<Self> {
+        let parsed = Location::parse(location)?;
         let format = match suffix(location).as_deref() {
-            Some("npy") => Written::Npy,
             Some("zarr") => Written::Zarr,
+            _ if parsed.is_folder() => Written::NpyStack,
+            Some("npy") => Written::Npy,
             _ => {
-                return Err(at(
-                    format!("{location} is no .npy or .zarr, which is what arrays are written to"),
-                    span,
-                    text,
-                ));
+                let message = format!(
+                    "{location} is no .npy or .zarr, nor a folder/ of npy files, which is what arrays are written to"
+                );
+                return Err(at(message, span, text));
             }
         };
         let mut chunks = None;
@@ -46,7 +48,7 @@ impl Target {
                 (name, _) => return Err(at(format!("no option {name}; COPY ARRAY has chunks"), option.span, text)),
             }
         }
-        Ok(Self { location: Location::parse(location)?, format, chunks })
+        Ok(Self { location: parsed, format, chunks })
     }
 
     /// Writes the blocks as they are computed. An array whose axes have names is a variable of this `name`, if it goes to
@@ -61,13 +63,24 @@ impl Target {
         };
         // Zarr has chunks of one size.
         let sizes: Vec<usize> = array.chunks().axes().iter().map(|axis| axis.size_max().unwrap_or(1).max(1)).collect();
-        if self.format == Written::Zarr {
-            array = array.rechunk(ChunkSpec::from(sizes.as_slice())).map_err(of_array)?;
+        let whole = shape.iter().skip(1).map(|_| AxisSpec::Full);
+        let fitting = match self.format {
+            Written::Npy => None,
+            Written::NpyStack => Some(ChunkSpec::PerAxis(std::iter::once(AxisSpec::Keep).chain(whole).collect())),
+            Written::Zarr => Some(ChunkSpec::from(sizes.as_slice())),
+        };
+        if let Some(chunks) = fitting.filter(|_| !shape.is_empty()) {
+            array = array.rechunk(chunks).map_err(of_array)?;
         }
         let stores = core.context.stores();
         let writer = match self.format {
             Written::Npy => {
                 ArrayWriter::npy(stores, &self.location, &core.temp, array.dtype(), &shape).map_err(written)?
+            }
+            Written::NpyStack => {
+                let files = array.chunks().axes().first().and_then(AxisChunks::sizes).unwrap_or_default();
+                let stack = ArrayWriter::npy_stack(stores, &self.location, array.dtype(), &shape, &files).await;
+                stack.map_err(written)?
             }
             Written::Zarr if axes.is_empty() => {
                 ArrayWriter::zarr(stores, &self.location, array.dtype(), &shape, &sizes).await.map_err(written)?

@@ -22,7 +22,15 @@ pub(super) async fn opened(
     let place = Place { shown: location, location: Location::parse(location)?, span, text };
     let stores = core.context.stores();
     let chunks = asked.chunks.as_ref();
-    match (suffix(location).as_deref(), asked.dataset) {
+    let suffix = suffix(location);
+    if asked.axis.is_some() && !place.is_npy_stack() {
+        return Err(place.error(format!("{location} is one file: the option axis is for several npy files")));
+    }
+    match (suffix.as_deref(), asked.dataset) {
+        (_, None) if place.is_npy_stack() => {
+            let array = Array::from_npy_stack(stores, &place.location, asked.axis, chunks).await;
+            array.map(unlabelled).map_err(|error| place.io(error))
+        }
         (Some("nc" | "nc4" | "cdf" | "netcdf" | "h5" | "hdf5" | "hdf" | "he5"), dataset) => {
             let opened = NetcdfFile::open(stores, &place.location).await.map_err(|error| place.file(error))?;
             let name = match dataset {
@@ -97,22 +105,35 @@ pub(super) fn unlabelled(array: Array) -> LabelledArray {
     LabelledArray { array, axes: Vec::new() }
 }
 
+/// Whether a folder of npy files is meant: one that has no suffix, or of which it is said that it is a folder.
+pub(super) fn is_npy_folder(location: &Location, text: &str) -> bool {
+    match suffix(text).as_deref() {
+        None => location.path().is_some(),
+        Some(suffix) => location.is_folder() && suffix != "zarr",
+    }
+}
+
 /// The options of `FROM 'file' WITH (...)`.
 struct Asked {
     chunks: Option<ChunkSpec>,
     dataset: Option<String>,
+    axis: Option<usize>,
 }
 
 impl Asked {
     fn of(options: &[StatementOption], text: &str) -> Result<Self> {
-        let mut asked = Self { chunks: None, dataset: None };
+        let mut asked = Self { chunks: None, dataset: None, axis: None };
         for option in options {
             match (option.name.as_str(), &option.value) {
                 ("chunks", OptionValue::Null) => {}
                 ("chunks", _) => asked.chunks = Some(chunks_option(option).map_err(|error| located(error, text))?),
                 ("dataset", OptionValue::Text(name)) => asked.dataset = Some(name.trim_start_matches('/').to_owned()),
+                ("axis", OptionValue::Int(axis)) if usize::try_from(*axis).is_ok() => {
+                    asked.axis = usize::try_from(*axis).ok();
+                }
                 (name, _) => {
-                    let message = format!("no option {name} with such a value; a file is read with chunks and dataset");
+                    let message =
+                        format!("no option {name} with such a value; a file is read with chunks, dataset and axis");
                     return Err(at(message, option.span, text));
                 }
             }
@@ -130,6 +151,12 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Whether it is npy files that are one array together: those of a pattern, or of a folder.
+    fn is_npy_stack(&self) -> bool {
+        let is_pattern = self.location.path().is_none() && suffix(self.shown).as_deref() == Some("npy");
+        is_pattern || is_npy_folder(&self.location, self.shown)
+    }
+
     fn error(&self, message: String) -> Error {
         at(message, self.span, self.text)
     }

@@ -139,6 +139,29 @@ fn files_are_written_and_read() {
     assert!(error(&denied, &format!("CREATE ARRAY m FROM '{}'", at("a.npy"))).contains("denied"));
 }
 
+/// `DOLMEN_PYTHON` names an interpreter with the packages numpy, zarr and xarray.
+#[test]
+#[ignore = "needs Python: DOLMEN_PYTHON=venv/bin/python cargo nextest run -p dolmen --run-ignored all python"]
+fn python_opens_what_copy_writes() {
+    let python = std::env::var("DOLMEN_PYTHON").expect("DOLMEN_PYTHON names an interpreter");
+    let folder = tempfile::tempdir().unwrap();
+    let session = session(2);
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql-tests/slt/data");
+    for (name, file) in [("nc", "air.nc"), ("v2", "air2.zarr"), ("v3", "air3.zarr")] {
+        let copied = folder.path().join(format!("{name}.zarr"));
+        run(&session, &format!("CREATE OR REPLACE ARRAY air FROM '{data}/{file}' WITH (dataset => 'air')"));
+        run(&session, &format!("COPY ARRAY air TO '{}' WITH (chunks => [3, 5, 4])", copied.display()));
+    }
+    let times = folder.path().join("times.zarr");
+    run(&session, &format!("CREATE ARRAY \"time\" FROM '{data}/air.nc' WITH (dataset => 'time')"));
+    run(&session, &format!("COPY ARRAY \"time\" TO '{}'", times.display()));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/embedded/check_copied.py");
+    let done = std::process::Command::new(python).arg(script).arg(folder.path()).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{stdout}\n{stderr}");
+    assert!(stdout.contains("4 groups"), "{stdout}");
+}
+
 #[test]
 fn names_are_shared_with_tables() {
     let session = session(1);

@@ -72,6 +72,30 @@ pub enum ArrayFileError {
         /// The names that are there.
         members: Vec<String>,
     },
+    /// One of several files that are to be one array is not as the first of them.
+    #[error("`{file}` does not fit the other files: it holds {found}, and `{first}` holds {expected}")]
+    Misfit {
+        /// The file.
+        file: String,
+        /// What it holds: type and shape.
+        found: String,
+        /// The first file.
+        first: String,
+        /// What that holds.
+        expected: String,
+    },
+    /// Files are to stand one behind the other along an axis that they do not have.
+    #[error(
+        "there is no axis {axis} in `{file}`, whose array has {n_axes} axes: files are put together along one of these"
+    )]
+    NoSuchAxis {
+        /// The first file.
+        file: String,
+        /// The axis.
+        axis: usize,
+        /// The axes that its array has.
+        n_axes: usize,
+    },
     /// A file that its reader makes no sense of.
     #[error("`{file}` cannot be read: {source}")]
     Undecodable {
@@ -251,6 +275,9 @@ pub enum LayoutProblem {
         /// The axes of the array.
         n_axes: usize,
     },
+    /// Files that are not the whole array.
+    #[error("it needs a first axis, to which its files add up")]
+    Extents,
     /// A chunk without extent.
     #[error("a chunk must have at least one element along every axis")]
     EmptyChunk,
@@ -299,7 +326,7 @@ pub enum LayoutProblem {
     #[error("there is an array `{0}` already")]
     DuplicateMember(String),
     /// Something stands in the place of the array.
-    #[error("there is a Zarr {0} already: remove it first, or write to another place")]
+    #[error("there is a {0} already: remove it first, or write to another place")]
     Occupied(&'static str),
     /// The compression level is not one that the codec has.
     #[error("{codec} has levels {levels}, not {found}")]

@@ -19,7 +19,7 @@ mod zarr;
 pub use element_type::{ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, TimeBase, TimeUnit};
 pub use error::{ArrayFileError, ArrayFileResult, FileDamage, LayoutProblem, ZarrFound};
 pub use netcdf::{NetcdfFile, NetcdfVariable};
-pub use npy::{NpyFile, NpyWriter};
+pub use npy::{NpyFile, NpyStack, NpyStackWriter, NpyWriter};
 pub use npz::{NpzFile, NpzMember, NpzWriter};
 pub use region::Region;
 pub use zarr::{

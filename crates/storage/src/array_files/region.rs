@@ -69,6 +69,14 @@ impl Region {
         Self { start, shape: self.shape.clone() }
     }
 
+    /// The same box with another start and extent along one axis.
+    #[must_use]
+    pub(crate) fn along(&self, axis: usize, start: u64, extent: u64) -> Self {
+        let mut other = self.clone();
+        (other.start[axis], other.shape[axis]) = (start, extent);
+        other
+    }
+
     /// The axes in reversed order.
     #[must_use]
     pub(crate) fn reversed(&self) -> Self {

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dolmen_storage::{NpyFile, Region, ZarrArray, ZarrCompression, ZarrMetadata, ZarrWriter};
+use dolmen_storage::{
+    Location, NpyFile, NpyStack, NpyStackWriter, Region, ZarrArray, ZarrCompression, ZarrMetadata, ZarrWriter,
+};
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -157,4 +159,31 @@ async fn a_slice_of_an_npy_file_reads_little_more_than_itself() {
     // All of it comes in several requests, none of which is long.
     file.read_region(&Region::whole(&[3, 4_000_000])).await.unwrap();
     assert_eq!(store.take(), (vec!["large.npy".to_owned(); 2], 12_000_000));
+}
+
+#[tokio::test]
+async fn a_slice_of_several_npy_files_reads_those_that_it_touches() {
+    let (stores, store) = (stores(), Arc::new(Counting::default()));
+    stores.register(&"s3://bucket/".parse().unwrap(), store.clone()).unwrap();
+    let place = location("s3://bucket/x");
+    let writer = NpyStackWriter::create(&stores, &place, element("<i4"), &[30, 8], &[10; 3]).await.unwrap();
+    for index in 0..3 {
+        let region = Region::new(vec![10 * index as u64, 0], vec![10, 8]);
+        writer.write_file(index, expected(&[30, 8], &region, element("<i4"))).await.unwrap();
+    }
+    writer.finish().await.unwrap();
+    for text in ["s3://bucket/x/*.npy", "s3://bucket/x/"] {
+        let stack = NpyStack::open(&stores, &Location::parse(text).unwrap(), None).await.unwrap();
+        // Of each file that it is there, and its header.
+        let (keys, n) = store.take();
+        assert!(keys.len() >= 6 && n < 3 * 256 + 1000, "{keys:?} {n}");
+        let region = Region::new(vec![8, 0], vec![4, 8]);
+        assert_eq!(stack.read_region(&region).await.unwrap(), expected(&[30, 8], &region, element("<i4")));
+        let (mut keys, n) = store.take();
+        keys.sort();
+        assert_eq!((keys, n), (vec!["x/0.npy".to_owned(), "x/1.npy".to_owned()], 4 * 8 * 4));
+    }
+    store.put(&"x/3.npy".into(), "no npy".into()).await.unwrap();
+    let error = NpyStack::open(&stores, &Location::parse("s3://bucket/x/*.npy").unwrap(), None).await.unwrap_err();
+    assert!(error.to_string().starts_with("`s3://bucket/x/3.npy` is damaged"), "{error}");
 }

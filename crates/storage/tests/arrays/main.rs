@@ -6,6 +6,7 @@ mod counting;
 mod damage;
 mod netcdf;
 mod npy;
+mod npy_stack;
 mod npz;
 mod python;
 mod values;

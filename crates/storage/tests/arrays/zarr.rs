@@ -161,3 +161,45 @@ fn what_cannot_be_read_says_why() {
 fn stores_none() -> std::sync::Arc<dolmen_storage::Stores> {
     crate::stores_with(dolmen_storage::AccessPolicy::new(dolmen_storage::ExternalAccess::None, false))
 }
+
+/// What xarray wrote, to both versions of the format: see make_xarray.py.
+#[tokio::test]
+async fn groups_of_xarray_have_coordinates_and_conventions() {
+    let floats =
+        |bytes: Vec<u8>| -> Vec<f64> { bytes.as_chunks().0.iter().map(|bytes| f64::from_ne_bytes(*bytes)).collect() };
+    for version in [2, 3] {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql-tests/slt/data");
+        let group = ZarrGroup::open(&stores(), &location(format!("{data}/air{version}.zarr"))).await.unwrap();
+        assert_eq!(group.only_name().await.unwrap(), None);
+        let air = group.variable("air").await.unwrap();
+        assert_eq!(
+            (air.shape(), air.chunks(), air.element().name()),
+            (&[8, 5, 6][..], &[2, 5, 3][..], "float64".into())
+        );
+        assert_eq!(air.dimensions(), ["time", "lat", "lon"].map(|name| Some(name.to_owned())));
+        let values = floats(air.read_region(&Region::new(vec![1, 0, 0], vec![1, 5, 6])).await.unwrap());
+        for (i, value) in (30..60).zip(values) {
+            let degrees = f64::from(i * 60 % 2000) * 0.01 - 10.0;
+            assert!(if i % 13 == 0 { value.is_nan() } else { value == degrees }, "{i}: {value}, not {degrees}");
+        }
+        let time = group.coordinate(&air, 0).await.unwrap().unwrap();
+        assert_eq!(time.element().name(), "datetime64[us]");
+        let bytes = time.read_region(&Region::new(vec![1], vec![1])).await.unwrap();
+        assert_eq!(bytes, ((15_706_i64 * 24 + 6) * 3_600_000_000).to_ne_bytes());
+        let lon = group.coordinate(&air, 2).await.unwrap().unwrap();
+        assert_eq!(
+            floats(lon.read_region(&Region::whole(&[6])).await.unwrap()),
+            [0.0, 60.0, 120.0, 180.0, 240.0, 300.0]
+        );
+        assert!(
+            group.coordinate(&air, 3).await.unwrap().is_none() && group.coordinate(&lon, 0).await.unwrap().is_none()
+        );
+
+        let height = group.variable("height").await.unwrap();
+        let bytes = height.read_region(&Region::whole(&[3])).await.unwrap();
+        let values: Vec<f32> = bytes.as_chunks().0.iter().map(|bytes| f32::from_ne_bytes(*bytes)).collect();
+        assert!(values[1].is_nan() && [values[0], values[2]] == [1.5, 4.0], "{values:?}");
+        // Its coordinates are texts.
+        assert!(group.coordinate(&height, 0).await.unwrap().is_none());
+    }
+}

@@ -105,6 +105,10 @@ impl NpyFile {
         Ok(Self { inner: Arc::new(Inner { source, header, data_start }) })
     }
 
+    pub(crate) fn shown(&self) -> &str {
+        self.inner.source.shown()
+    }
+
     /// The extent of each axis.
     pub fn shape(&self) -> &[u64] {
         &self.inner.header.shape

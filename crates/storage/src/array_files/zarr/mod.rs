@@ -17,5 +17,6 @@ mod write;
 pub use group::ZarrGroup;
 pub use metadata::{ZarrFormat, ZarrMetadata};
 pub use read::ZarrArray;
+pub(crate) use tree::Tree;
 pub use variable::ZarrVariable;
 pub use write::{ZarrChunks, ZarrCompression, ZarrGroupWriter, ZarrWriter};

@@ -1,4 +1,4 @@
-//! The objects of a Zarr array or group that is being written.
+//! The objects of a Zarr array or group, or the files of another folder, that is being written.
 
 use std::collections::HashSet;
 use std::fs;
@@ -54,7 +54,7 @@ impl Tree {
         let first = objects.store.list(Some(&objects.root)).next().await;
         if let Some(found) = first {
             found.map_err(|error| objects.failed("", error))?;
-            let problem = LayoutProblem::Occupied("array or group, or other objects");
+            let problem = LayoutProblem::Occupied("Zarr array or group, or other objects");
             return Err(ArrayFileError::InvalidLayout { array: location.to_string(), problem });
         }
         let put = Mutex::new(Some(HashSet::new()));
