@@ -1,5 +1,5 @@
-//! Arrays in files: npy, npz, Zarr, NetCDF and HDF5, read where they are needed; npy, stacks of npy and Zarr written block by
-//! block.
+//! Arrays in files: npy, npz, Zarr, NetCDF, HDF5 and pictures, read where they are needed; npy, stacks of npy and Zarr written
+//! block by block.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use dolmen_graph::{BoxFuture, EncodeError};
 use dolmen_kernels::{Block, Buffer, DType, Pool, TimeUnit};
 use dolmen_storage::{
-    ArrayFileError, ArrayFileResult, ElementType, ElementTypeError, Location, NetcdfFile, NetcdfVariable, NpyFile,
-    NpyStack, NpyStackWriter, NpyWriter, Region, Stores, TempFolder, ZarrArray, ZarrChunks, ZarrCompression,
+    ArrayFileError, ArrayFileResult, ElementType, ElementTypeError, ImageFiles, Location, NetcdfFile, NetcdfVariable,
+    NpyFile, NpyStack, NpyStackWriter, NpyWriter, Region, Stores, TempFolder, ZarrArray, ZarrChunks, ZarrCompression,
     ZarrFormat, ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrVariable, ZarrWriter,
 };
 use thiserror::Error;
@@ -63,6 +63,7 @@ enum Opened {
     Zarr(ZarrArray),
     ZarrVariable(ZarrVariable),
     Netcdf(NetcdfVariable),
+    Images(ImageFiles),
 }
 
 impl Opened {
@@ -73,6 +74,7 @@ impl Opened {
             Self::Zarr(zarr) => zarr.read_region(region).await,
             Self::ZarrVariable(variable) => variable.read_region(region).await,
             Self::Netcdf(variable) => variable.read_region(region).await,
+            Self::Images(images) => images.read_region(region).await,
         }
     }
 }
@@ -96,6 +98,10 @@ impl FileArray {
                 let slowest = if npy.is_fortran() { shape.len().saturating_sub(1) } else { 0 };
                 by_slowest_axis(&shape, slowest, dtype)?
             }
+            // A picture is decoded as a whole.
+            Opened::Images(_) => Chunks::new(
+                shape.iter().enumerate().map(|(axis, len)| AxisChunks::uniform(*len, if axis == 0 { 1 } else { *len })),
+            ),
             Opened::NpyStack(stack) => by_file(&shape, stack.axis(), stack.extents(), dtype),
         };
         Ok(Self { name, shape, dtype, chunks, file })
@@ -133,9 +139,10 @@ fn by_file(shape: &[usize], axis: usize, extents: impl Iterator<Item = u64>, dty
     let size_max = (BLOCK_BYTES_DEFAULT as u64 / each_bytes.max(1)).max(1);
     let mut sizes = Vec::new();
     for extent in extents {
-        // The pieces of a file are alike, as far as they can be.
-        let n_pieces = extent.div_ceil(size_max);
-        sizes.extend((0..n_pieces).map(|at| (extent * (at + 1) / n_pieces - extent * at / n_pieces) as usize));
+        // The pieces of a file are alike, as far as they can be. Of files without elements no length is to be trusted.
+        let n_pieces = if each_bytes == 0 { 1 } else { extent.div_ceil(size_max).max(1) };
+        let (size, n_longer) = (extent / n_pieces, extent % n_pieces);
+        sizes.extend((0..n_pieces).map(|at| (size + u64::from(at < n_longer)) as usize));
     }
     Chunks::new(
         shape
@@ -237,6 +244,23 @@ impl Array {
         let stack = NpyStack::open(stores, location, axis).await?;
         let (shape, element) = (stack.shape().to_vec(), stack.element());
         let source = FileArray::new(location, &shape, element, Opened::NpyStack(stack))?;
+        Ok(Self::from_source(Arc::new(source), chunks)?)
+    }
+
+    /// The pictures in the PNG and TIFF files that `location` stands for, one or those of a pattern (`pictures/*.png`), in the
+    /// order of their names: an array of files, height, width, and channels if there are several. Cut as `chunks` says; by
+    /// itself into one block for each file. The first file is read now, and says what the others have to be.
+    ///
+    /// # Errors
+    /// [`ArrayIoError`].
+    pub async fn from_images(
+        stores: &Stores,
+        location: &Location,
+        chunks: Option<&ChunkSpec>,
+    ) -> Result<Self, ArrayIoError> {
+        let images = ImageFiles::open(stores, location).await?;
+        let (shape, element) = (images.shape().to_vec(), images.element());
+        let source = FileArray::new(location, &shape, element, Opened::Images(images))?;
         Ok(Self::from_source(Arc::new(source), chunks)?)
     }
 
@@ -522,4 +546,21 @@ fn variable_of(dtype: DType, shape: &[usize], chunk: &[usize], names: &[&str]) -
         attributes.insert("_FillValue".to_owned(), i64::MIN.into());
     }
     Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_end_where_blocks_end_and_large_ones_are_several() {
+        let sizes = |chunks: &Chunks, axis: usize| chunks.axes()[axis].sizes().unwrap();
+        let small = by_file(&[4, 6], 1, [3, 0, 3].into_iter(), DType::F64);
+        assert_eq!((sizes(&small, 0), sizes(&small, 1)), (vec![4], vec![3, 3]));
+        // Blocks have 128 MiB at most, which is 16 Mi elements.
+        let large = by_file(&[40_000_008, 1], 0, [3, 40_000_000, 5].into_iter(), DType::F64);
+        assert_eq!(sizes(&large, 0), [3, 13_333_334, 13_333_333, 13_333_333, 5]);
+        assert_eq!(sizes(&by_file(&[0, 2], 0, [0].into_iter(), DType::U8), 0), [0]);
+        assert_eq!(sizes(&by_file(&[1 << 62, 0], 0, [1 << 62].into_iter(), DType::U8), 0), [1 << 62]);
+    }
 }

@@ -69,9 +69,9 @@ mod waiting;
 pub use access::{AccessPolicy, AccessRoot, ExternalAccess, Operation};
 pub use array_files::{
     ArrayFileError, ArrayFileResult, ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, FileDamage,
-    LayoutProblem, NetcdfFile, NetcdfVariable, NpyFile, NpyStack, NpyStackWriter, NpyWriter, NpzFile, NpzMember,
-    NpzWriter, Region, TimeBase, TimeUnit, ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrFound, ZarrGroup,
-    ZarrGroupWriter, ZarrMetadata, ZarrVariable, ZarrWriter,
+    ImageFiles, LayoutProblem, NetcdfFile, NetcdfVariable, NpyFile, NpyStack, NpyStackWriter, NpyWriter, NpzFile,
+    NpzMember, NpzWriter, Region, TimeBase, TimeUnit, ZarrArray, ZarrChunks, ZarrCompression, ZarrFormat, ZarrFound,
+    ZarrGroup, ZarrGroupWriter, ZarrMetadata, ZarrVariable, ZarrWriter,
 };
 pub use atomic_output::AtomicOutput;
 pub use block_store::{BlockCodec, BlockError, BlockId, BlockRef, BlockStats, BlockStore, CodecError, Damage};

@@ -174,6 +174,9 @@ impl Location {
 
     /// The place of one of the files that this location stands for, by its path in the store.
     pub(crate) fn listed(&self, path: &ObjectPath) -> Self {
+        if self.path() == Some(path) {
+            return self.clone();
+        }
         let shown = match self.store.kind {
             StoreKind::Local => to_local_path(path).display().to_string(),
             _ => format!("{}{path}", self.store.url),
@@ -607,6 +610,19 @@ mod tests {
             assert_eq!(pattern.base().as_ref(), base, "{text}");
             assert!(pattern.matches(&ObjectPath::parse(hit).unwrap()), "{text} {hit}");
             assert!(!pattern.matches(&ObjectPath::parse(miss).unwrap()), "{text} {miss}");
+        }
+    }
+
+    #[test]
+    fn files_of_a_pattern_have_places() {
+        for (pattern, path, text) in [
+            ("a/*.csv", "cwd/a/x y.csv", "/cwd/a/x y.csv"),
+            ("s3://b/p/*.csv", "p/x[1].csv", "s3://b/p/x[1].csv"),
+            ("rel.csv", "cwd/rel.csv", "rel.csv"),
+        ] {
+            let (file, path) = (parse(pattern), ObjectPath::parse(path).unwrap());
+            let listed = file.listed(&path);
+            assert_eq!((listed.path(), listed.to_string().as_str(), listed.store()), (Some(&path), text, file.store()));
         }
     }
 

@@ -11,6 +11,7 @@ import re
 
 import dask
 import dask.array as da
+import dask.array.image
 import dask.array.stats
 
 ROOT = pathlib.Path(__file__).parents[4]
@@ -23,8 +24,8 @@ ours |= {f"{name}_like" for name in ("zeros", "ones", "full", "empty")}
 
 # How what Dask calls otherwise is written here.
 WRITTEN = {
-    "asanyarray": "`array(x)`", "from_array": "`Array::from_ndarray`", "from_delayed": "`Array::from_delayed`", "from_npy_stack": None,
-    "from_zarr": "`CREATE ARRAY a FROM 'a.zarr'`", "to_zarr": "`COPY ARRAY a TO 'a.zarr'`", "to_hdf5": None, "to_npy_stack": None, "from_tiledb": None, "to_tiledb": None,
+    "asanyarray": "`array(x)`", "from_array": "`Array::from_ndarray`", "from_delayed": "`Array::from_delayed`", "from_npy_stack": "`CREATE ARRAY a FROM 'stack/'`",
+    "from_zarr": "`CREATE ARRAY a FROM 'a.zarr'`", "to_zarr": "`COPY ARRAY a TO 'a.zarr'`", "to_hdf5": None, "to_npy_stack": "`COPY ARRAY a TO 'stack/'`", "from_tiledb": None, "to_tiledb": None,
     "map_blocks": "`Array::map_blocks`", "map_overlap": "`Array::map_overlap`", "blockwise": "`Array::blockwise`", "apply_along_axis": "`Array::apply_along_axis`",
     "apply_gufunc": "`Array::apply_gufunc`", "as_gufunc": "`Array::apply_gufunc`", "gufunc": "`Array::apply_gufunc`", "frompyfunc": "`Array::map_blocks`", "fromfunction": "`Array::from_fn`",
     "compute": "`ARRAY x`", "store": "`COPY ARRAY x TO ...`", "optimize": "done by itself, `EXPLAIN ARRAY x` shows it", "reduction": "`Array::blockwise`, `Array::reduce`", "cumreduction": "`Array::cumsum`",
@@ -35,7 +36,7 @@ WRITTEN = {
     "linalg.svd_flip": "signs follow from the values", "stats.chisquare": None, "stats.power_divergence": None, "stats.normaltest": None, "stats.kurtosistest": None, "stats.skewtest": None, "stats.f_oneway": None,
     "angle": "`angle`", "assert_eq": "a helper of Dask's tests", "random.random_integers": "`random.integers`, with `endpoint => true`", "random.standard_gamma": "`random.gamma`", "moveaxis": "`moveaxis`",
     "cache": None, "linalg.norm": "`linalg.norm`", "concatenate3": None, "stats.moment": "`moment`", "random.permuted": None, "divmod": "`divmod`", "nanpercentile": "`nanpercentile`", "vstack": "`vstack`",
-    "fft.fft_wrap": "the transforms are there",
+    "fft.fft_wrap": "the transforms are there", "image.imread": "`CREATE ARRAY i FROM 'pictures/*.png'`",
 }
 WRITTEN |= {
     "atop": "`Array::blockwise`", "coarsen": "`reshape`, and a reduction of the new axes", "iscomplex": "`imag(x) != 0`", "reshape_blockwise": "`reshape`", "shuffle": "`take`",
@@ -43,12 +44,12 @@ WRITTEN |= {
 }
 # What these modules have of others, and for themselves.
 HELPERS = {
-    "array_expr_enabled", "linalg.array_safe", "linalg.default_rng", "linalg.dotmany", "linalg.meta_from_array", "linalg.solve_triangular_safe", "random.asarray_safe", "random.broadcast_shapes",
+    "array_expr_enabled", "image.add_leading_dimension", "linalg.array_safe", "linalg.default_rng", "linalg.dotmany", "linalg.meta_from_array", "linalg.solve_triangular_safe", "random.asarray_safe", "random.broadcast_shapes",
     "random.normalize_chunks", "random.slices_from_chunks", "stats.wrap_elemwise",
 }
 REASONS = {
     "push": "filling forward has no form yet", "register_chunk_type": "blocks are of one kind",
-    "from_npy_stack": "a folder of npy files is not read as one array yet", "to_npy_stack": "COPY to .zarr writes in blocks", "to_hdf5": "HDF5 is read, not written", "from_tiledb": "TileDB is not read", "to_tiledb": "TileDB is not written",
+    "to_hdf5": "HDF5 is read, not written", "from_tiledb": "TileDB is not read", "to_tiledb": "TileDB is not written",
     "random.noncentral_chisquare": "a rare law", "random.noncentral_f": "a rare law", "random.negative_binomial": "its mean is an array of gamma numbers, and parameters are numbers", "random.permuted": "`random.permutation` goes along the first axis",
     "linalg.compression_level": "a helper of svd_compressed", "linalg.compression_matrix": "a helper of svd_compressed", "cache": "CREATE PERSISTED ARRAY keeps an array", "concatenate3": "a helper of Dask's",
 }
@@ -57,7 +58,7 @@ for name in ("chisquare", "power_divergence", "normaltest", "kurtosistest", "ske
 
 aliases = dict(re.findall(r'\("([a-z0-9_.]+)", "([a-z0-9_.]+)"\)', sources))
 rows = []
-for prefix, module in (("", da), ("fft.", da.fft), ("linalg.", da.linalg), ("random.", da.random), ("stats.", da.stats)):
+for prefix, module in (("", da), ("fft.", da.fft), ("image.", da.image), ("linalg.", da.linalg), ("random.", da.random), ("stats.", da.stats)):
     for name in sorted(dir(module)):
         thing = getattr(module, name)
         own = getattr(thing, "__module__", None) or type(thing).__module__

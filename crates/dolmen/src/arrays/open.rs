@@ -47,7 +47,9 @@ pub(super) async fn opened(
             let array = Array::from_npy(stores, &place.location, chunks).await;
             array.map(unlabelled).map_err(|error| place.io(error))
         }
-        (Some("npy"), Some(_)) => Err(place.error(format!("{location} holds one array, which has no name"))),
+        (Some("npy" | "png" | "tif" | "tiff"), Some(_)) => {
+            Err(place.error(format!("{location} holds one array, which has no name")))
+        }
         (Some("npz"), dataset) => {
             let archive = NpzFile::open(stores, &place.location).await.map_err(|error| place.file(error))?;
             let names: Vec<String> = archive.names().map(str::to_owned).collect();
@@ -60,8 +62,12 @@ pub(super) async fn opened(
             let array = Array::from_npy_file(&place.location, member, chunks);
             array.map(unlabelled).map_err(|error| place.io(error))
         }
+        (Some("png" | "tif" | "tiff"), None) => {
+            let array = Array::from_images(stores, &place.location, chunks).await;
+            array.map(unlabelled).map_err(|error| place.io(error))
+        }
         (Some("zarr"), dataset) => zarr(stores, &place, dataset, chunks).await,
-        _ => Err(place.error(format!("{location} is no .npy, .npz, .zarr, .nc or .h5"))),
+        _ => Err(place.error(format!("{location} is no .npy, .npz, .zarr, .nc, .h5, .png or .tif"))),
     }
 }
 

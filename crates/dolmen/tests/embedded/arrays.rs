@@ -139,7 +139,7 @@ fn files_are_written_and_read() {
     assert!(error(&denied, &format!("CREATE ARRAY m FROM '{}'", at("a.npy"))).contains("denied"));
 }
 
-/// `DOLMEN_PYTHON` names an interpreter with the packages numpy, zarr and xarray.
+/// `DOLMEN_PYTHON` names an interpreter with the packages numpy, zarr, xarray and dask.
 #[test]
 #[ignore = "needs Python: DOLMEN_PYTHON=venv/bin/python cargo nextest run -p dolmen --run-ignored all python"]
 fn python_opens_what_copy_writes() {
@@ -155,11 +155,14 @@ fn python_opens_what_copy_writes() {
     let times = folder.path().join("times.zarr");
     run(&session, &format!("CREATE ARRAY \"time\" FROM '{data}/air.nc' WITH (dataset => 'time')"));
     run(&session, &format!("COPY ARRAY \"time\" TO '{}'", times.display()));
+    let stack = folder.path().join("stack");
+    let numbers = "reshape(arange(60, dtype => 'int16'), [12, 5])";
+    run(&session, &format!("COPY ARRAY {numbers} TO '{}/' WITH (chunks => [[5, 1, 6], 2])", stack.display()));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/embedded/check_copied.py");
     let done = std::process::Command::new(python).arg(script).arg(folder.path()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{stdout}\n{stderr}");
-    assert!(stdout.contains("4 groups"), "{stdout}");
+    assert!(stdout.contains("4 groups and a stack"), "{stdout}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
-"""Opens with xarray what the test `python_opens_what_copy_writes` wrote into a folder, and compares it with what it should be."""
+"""Opens with xarray and Dask what the test `python_opens_what_copy_writes` wrote into a folder, and compares it with what it should be."""
 
 import pathlib
 import sys
 import warnings
 
+import dask.array as da
 import numpy as np
 import xarray
 
@@ -26,4 +27,7 @@ for name in ("nc", "v2", "v3"):
         assert np.isclose(air.sel(lat=45, lon=120, time="2013-01-01T12:00"), degrees[2, 1, 2])
 with xarray.open_zarr(folder / "times.zarr") as dataset:
     np.testing.assert_array_equal(dataset["value"].values, hours)
-print("4 groups")
+stack = da.from_npy_stack(str(folder / "stack"))
+assert stack.chunks == ((5, 1, 6), (5,)) and stack.dtype == "int16", stack
+np.testing.assert_array_equal(stack.compute(), np.arange(60).reshape(12, 5))
+print("4 groups and a stack")

@@ -1,4 +1,4 @@
-//! Arrays in files: npy, npz, Zarr 2 and 3, NetCDF, HDF5.
+//! Arrays in files: npy, npz, Zarr 2 and 3, NetCDF, HDF5, pictures.
 
 mod boxes;
 mod cf;
@@ -6,6 +6,7 @@ mod destination;
 mod element_file;
 mod element_type;
 mod error;
+mod images;
 mod memory;
 mod netcdf;
 mod npy;
@@ -18,6 +19,7 @@ mod zarr;
 
 pub use element_type::{ByteOrder, ElementKind, ElementProblem, ElementType, ElementTypeError, TimeBase, TimeUnit};
 pub use error::{ArrayFileError, ArrayFileResult, FileDamage, LayoutProblem, ZarrFound};
+pub use images::ImageFiles;
 pub use netcdf::{NetcdfFile, NetcdfVariable};
 pub use npy::{NpyFile, NpyStack, NpyStackWriter, NpyWriter};
 pub use npz::{NpzFile, NpzMember, NpzWriter};

@@ -69,6 +69,19 @@ impl Source {
         Ok(Self { shown: location.to_string(), place, size_bytes: meta.size })
     }
 
+    /// A file of which a listing says how long it is. Asks the policy, but not the store.
+    ///
+    /// # Errors
+    /// [`ArrayFileError::Storage`]: there is no access to it.
+    pub(crate) fn listed(stores: &Stores, location: &Location, size_bytes: u64) -> ArrayFileResult<Self> {
+        let path = location.require_path()?.clone();
+        let store = stores.resolve(location)?.store;
+        let is_local = location.store().kind() == StoreKind::Local;
+        // What listings call a version is not what reads call it, in some stores.
+        let place = Place::Store { store, path, e_tag: None, is_local };
+        Ok(Self { shown: location.to_string(), place, size_bytes })
+    }
+
     /// A file that is only known by its handle.
     pub(crate) fn temporary(shown: String, file: File, size_bytes: u64) -> Self {
         Self { shown, place: Place::Temporary(Arc::new(file)), size_bytes }

@@ -4,6 +4,7 @@
 
 mod counting;
 mod damage;
+mod images;
 mod netcdf;
 mod npy;
 mod npy_stack;
