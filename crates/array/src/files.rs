@@ -474,11 +474,12 @@ impl ArrayWriter {
         let chunks = group.add(name, variable_of(dtype, shape, chunk, &names)?, ZarrCompression::default())?;
         for axis in axes {
             let Some(labels) = &axis.labels else { continue };
-            let whole = [labels.shape()[0].max(1)];
+            let whole: Vec<usize> = labels.shape().iter().map(|len| (*len).max(1)).collect();
             let metadata = variable_of(labels.dtype(), labels.shape(), &whole, &[&axis.name])?;
             let coordinates = group.add(&axis.name, metadata, ZarrCompression::default())?;
             if !labels.shape().contains(&0) {
-                coordinates.write_chunk(&[0], labels.element_bytes().map_err(ArrayError::from)?).await?;
+                let bytes = labels.element_bytes().map_err(ArrayError::from)?;
+                coordinates.write_chunk(&vec![0; whole.len()], bytes).await?;
             }
         }
         Ok(Self { file: Writing::ZarrGroup { group, chunks } })

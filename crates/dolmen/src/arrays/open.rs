@@ -112,7 +112,7 @@ pub(super) fn unlabelled(array: Array) -> LabelledArray {
 }
 
 /// Whether a folder of npy files is meant: one that has no suffix, or of which it is said that it is a folder.
-pub(super) fn is_npy_folder(location: &Location, text: &str) -> bool {
+fn is_npy_folder(location: &Location, text: &str) -> bool {
     match suffix(text).as_deref() {
         None => location.path().is_some(),
         Some(suffix) => location.is_folder() && suffix != "zarr",

@@ -63,6 +63,8 @@ fn a_histogram_is_a_table_with_bars() {
 fn aggregates_over_an_array_are_reductions() {
     let session = session(2);
     run(&session, "CREATE ARRAY big AS ones([10000, 1000], chunks => [1000, 1000]) * 2");
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql-tests/slt/data");
+    run(&session, &format!("CREATE ARRAY air FROM '{data}/air3.zarr' WITH (dataset => 'air')"));
     let plan = |sql: &str| {
         let rows: Vec<(String, String)> = session.sql(format!("EXPLAIN FORMAT INDENT {sql}")).rows_blocking().unwrap();
         rows.into_iter().map(|(_, plan)| plan).collect::<String>()
@@ -70,6 +72,7 @@ fn aggregates_over_an_array_are_reductions() {
     for sql in [
         "SELECT count(*), sum(value), avg(value), min(value), max(value), stddev(value) FROM big WHERE dim_0 < 100",
         "SELECT dim_1, avg(value) FROM big WHERE dim_0 BETWEEN 10 AND 20 GROUP BY dim_1 ORDER BY dim_1",
+        "SELECT lat, avg(value) FROM air WHERE time >= TIMESTAMP '2013-01-02 12:00:00' GROUP BY lat",
         "SELECT x.dim_1 + 1, 2 * avg(x.value) FROM big AS x GROUP BY x.dim_1 HAVING x.dim_1 > 5",
     ] {
         let plan = plan(sql);
