@@ -1,5 +1,6 @@
 //! Arrays in files, from the outside: what NumPy, zarr-python, netCDF4-python and h5py wrote is read, in every mode; what is written is read again,
-//! and by them; and what is wrong is told. The files in golden/ come from make_golden.py and make_netcdf.py.
+//! and by them; and what is wrong is told. The files in golden/ come from make_golden.py, make_netcdf.py and
+//! make_stacks.py, those in sql-tests/slt/data from make_netcdf.py, make_xarray.py and make_stacks.py.
 #![allow(clippy::unwrap_used, reason = "a failed expectation is how a test reports, in its helpers as well")]
 
 mod counting;

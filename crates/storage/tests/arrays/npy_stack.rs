@@ -125,6 +125,9 @@ async fn files_that_are_not_one_array_are_told() {
     let info = refused("stack", None).await.to_string();
     assert!(info.contains("WITH (axis => 0)"), "{info}");
     assert_eq!(open(folder.path(), "stack", Some(0)).await.unwrap().shape(), [3, 4]);
+    write(&at("stack/2.npy"), "<f8", (0, 3), 4);
+    let gap = refused("stack", Some(0)).await.to_string();
+    assert!(gap.contains("a folder of npy files without `1.npy`"), "{gap}");
     let missing = refused("missing", None).await;
     assert!(matches!(missing, ArrayFileError::Storage(StorageError::NotFound { .. })), "{missing}");
 }

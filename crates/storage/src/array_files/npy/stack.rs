@@ -168,8 +168,8 @@ async fn in_folder(
     let mut numbered = Vec::new();
     let mut described = None;
     // Folders in it are none of its files.
-    let own = listing.files.iter().filter(|file| file.location.prefix_matches(&listing.base));
-    for file in own.filter(|file| file.location.parts_count() == listing.base.parts_count() + 1) {
+    let n_parts = listing.base.parts_count() + 1;
+    for file in listing.files.iter().filter(|file| file.location.parts_count() == n_parts) {
         let Some(name) = file.location.filename() else { continue };
         match name.strip_suffix(".npy") {
             Some(stem) => match stem.parse::<u64>() {
@@ -188,6 +188,11 @@ async fn in_folder(
         return Err(unsupported("a folder without npy files".to_owned(), remedy));
     }
     numbered.sort_unstable();
+    // A file that was left out on the way would be an array with rows missing.
+    if let Some((number, _)) = (0_u64..).zip(&numbered).find(|(number, (own, _))| number != own) {
+        let remedy = "Name a folder that holds every file from 0.npy on once";
+        return Err(unsupported(format!("a folder of npy files without `{number}.npy`"), remedy));
+    }
     let mut said = None;
     if let (Some(file), None) = (described, axis) {
         let source = Source::open(stores, &location.listed(&file.location)).await?;
