@@ -1,6 +1,8 @@
 //! `CREATE ARRAY name FROM 'file'`: which file it is, and which array in it.
 
-use dolmen_array::{Array, ArrayIoError, ChunkSpec, LabelledArray};
+use std::fmt::Display;
+
+use dolmen_array::{Array, ChunkSpec, LabelledArray};
 use dolmen_array_sql::{OptionValue, Span, StatementOption, chunks_option};
 use dolmen_storage::{
     ArrayFileError, Location, NetcdfFile, NpzFile, Stores, ZarrArray, ZarrFound, ZarrGroup, ZarrVariable,
@@ -29,42 +31,42 @@ pub(super) async fn opened(
     match (suffix.as_deref(), asked.dataset) {
         (_, None) if place.is_npy_stack() => {
             let array = Array::from_npy_stack(stores, &place.location, asked.axis, chunks).await;
-            array.map(unlabelled).map_err(|error| place.io(error))
+            array.map(unlabelled).map_err(|error| place.failed(&error))
         }
         (Some("nc" | "nc4" | "cdf" | "netcdf" | "h5" | "hdf5" | "hdf" | "he5"), dataset) => {
-            let opened = NetcdfFile::open(stores, &place.location).await.map_err(|error| place.file(error))?;
+            let opened = NetcdfFile::open(stores, &place.location).await.map_err(|error| place.failed(&error))?;
             let name = match dataset {
                 Some(name) => name,
                 None => opened
                     .only_name()
-                    .map_err(|error| place.file(error))?
+                    .map_err(|error| place.failed(&error))?
                     .ok_or_else(|| place.several(&opened.names().unwrap_or_default()))?,
             };
             let array = LabelledArray::from_netcdf(&place.location, &opened, &name, chunks).await;
-            array.map_err(|error| place.io(error))
+            array.map_err(|error| place.failed(&error))
         }
         (Some("npy"), None) => {
             let array = Array::from_npy(stores, &place.location, chunks).await;
-            array.map(unlabelled).map_err(|error| place.io(error))
+            array.map(unlabelled).map_err(|error| place.failed(&error))
         }
         (Some("npy" | "png" | "tif" | "tiff"), Some(_)) => {
             Err(place.error(format!("{location} holds one array, which has no name")))
         }
         (Some("npz"), dataset) => {
-            let archive = NpzFile::open(stores, &place.location).await.map_err(|error| place.file(error))?;
+            let archive = NpzFile::open(stores, &place.location).await.map_err(|error| place.failed(&error))?;
             let names: Vec<String> = archive.names().map(str::to_owned).collect();
             let name = match (&dataset, names.as_slice()) {
                 (Some(name), _) => name,
                 (None, [one]) => one,
                 (None, names) => return Err(place.several(names)),
             };
-            let member = archive.open_array(name, &core.temp).await.map_err(|error| place.file(error))?;
+            let member = archive.open_array(name, &core.temp).await.map_err(|error| place.failed(&error))?;
             let array = Array::from_npy_file(&place.location, member, chunks);
-            array.map(unlabelled).map_err(|error| place.io(error))
+            array.map(unlabelled).map_err(|error| place.failed(&error))
         }
         (Some("png" | "tif" | "tiff"), None) => {
             let array = Array::from_images(stores, &place.location, chunks).await;
-            array.map(unlabelled).map_err(|error| place.io(error))
+            array.map(unlabelled).map_err(|error| place.failed(&error))
         }
         (Some("zarr"), dataset) => zarr(stores, &place, dataset, chunks).await,
         _ => Err(place.error(format!("{location} is no .npy, .npz, .zarr, .nc, .h5, .png or .tif"))),
@@ -83,27 +85,29 @@ async fn zarr(
         match ZarrArray::open(stores, location).await {
             Ok(array) => {
                 let array = LabelledArray::from_zarr_variable(location, ZarrVariable::alone(array), chunks);
-                return array.map_err(|error| place.io(error));
+                return array.map_err(|error| place.failed(&error));
             }
             Err(ArrayFileError::NotZarr { found: ZarrFound::Group, .. }) => {}
-            Err(error) => return Err(place.file(error)),
+            Err(error) => return Err(place.failed(&error)),
         }
     }
-    let group = ZarrGroup::open(stores, location).await.map_err(|error| place.file(error))?;
+    let group = ZarrGroup::open(stores, location).await.map_err(|error| place.failed(&error))?;
     let name = match dataset {
         Some(name) => name,
         None => {
-            let only = group.only_name().await.map_err(|error| place.file(error))?;
+            let only = group.only_name().await.map_err(|error| place.failed(&error))?;
             only.ok_or_else(|| place.several(group.arrays()))?
         }
     };
-    LabelledArray::from_zarr_group(location, &group, &name, chunks).await.map_err(|error| place.io(error))
+    LabelledArray::from_zarr_group(location, &group, &name, chunks).await.map_err(|error| place.failed(&error))
 }
 
-/// What stands behind the last dot of the last name, in lower case.
+/// What stands behind the last dot of the last name, in lower case; in `*.{png,tif}` that is the last alternative.
 pub(super) fn suffix(location: &str) -> Option<String> {
     let name = location.trim_end_matches('/').rsplit('/').next()?;
-    name.rsplit_once('.').map(|(_, suffix)| suffix.to_lowercase())
+    let (_, suffix) = name.rsplit_once('.')?;
+    let last = suffix.rsplit(['{', ',']).next().unwrap_or(suffix);
+    Some(last.trim_end_matches('}').to_lowercase())
 }
 
 /// An array whose axes have no names.
@@ -167,11 +171,7 @@ impl Place<'_> {
         at(message, self.span, self.text)
     }
 
-    fn io(&self, error: ArrayIoError) -> Error {
-        self.error(error.to_string())
-    }
-
-    fn file(&self, error: ArrayFileError) -> Error {
+    fn failed(&self, error: &dyn Display) -> Error {
         self.error(error.to_string())
     }
 
