@@ -77,11 +77,8 @@ impl Array {
     /// # Errors
     /// As [`topk`](Self::topk).
     pub fn argtopk(&self, k: isize, axis: isize) -> Result<Self, ArrayError> {
-        // What has no largest elements is told there.
-        self.topk(k, axis)?;
-        let axis = normalize_axis("argtopk", axis, self.n_dims())?;
+        let (axis, len) = self.best_along("argtopk", k, axis)?;
         let order = self.argsort(Some(axis as isize))?;
-        let len = order.known_shape("argtopk")?[axis];
         let n = k.unsigned_abs().min(len);
         let best = match k > 0 {
             true => order.flip(Some(&[axis as isize]))?,

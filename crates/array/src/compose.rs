@@ -6,4 +6,5 @@ mod grid;
 mod matrix;
 mod statistics;
 
+pub use calculus::Spacing;
 pub(crate) use statistics::inexact;

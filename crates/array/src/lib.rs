@@ -77,6 +77,7 @@ mod window;
 pub use along::FftNorm;
 pub use array::Array;
 pub use chunks::{AxisChunks, AxisSpec, BLOCK_BYTES_DEFAULT, ChunkSpec, Chunks};
+pub use compose::Spacing;
 pub use convert::to_ndarray;
 pub use elementwise::Arg;
 pub use error::ArrayError;

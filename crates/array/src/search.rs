@@ -211,34 +211,33 @@ impl Array {
             let problem = format!("are {} for {} coordinates", bins.len(), coordinates.len());
             return Err(ArrayError::Argument { op, argument: "bins", problem });
         };
-        let (mut edges, mut place, mut is_inside) = (Vec::new(), None::<Self>, None::<Self>);
-        let mut shape = Vec::new();
-        for ((x, bins), range) in coordinates.iter().zip(bins).zip(ranges) {
+        // The edges, the position among their bins, and whether there is one.
+        let binned = |axis: usize| {
+            let x = &coordinates[axis];
             x.check()?;
             if x.n_dims() != 1 || x.dims() != first.dims() {
                 let shapes = crate::array::dims_of(&[first, x]);
                 let expected = "coordinates are rows of one length".to_owned();
                 return Err(ArrayError::ShapeMismatch { op, shapes, expected });
             }
-            let of_axis = x.edges(bins, *range)?;
-            let n = of_axis.known_shape(op)?[0] - 1;
+            let edges = x.edges(&bins[axis], ranges[axis])?;
+            let n = edges.known_shape(op)?[0] - 1;
             // The last edge belongs to the last bin.
-            let last = of_axis.part(0, n, n + 1);
-            let bin = Self::where_(x.equal(&last)?, n as i64 - 1, of_axis.searchsorted(x, Side::Right)?.subtract(1)?)?;
-            let inside = bin.greater_equal(0)?.logical_and(bin.less(n as i64)?)?;
-            place = Some(match place {
-                None => bin,
-                Some(place) => place.multiply(n as i64)?.add(bin)?,
-            });
-            is_inside = Some(match is_inside {
-                None => inside,
-                Some(others) => others.logical_and(inside)?,
-            });
-            shape.push(n);
+            let last = edges.part(0, n, n + 1);
+            let bin = Self::where_(x.equal(&last)?, n as i64 - 1, edges.searchsorted(x, Side::Right)?.subtract(1)?)?;
+            let is_inside = bin.greater_equal(0)?.logical_and(bin.less(n as i64)?)?;
+            Ok((edges, n, bin, is_inside))
+        };
+        let (of_first, n, mut place, mut is_inside) = binned(0)?;
+        let (mut edges, mut shape) = (vec![of_first], vec![n]);
+        for axis in 1..coordinates.len() {
+            let (of_axis, n, bin, inside) = binned(axis)?;
+            place = place.multiply(n as i64)?.add(bin)?;
+            is_inside = is_inside.logical_and(inside)?;
             edges.push(of_axis);
+            shape.push(n);
         }
         let n_cells = crate::shape::n_elements(&shape)?;
-        let (Some(place), Some(is_inside)) = (place, is_inside) else { return Err(no_coordinates(op)) };
         // What is in no cell is counted behind them.
         let place = Self::where_(&is_inside, place, n_cells as i64)?;
         let counts = place.counts_below(weights, n_cells + 1)?.part(0, 0, n_cells);
@@ -255,8 +254,4 @@ impl Array {
         }
         Ok((counts, edges))
     }
-}
-
-fn no_coordinates(op: &'static str) -> ArrayError {
-    ArrayError::Argument { op, argument: "coordinates", problem: "are none".to_owned() }
 }

@@ -19,7 +19,17 @@ impl Array {
     /// [`ArrayError::AxisOutOfRange`], [`ArrayError::UnknownLength`]; [`ArrayError::Argument`] for `k = 0`;
     /// [`ArrayError::DTypeUnsupported`] for complex numbers.
     pub fn topk(&self, k: isize, axis: isize) -> Result<Self, ArrayError> {
-        let op = "topk";
+        let (axis, _) = self.best_along("topk", k, axis)?;
+        let n_max = k.unsigned_abs();
+        let mut best = self.best_of(k, axis, 1, n_max);
+        while best.chunks().axes()[axis].n_blocks() > 1 {
+            best = best.best_of(k, axis, FAN_IN, n_max);
+        }
+        Ok(best)
+    }
+
+    /// The axis along which the `k` best elements are asked for, and its length.
+    pub(crate) fn best_along(&self, op: &'static str, k: isize, axis: isize) -> Result<(usize, usize), ArrayError> {
         self.check()?;
         let axis = normalize_axis(op, axis, self.n_dims())?;
         if k == 0 {
@@ -29,13 +39,7 @@ impl Array {
             let remedy = "complex numbers have no order; take their absolute or real part";
             return Err(ArrayError::DTypeUnsupported { op, dtype: self.dtype(), remedy });
         }
-        self.dims()[axis].ok_or(ArrayError::UnknownLength { op, axis })?;
-        let n_max = k.unsigned_abs();
-        let mut best = self.best_of(k, axis, 1, n_max);
-        while best.chunks().axes()[axis].n_blocks() > 1 {
-            best = best.best_of(k, axis, FAN_IN, n_max);
-        }
-        Ok(best)
+        Ok((axis, self.dims()[axis].ok_or(ArrayError::UnknownLength { op, axis })?))
     }
 
     /// The best elements of each `n_blocks` neighbouring blocks along `axis`.

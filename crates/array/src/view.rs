@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::array::dims_of;
 use crate::chunks::AxisChunks;
 use crate::node::{Expr, Operand, OperandAxes, OperandAxis};
-use crate::shape::{broadcast_dim, normalize_axes, normalize_axis};
+use crate::shape::{broadcast_dim, normalize_axes};
 use crate::slice::AxisSlice;
 use crate::{Array, ArrayError, ChunkSpec, Chunks};
 
@@ -45,11 +45,30 @@ impl Array {
     /// # Errors
     /// [`ArrayError::AxisOutOfRange`].
     pub fn moveaxis(&self, source: isize, destination: isize) -> Result<Self, ArrayError> {
-        let source = normalize_axis("moveaxis", source, self.n_dims())?;
-        let destination = normalize_axis("moveaxis", destination, self.n_dims())?;
+        self.moveaxes(&[source], &[destination])
+    }
+
+    /// NumPy's `moveaxis` of several axes: each of `sources` moved to the place that `destinations` has for it.
+    ///
+    /// # Errors
+    /// [`ArrayError::AxisOutOfRange`], [`ArrayError::RepeatedAxis`]; [`ArrayError::Argument`] if there are not as many places
+    /// as axes.
+    pub fn moveaxes(&self, sources: &[isize], destinations: &[isize]) -> Result<Self, ArrayError> {
+        let op = "moveaxis";
+        self.check()?;
+        if sources.len() != destinations.len() {
+            let problem = format!("are {}, for {} axes", destinations.len(), sources.len());
+            return Err(ArrayError::Argument { op, argument: "destinations", problem });
+        }
+        let sources = normalize_axes(op, Some(sources), self.n_dims())?;
+        let destinations = normalize_axes(op, Some(destinations), self.n_dims())?;
+        let mut moves: Vec<(usize, usize)> = destinations.into_iter().zip(sources.iter().copied()).collect();
+        moves.sort_unstable();
         let mut order: Vec<isize> =
-            (0..self.n_dims()).filter(|axis| *axis != source).map(|axis| axis as isize).collect();
-        order.insert(destination, source as isize);
+            (0..self.n_dims()).filter(|axis| !sources.contains(axis)).map(|axis| axis as isize).collect();
+        for (destination, source) in moves {
+            order.insert(destination, source as isize);
+        }
         self.transpose(Some(&order))
     }
 

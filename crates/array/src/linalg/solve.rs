@@ -138,14 +138,9 @@ impl Array {
             let column = right.expand_dims(&[1])?;
             return self.solve_triangular(&column, is_lower, unit_diagonal)?.squeeze(Some(&[1]));
         }
-        let (x, n, size) = self.square_blocks(op)?;
+        let (x, n, size) = self.system(op, right)?;
         let dtype = promote(x.dtype(), right.matrix(op)?.dtype())?;
         let (x, right) = (x.astype(dtype)?, right.astype(dtype)?);
-        if right.dims()[0] != Some(n) {
-            let shapes = crate::array::dims_of(&[self, &right]);
-            let expected = "the right side has as many rows as the matrix".to_owned();
-            return Err(ArrayError::ShapeMismatch { op, shapes, expected });
-        }
         if n == 0 {
             return Ok(right);
         }
@@ -177,13 +172,7 @@ impl Array {
     /// As [`solve_triangular`](Self::solve_triangular). A singular matrix is an error of the run.
     pub fn solve(&self, right: &Self, is_positive: bool) -> Result<Self, ArrayError> {
         let op = "solve";
-        let (x, n, _) = self.square_blocks(op)?;
-        let rows = right.known_shape(op)?.first().copied();
-        if rows != Some(n) {
-            let shapes = crate::array::dims_of(&[self, right]);
-            let expected = "the right side has as many rows as the matrix".to_owned();
-            return Err(ArrayError::ShapeMismatch { op, shapes, expected });
-        }
+        let (x, ..) = self.system(op, right)?;
         if is_positive {
             let l = x.cholesky()?;
             return l.adjoint()?.solve_triangular(&l.solve_triangular(right, true, false)?, false, false);
@@ -269,6 +258,17 @@ impl Array {
         }
         let size = x.block_size(shape[0]);
         Ok((x.cut_square(&shape, size), shape[0], size))
+    }
+
+    /// As [`square_blocks`](Self::square_blocks), of a matrix with a right side that has as many rows.
+    fn system(&self, op: &'static str, right: &Self) -> Result<(Self, usize, usize), ArrayError> {
+        let (x, n, size) = self.square_blocks(op)?;
+        if right.known_shape(op)?.first() != Some(&n) {
+            let shapes = crate::array::dims_of(&[self, right]);
+            let expected = "the right side has as many rows as the matrix".to_owned();
+            return Err(ArrayError::ShapeMismatch { op, shapes, expected });
+        }
+        Ok((x, n, size))
     }
 
     /// The side of the square blocks that a matrix is factorised in.

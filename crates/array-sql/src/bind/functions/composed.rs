@@ -1,6 +1,6 @@
 //! Functions that are made of others: diagonals, splits, covariances, differences.
 
-use dolmen_array::{Array, Index, Reduce};
+use dolmen_array::{Array, Index, Reduce, Spacing};
 use dolmen_kernels::{DType, Kind};
 
 use super::{Function, one, own};
@@ -57,9 +57,8 @@ fn matrices() -> Vec<Function> {
             let dtype = call.dtype("dtype")?.unwrap_or(DType::I64);
             one(call.at(Array::indices(&shape, dtype, call.chunks("chunks")?))?)
         }),
-        own("meshgrid", "x1, x2=null, x3=null, x4=null, indexing='xy', sparse=false", |call| {
-            let vectors = ["x1", "x2", "x3", "x4"].map(|name| call.optional_array(name).transpose());
-            let vectors = vectors.into_iter().flatten().collect::<Result<Vec<_>>>()?;
+        own("meshgrid", "*xi, indexing='xy', sparse=false", |call| {
+            let vectors = call.arrays("*xi")?;
             let by_position = match call.text("indexing")?.as_deref() {
                 None | Some("xy") => false,
                 Some("ij") => true,
@@ -327,16 +326,7 @@ fn statistics() -> Vec<Function> {
             one(call.at(call.array("a")?.diff(n, call.axis("axis")?.unwrap_or(-1)))?)
         }),
         own("ediff1d", "ary", |call| one(call.at(call.array("ary")?.ravel().and_then(|array| array.diff(1, 0)))?)),
-        own("gradient", "f, spacing=1, axis=null, edge_order=1", |call| {
-            let f = call.array("f")?;
-            let spacing = call.float("spacing")?.unwrap_or(1.0);
-            let edge_order = call.count("edge_order")?.and_then(|order| u32::try_from(order).ok()).unwrap_or(1);
-            let all: Vec<isize> = (0..f.n_dims() as isize).collect();
-            let axes = call.axes("axis")?.unwrap_or(all);
-            let along = |axis: &isize| call.at(f.gradient(spacing, *axis, edge_order));
-            let mut arrays = axes.iter().map(along).collect::<Result<Vec<_>>>()?;
-            if arrays.len() == 1 { one(arrays.remove(0)) } else { Ok(Value::Results { function: "gradient", arrays }) }
-        }),
+        own("gradient", "*f, axis=null, edge_order=1", gradient),
         own("trapezoid", "y, x=null, dx=1.0, axis=-1", |call| {
             let (x, dx) = (call.optional_array("x")?, call.float("dx")?.unwrap_or(1.0));
             one(call.at(call.array("y")?.trapezoid(x.as_ref(), dx, call.axis("axis")?.unwrap_or(-1)))?)
@@ -423,4 +413,30 @@ fn elements() -> Vec<Function> {
             Ok(Value::Results { function: "modf", arrays: call.at(parts())? })
         }),
     ]
+}
+
+/// NumPy's `gradient(f, *spacing)`: without a spacing, with one for all axes, or one each; a number, or the coordinates of the
+/// elements.
+fn gradient(call: &Call<'_>) -> Result<Value> {
+    let given = call.required("*f")?;
+    let Value::List(items) = &given.value else { return Err(call.bad("*f", "should be an array, and its spacing")) };
+    let Some((f, spacing)) = items.split_first() else { return Err(call.bad("*f", "is missing")) };
+    let f = f.clone().into_array("the argument f of gradient", given.span)?;
+    let all: Vec<isize> = (0..f.n_dims() as isize).collect();
+    let axes = call.axes("axis")?.unwrap_or(all);
+    let spacing = spacing.iter().map(|spacing| match spacing.as_float() {
+        Some(spacing) => Ok(Spacing::Even(spacing)),
+        None => spacing.clone().into_array("the spacing of gradient", given.span).map(Spacing::At),
+    });
+    let mut spacing = spacing.collect::<Result<Vec<_>>>()?;
+    match spacing.len() {
+        0 => spacing = vec![Spacing::Even(1.0); axes.len()],
+        1 => spacing = vec![spacing.remove(0); axes.len()],
+        n if n == axes.len() => {}
+        n => return Err(call.bad("*f", &format!("has {n} spacings, for {} axes", axes.len()))),
+    }
+    let edge_order = call.count("edge_order")?.and_then(|order| u32::try_from(order).ok()).unwrap_or(1);
+    let along = axes.into_iter().zip(spacing).map(|(axis, spacing)| call.at(f.gradient(spacing, axis, edge_order)));
+    let mut arrays = along.collect::<Result<Vec<_>>>()?;
+    if arrays.len() == 1 { one(arrays.remove(0)) } else { Ok(Value::Results { function: "gradient", arrays }) }
 }

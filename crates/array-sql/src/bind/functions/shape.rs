@@ -43,8 +43,8 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             one(call.at(a.transpose(Some(&order)))?)
         }),
         own("moveaxis", "a, source, destination", |call| {
-            let axis = |name| call.axis(name)?.ok_or_else(|| call.bad(name, "should be an axis"));
-            one(call.at(call.array("a")?.moveaxis(axis("source")?, axis("destination")?))?)
+            let axes = |name| call.axes(name)?.ok_or_else(|| call.bad(name, "should be an axis or a list of them"));
+            one(call.at(call.array("a")?.moveaxes(&axes("source")?, &axes("destination")?))?)
         }),
         own("expand_dims", "a, axis", |call| {
             let axes = call.axes("axis")?.ok_or_else(|| call.bad("axis", "should be an axis or a list of them"))?;
