@@ -94,6 +94,6 @@ pub use reduce::Reduce;
 pub use search::UniqueElements;
 pub use source::{Source, SourceError, register_source};
 pub use task::register_ops;
-pub use user::{BlockError, BlockFn, BlockInfo, RegisteredBlockFn};
+pub use user::{BlockError, BlockFn, BlockInfo, MadeBlocks, RegisteredBlockFn};
 pub use value::BlockValue;
 pub use view::broadcast_arrays;

@@ -56,8 +56,9 @@ pub(crate) enum Expr {
     Windows { input: Array, windows: SmallVec<[Window; 4]> },
     /// A kernel for each block of the output.
     Blockwise { kernel: Arc<Kernel>, operands: Vec<Operand> },
-    /// A function of the user for each block of the output.
-    Function { function: BlockFn, operands: Vec<Operand> },
+    /// A function of the user for each block of the output. It makes blocks of `others` as well, if there are any: all are
+    /// parts, this one too.
+    Function { function: BlockFn, operands: Vec<Operand>, others: Vec<(DType, Chunks)> },
     /// One of the blocks that each task of a kernel makes.
     Part { input: Array, idx: usize },
 }

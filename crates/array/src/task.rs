@@ -100,7 +100,7 @@ pub(crate) enum Work {
         operands: Vec<KernelOperand>,
     },
     /// Runs a function of the user.
-    Function { operands: Vec<KernelOperand> },
+    Function { operands: Vec<KernelOperand>, others: Vec<(DType, Chunks)> },
     /// Passes on one of several blocks.
     Part { idx: usize },
 }
@@ -161,7 +161,7 @@ impl Task<'_> {
             Work::Gather { from, axes, points } => pick::gather(self, from, axes, points),
             Work::Place { slices } => assemble::place(self, slices),
             Work::Kernel { kernel, operands } => crate::kernel::run(self, kernel, operands),
-            Work::Function { operands } => crate::user::call(self, &operand::joined(self, operands)?),
+            Work::Function { operands, others } => crate::user::call(self, &operand::joined(self, operands)?, others),
             Work::Part { idx } => operand::part(self, *idx),
         }
     }

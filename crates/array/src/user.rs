@@ -17,12 +17,32 @@ use crate::chunks::{AxisChunks, common};
 use crate::node::{Expr, Operand, OperandAxes, OperandAxis};
 use crate::shape::n_elements;
 use crate::task::{ArrayOp, Foreign, Task, decode_plan};
+use crate::value::BlockValue;
 use crate::{Array, ArrayError, ChunkSpec, Chunks};
 
 /// What a function of the user fails with.
 pub type BlockError = Box<dyn std::error::Error + Send + Sync>;
 
-type Call = dyn Fn(&[Block], &BlockInfo) -> Result<Block, BlockError> + Send + Sync;
+type Call = dyn Fn(&[Block], &BlockInfo) -> Result<Vec<Block>, BlockError> + Send + Sync;
+
+/// What a function of the user makes: a [`Block`], or a `Vec` of them for
+/// [`apply_gufunc_many`](Array::apply_gufunc_many).
+pub trait MadeBlocks {
+    /// The blocks, one for each result.
+    fn into_blocks(self) -> Vec<Block>;
+}
+
+impl MadeBlocks for Block {
+    fn into_blocks(self) -> Vec<Block> {
+        vec![self]
+    }
+}
+
+impl MadeBlocks for Vec<Block> {
+    fn into_blocks(self) -> Self {
+        self
+    }
+}
 
 /// What a function of the user is told about the block that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +55,7 @@ pub struct BlockInfo {
     pub shape: Vec<Option<usize>>,
 }
 
-/// A function that makes a block from blocks.
+/// A function that makes a block from blocks, or one of each of several arrays.
 #[derive(Clone)]
 pub struct BlockFn {
     name: Arc<str>,
@@ -46,12 +66,15 @@ pub struct BlockFn {
 
 impl BlockFn {
     /// A closure, which stays in this process. `name` is what plans and errors call it.
-    pub fn local<F, E>(name: &str, function: F) -> Self
+    pub fn local<F, M, E>(name: &str, function: F) -> Self
     where
-        F: Fn(&[Block], &BlockInfo) -> Result<Block, E> + Send + Sync + 'static,
+        F: Fn(&[Block], &BlockInfo) -> Result<M, E> + Send + Sync + 'static,
+        M: MadeBlocks,
         E: Into<BlockError>,
     {
-        let call = move |blocks: &[Block], info: &BlockInfo| function(blocks, info).map_err(Into::into);
+        let call = move |blocks: &[Block], info: &BlockInfo| {
+            function(blocks, info).map(MadeBlocks::into_blocks).map_err(Into::into)
+        };
         Self { name: name.into(), call: Arc::new(call), args: None }
     }
 
@@ -94,15 +117,15 @@ impl fmt::Debug for BlockFn {
 /// # let _ = first_two;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct RegisteredBlockFn<A> {
+pub struct RegisteredBlockFn<A, M = Block> {
     name: &'static str,
-    function: fn(&A, &[Block], &BlockInfo) -> Result<Block, BlockError>,
+    function: fn(&A, &[Block], &BlockInfo) -> Result<M, BlockError>,
 }
 
-impl<A: Serialize + DeserializeOwned + Send + Sync + 'static> RegisteredBlockFn<A> {
+impl<A: Serialize + DeserializeOwned + Send + Sync + 'static, M: MadeBlocks + 'static> RegisteredBlockFn<A, M> {
     /// `function` under `name`, which has to be unique among all operations of a registry.
     #[must_use]
-    pub const fn new(name: &'static str, function: fn(&A, &[Block], &BlockInfo) -> Result<Block, BlockError>) -> Self {
+    pub const fn new(name: &'static str, function: fn(&A, &[Block], &BlockInfo) -> Result<M, BlockError>) -> Self {
         Self { name, function }
     }
 
@@ -114,7 +137,7 @@ impl<A: Serialize + DeserializeOwned + Send + Sync + 'static> RegisteredBlockFn<
         let bytes = postcard::to_stdvec(&args)
             .map_err(|error| EncodeError::Failed { name: self.name.to_owned(), source: Arc::new(error) })?;
         let function = self.function;
-        let call = move |blocks: &[Block], info: &BlockInfo| function(&args, blocks, info);
+        let call = move |blocks: &[Block], info: &BlockInfo| function(&args, blocks, info).map(MadeBlocks::into_blocks);
         Ok(BlockFn { name: self.name.into(), call: Arc::new(call), args: Some(bytes.into()) })
     }
 
@@ -163,7 +186,7 @@ impl Array {
             Ok(Block::from_vec(&shape, elements)?)
         };
         let function = BlockFn::local("from_fn", make);
-        Ok(Self::from_node(Expr::Function { function, operands: Vec::new() }, T::DTYPE, chunks))
+        Ok(Self::from_node(Expr::Function { function, operands: Vec::new(), others: Vec::new() }, T::DTYPE, chunks))
     }
 
     /// What `function` makes of each block. `chunks` are those of the result, as many blocks as there are; `None` if blocks
@@ -180,7 +203,7 @@ impl Array {
             return Err(ArrayError::ChunkMismatch { op: "map_blocks", problem });
         }
         let operands = vec![Operand::same(self.clone())];
-        Ok(Self::from_node(Expr::Function { function, operands }, dtype, chunks))
+        Ok(Self::from_node(Expr::Function { function, operands, others: Vec::new() }, dtype, chunks))
     }
 
     /// What `function` makes of blocks that belong together, by labels of axes as `einsum` has them: blocks with equal
@@ -197,6 +220,18 @@ impl Array {
         new_axes: &[(u32, Vec<usize>)],
         dtype: DType,
     ) -> Result<Self, ArrayError> {
+        let [made] = <[Self; 1]>::try_from(Self::blockwise_many(function, &[(out, dtype)], inputs, new_axes)?)
+            .unwrap_or_else(|_| unreachable!("one result was asked for"));
+        Ok(made)
+    }
+
+    /// As [`blockwise`](Self::blockwise), of several results of one call, which have the same labels of several blocks.
+    pub(crate) fn blockwise_many(
+        function: BlockFn,
+        outs: &[(&[u32], DType)],
+        inputs: &[(&Self, &[u32])],
+        new_axes: &[(u32, Vec<usize>)],
+    ) -> Result<Vec<Self>, ArrayError> {
         let op = "blockwise";
         let mut sizes: Vec<(u32, AxisChunks)> =
             new_axes.iter().map(|(label, sizes)| (*label, AxisChunks::from_sizes(sizes))).collect();
@@ -222,26 +257,39 @@ impl Array {
             }
         }
         let of = |label: &u32| sizes.iter().find(|(other, _)| other == label).map(|(_, chunks)| chunks.clone());
+        let first = outs.first().map_or(&[][..], |(labels, _)| labels);
         let operands = inputs.iter().map(|(array, labels)| {
             let chunks = labels.iter().zip(array.chunks().axes()).map(|(label, own)| of(label).unwrap_or(own.clone()));
             let axes: OperandAxes = labels
                 .iter()
-                .map(|label| out.iter().position(|other| other == label).map_or(OperandAxis::All, OperandAxis::Out))
+                .map(|label| first.iter().position(|other| other == label).map_or(OperandAxis::All, OperandAxis::Out))
                 .collect();
             Operand { array: array.with_chunks(&Chunks::new(chunks)), axes }
         });
         let operands = operands.collect();
-        let chunks = out.iter().map(|label| {
-            let problem = || format!("has the label {label}, which no array and no new axis has");
-            of(label).ok_or_else(|| ArrayError::Argument { op, argument: "out", problem: problem() })
+        let described = outs.iter().map(|(labels, dtype)| {
+            let chunks = labels.iter().map(|label| {
+                let problem = || format!("has the label {label}, which no array and no new axis has");
+                of(label).ok_or_else(|| ArrayError::Argument { op, argument: "out", problem: problem() })
+            });
+            Ok((*dtype, Chunks::new(chunks.collect::<Result<Vec<_>, _>>()?)))
         });
-        let chunks = Chunks::new(chunks.collect::<Result<Vec<_>, _>>()?);
-        Ok(Self::from_node(Expr::Function { function, operands }, dtype, chunks))
+        let described = described.collect::<Result<Vec<(DType, Chunks)>, ArrayError>>()?;
+        let Some(((dtype, chunks), others)) = described.split_first() else { return Ok(Vec::new()) };
+        let expr = Expr::Function { function, operands, others: others.to_vec() };
+        let all = Self::from_node(expr, *dtype, chunks.clone());
+        if others.is_empty() {
+            return Ok(vec![all]);
+        }
+        let part = |(idx, (dtype, chunks)): (usize, &(DType, Chunks))| {
+            Self::from_node(Expr::Part { input: all.clone(), idx }, *dtype, chunks.clone())
+        };
+        Ok(described.iter().enumerate().map(part).collect())
     }
 }
 
-/// Calls the function of a task, and holds it to what was said about its result.
-pub(crate) fn call(task: &Task<'_>, blocks: &[Block]) -> TaskResult {
+/// Calls the function of a task, and holds it to what was said about its results: `others` come behind the task's own.
+pub(crate) fn call(task: &Task<'_>, blocks: &[Block], others: &[(DType, Chunks)]) -> TaskResult {
     let Foreign::Function(function) = task.foreign else {
         return Err(TaskError::failed("the function of the task is not there"));
     };
@@ -252,17 +300,31 @@ pub(crate) fn call(task: &Task<'_>, blocks: &[Block]) -> TaskResult {
         shape: task.dims().into_vec(),
     };
     let made = (function.call)(blocks, &info).map_err(TaskError::failed)?;
-    let fits = made.ndim() == info.shape.len()
-        && made.shape().iter().zip(&info.shape).all(|(len, said)| said.is_none_or(|said| said == *len));
-    if !fits || made.dtype() != task.plan.dtype {
-        return Err(TaskError::failed(format!(
-            "`{}` made a block of {} with shape {:?}, which was announced as {} with shape {}",
-            function.name,
-            made.dtype(),
-            made.shape(),
-            task.plan.dtype,
-            crate::shape::shape_text(&info.shape)
-        )));
+    let n_said = 1 + others.len();
+    if made.len() != n_said {
+        let n = made.len();
+        return Err(TaskError::failed(format!("`{}` made {n} blocks, of {n_said} that were announced", function.name)));
     }
-    task.value(made)
+    // Blocks stand in the same order in all results: where they differ there is one along the axis.
+    let own = [(&task.plan.dtype, &task.plan.out)];
+    let said = own.into_iter().chain(others.iter().map(|(dtype, chunks)| (dtype, chunks)));
+    for (made, (dtype, chunks)) in made.iter().zip(said) {
+        let index = chunks.block_index(task.partition);
+        let dims: Vec<Option<usize>> =
+            chunks.axes().iter().zip(index).map(|(axis, idx)| axis.bounds(idx).map(|bounds| bounds.len())).collect();
+        let fits = made.ndim() == dims.len()
+            && made.shape().iter().zip(&dims).all(|(len, said)| said.is_none_or(|said| said == *len));
+        if !fits || made.dtype() != *dtype {
+            return Err(TaskError::failed(format!(
+                "`{}` made a block of {} with shape {:?}, which was announced as {dtype} with shape {}",
+                function.name,
+                made.dtype(),
+                made.shape(),
+                crate::shape::shape_text(&dims)
+            )));
+        }
+    }
+    let kept = made.into_iter().map(|block| crate::task::kept(block, task.pool));
+    let kept = kept.collect::<Result<_, _>>().map_err(crate::task::failed)?;
+    Ok(BlockValue::of(kept).into_ref())
 }

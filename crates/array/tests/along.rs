@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{chunkings, compute, try_compute};
-use dolmen_array::{Array, ArrayError, BlockError, BlockFn, BlockInfo, FftNorm, RandomGenerator, Reduce};
+use dolmen_array::{Array, ArrayError, BlockError, BlockFn, BlockInfo, ChunkSpec, FftNorm, RandomGenerator, Reduce};
 use dolmen_graph::InlineExecutor;
 use dolmen_kernels::{Block, DType, QuantileMethod};
 
@@ -166,6 +166,90 @@ fn functions_of_the_user_get_whole_rows() {
         weights.apply_along_axis("int", 0, 1, |row: &[i64]| row.to_vec()),
         Err(ArrayError::WrongDType { .. })
     ));
+}
+
+/// Means and deviations from them, of rows and of their weights: `(i),(j)->(),(i),(k)`.
+fn described(blocks: &[Block], _: &BlockInfo) -> Result<Vec<Block>, BlockError> {
+    let (x, weights) = (blocks[0].view::<f64>()?, blocks[1].to_vec::<f64>()?);
+    let n_dims = x.ndim();
+    let rows = x.shape()[..n_dims - 1].to_vec();
+    let (mut means, mut rest, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for row in x.rows() {
+        let mean = row.iter().sum::<f64>() / row.len() as f64;
+        means.push(mean);
+        rest.extend(row.iter().map(|value| (value - mean) as f32));
+        ends.extend([weights.len() as i64, weights.iter().sum::<f64>() as i64]);
+    }
+    let shape = |last: usize| rows.iter().copied().chain([last]).collect::<Vec<_>>();
+    let ends = Block::from_vec(&shape(2), ends)?;
+    Ok(vec![Block::from_vec(&rows, means)?, Block::from_vec(x.shape(), rest)?, ends])
+}
+
+#[test]
+fn functions_of_the_user_have_several_results_of_one_call() {
+    let dtypes = [DType::F64, DType::F32, DType::I64];
+    let signature = "(i), (j) -> (), (i), (k)";
+    let weights = Array::arange(0, 7, 1, None, 3).unwrap().astype(DType::F64).unwrap();
+    let calls = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counting = || {
+        let calls = std::sync::Arc::clone(&calls);
+        BlockFn::local("described", move |blocks: &[Block], info: &BlockInfo| {
+            calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            described(blocks, info)
+        })
+    };
+    let made = |x: &Array| {
+        Array::apply_gufunc_many(counting(), signature, &[x, &weights], &[("k", 2)], &dtypes).unwrap()
+    };
+    for chunks in chunkings(6, &SHAPE) {
+        let x = Array::from_block(Block::from_vec(&SHAPE, elements()).unwrap(), chunks.clone()).unwrap();
+        let all = made(&x);
+        assert_eq!(all.iter().map(Array::dtype).collect::<Vec<_>>(), dtypes);
+        let [rows, columns, depth] = SHAPE;
+        let shapes: Vec<Vec<usize>> = all.iter().map(|array| array.shape().unwrap()).collect();
+        assert_eq!(shapes, [vec![rows, columns], vec![rows, columns, depth], vec![rows, columns, 2]]);
+        calls.store(0, std::sync::atomic::Ordering::Relaxed);
+        let blocks = common::try_compute_all(&InlineExecutor::new(), &all).unwrap();
+        let n_blocks: u32 = x.chunks().numblocks().take(2).product();
+        assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), n_blocks as usize, "one call for all results");
+        let mean = x.mean(&Reduce::axis(2).keepdims()).unwrap();
+        let near = |own: &Block, expected: &Array| {
+            let own = Array::from_block(own.clone(), ChunkSpec::Auto).unwrap().astype(DType::F64).unwrap();
+            let (own, expected) = (compute(&own).to_vec::<f64>().unwrap(), compute(expected).to_vec::<f64>().unwrap());
+            own.len() == expected.len() && own.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5)
+        };
+        assert!(near(&blocks[0], &mean) && near(&blocks[1], &(&x - &mean)), "{chunks:?}");
+        assert!(blocks[2].to_vec::<i64>().unwrap().chunks(2).all(|ends| ends == [7, 21]));
+        // One of them alone, and a part of it.
+        let some = all[1].index(&[(..1).into()]).unwrap();
+        let whole = blocks[1].to_vec::<f32>().unwrap();
+        assert_eq!(compute(&some).to_vec::<f32>().unwrap(), whole[..columns * depth]);
+    }
+    // Results with axes of other inputs.
+    let swapped = |blocks: &[Block], _: &BlockInfo| Ok::<_, BlockError>(vec![blocks[1].clone(), blocks[0].clone()]);
+    let short = Array::arange(0, 4, 1, None, 2).unwrap();
+    let function = BlockFn::local("swapped", swapped);
+    let both =
+        Array::apply_gufunc_many(function, "(i),(j)->(j),(i)", &[&weights, &short], &[], &[DType::I64, DType::F64]);
+    let both = both.unwrap();
+    assert_eq!(compute(&both[0]).to_vec::<i64>().unwrap(), [0, 1, 2, 3]);
+    assert_eq!(compute(&both[1]).to_vec::<f64>().unwrap().len(), 7);
+
+    let x = Array::ones(&[4, 6], DType::F64, 3).unwrap();
+    for signature in ["(i),(j)->()", "(i),(j)->(),(i),(k),()", "(i),(j)->", "(i)->(),(i),(k)", "(i),(j)->(),(i)(k", "->"] {
+        let refused = Array::apply_gufunc_many(counting(), signature, &[&x, &weights], &[("k", 2)], &dtypes);
+        assert!(matches!(refused, Err(ArrayError::Argument { .. })), "{signature}");
+    }
+    let refused = Array::apply_gufunc_many(counting(), signature, &[&x, &weights], &[], &dtypes);
+    assert!(matches!(refused, Err(ArrayError::Argument { .. })), "an axis that comes from nowhere");
+    let fails = |size: usize, dtypes: &[DType], signature: &str| {
+        let made = Array::apply_gufunc_many(counting(), signature, &[&x, &weights], &[("k", size)], dtypes).unwrap();
+        try_compute(&InlineExecutor::new(), &made[0]).unwrap_err().to_string()
+    };
+    let said = fails(3, &dtypes, signature);
+    assert!(said.contains("made a block of int64 with shape [4, 2], which was announced as int64 with shape (4, 3)"), "{said}");
+    assert!(fails(2, &[DType::F64; 3], signature).contains("announced as float64"));
+    assert!(fails(2, &[DType::F64, DType::F32], "(i),(j)->(),(i)").contains("made 3 blocks, of 2 that were announced"));
 }
 
 #[test]

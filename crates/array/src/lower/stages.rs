@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dolmen_graph::{AxisMap, BlockAxis, Blocks, ByteEstimate, GraphBuilder, Input, Stage, StageId, Table, Wiring};
-use dolmen_kernels::Pool;
+use dolmen_kernels::{DType, Pool};
 use smallvec::SmallVec;
 
 use super::ArrayOutput;
@@ -96,6 +96,12 @@ impl Adding<'_> {
     fn with_parts(&self, array: &Array, first: u64) -> u64 {
         match &array.node.expr {
             Expr::Blockwise { kernel, operands } => kernel.value_bytes(array, operands).unwrap_or(first),
+            Expr::Function { others, .. } => {
+                let bytes = |(dtype, chunks): &(DType, Chunks)| {
+                    Some(chunks.block_elements_max()? as u64 * dtype.size_bytes() as u64)
+                };
+                others.iter().filter_map(bytes).fold(first, u64::saturating_add)
+            }
             _ => first,
         }
     }
@@ -215,14 +221,14 @@ impl Adding<'_> {
                 let operands = operands.iter().map(kernel_operand).collect();
                 Parts { scratch, ..Parts::new(Work::Kernel { kernel: Arc::clone(kernel), operands }, inputs) }
             }
-            Expr::Function { function, operands } => {
+            Expr::Function { function, operands, others } => {
                 let inputs = self.operands(operands, chunks)?;
                 // Blocks that are read together are joined.
                 let has_all = |operand: &&Operand| operand.axes.contains(&OperandAxis::All);
                 let scratch = operands.iter().filter(has_all).map(read_bytes).sum();
                 let operands = operands.iter().map(kernel_operand).collect();
                 let foreign = Foreign::Function(function.clone());
-                Parts { foreign, scratch, ..Parts::new(Work::Function { operands }, inputs) }
+                Parts { foreign, scratch, ..Parts::new(Work::Function { operands, others: others.clone() }, inputs) }
             }
             Expr::Part { input, idx } => {
                 let inputs = vec![Input { stage: self.of(input).stage, wiring: Wiring::Same }];

@@ -63,7 +63,9 @@ fn signature(array: &Array) -> Option<Vec<u8>> {
         Expr::Windows { input, windows } => bytes(&(10, of(input), windows))?,
         Expr::Blockwise { kernel, operands: own } => [bytes(&(11, &**kernel))?, operands(own)?].concat(),
         // Whether two functions of the user are the same is known only of the same one.
-        Expr::Function { function, operands: own } => [bytes(&(12, function.identity()))?, operands(own)?].concat(),
+        Expr::Function { function, operands: own, others } => {
+            [bytes(&(12, function.identity(), others))?, operands(own)?].concat()
+        }
         Expr::Part { input, idx } => bytes(&(13, of(input), idx))?,
     };
     Some([bytes(&(node.dtype, &node.chunks))?, own].concat())

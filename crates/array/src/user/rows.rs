@@ -67,7 +67,7 @@ impl Array {
         chunks[axis] = AxisChunks::single(len);
         let mut operand = Operand::same(x);
         operand.axes[axis] = OperandAxis::All;
-        let expr = Expr::Function { function: BlockFn::local(name, of_rows), operands: vec![operand] };
+        let expr = Expr::Function { function: BlockFn::local(name, of_rows), operands: vec![operand], others: Vec::new() };
         Ok(Self::from_node(expr, U::DTYPE, Chunks::new(chunks)))
     }
 
@@ -76,7 +76,7 @@ impl Array {
     /// the lengths of axes that only the result has.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] for a signature that is none or does not fit the arrays; those of
+    /// [`ArrayError::Argument`] for a signature that is none or does not fit the arrays, or has several results; those of
     /// [`blockwise`](Self::blockwise).
     pub fn apply_gufunc(
         function: BlockFn,
@@ -85,6 +85,42 @@ impl Array {
         new_sizes: &[(&str, usize)],
         dtype: DType,
     ) -> Result<Self, ArrayError> {
+        let [made] = <[Self; 1]>::try_from(Self::apply_gufunc_many(function, signature, inputs, new_sizes, &[dtype])?)
+            .unwrap_or_else(|_| unreachable!("there are as many results as dtypes"));
+        Ok(made)
+    }
+
+    /// As [`apply_gufunc`](Self::apply_gufunc), of several results of a function that is called once for all of them: by a
+    /// signature such as `(i)->(),()`, with a dtype for each result. The function is told about the first one.
+    ///
+    /// ```
+    /// # use dolmen_array::{Array, BlockError, BlockFn, BlockInfo, ChunkSpec};
+    /// # use dolmen_kernels::{Block, DType};
+    /// /// The least and the greatest element of each row.
+    /// fn ends(blocks: &[Block], _: &BlockInfo) -> Result<Vec<Block>, BlockError> {
+    ///     let rows = blocks[0].view::<f64>()?;
+    ///     let of = |pick: fn(f64, f64) -> f64, from: f64| {
+    ///         let ends = rows.rows().into_iter().map(|row| row.iter().copied().fold(from, pick)).collect();
+    ///         Block::from_vec(&blocks[0].shape()[..1], ends)
+    ///     };
+    ///     Ok(vec![of(f64::min, f64::INFINITY)?, of(f64::max, f64::NEG_INFINITY)?])
+    /// }
+    /// let x = Array::ones(&[4, 6], DType::F64, 2)?;
+    /// let both = Array::apply_gufunc_many(BlockFn::local("ends", ends), "(i)->(),()", &[&x], &[], &[DType::F64; 2])?;
+    /// assert_eq!((both.len(), both[1].shape()?), (2, vec![4]));
+    /// # Ok::<(), dolmen_array::ArrayError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ArrayError::Argument`] for a signature that is none or does not fit the arrays and dtypes; those of
+    /// [`blockwise`](Self::blockwise). Other blocks than were announced are an error of the run.
+    pub fn apply_gufunc_many(
+        function: BlockFn,
+        signature: &str,
+        inputs: &[&Self],
+        new_sizes: &[(&str, usize)],
+        dtypes: &[DType],
+    ) -> Result<Vec<Self>, ArrayError> {
         let op = "apply_gufunc";
         let bad = |problem: &str| ArrayError::Argument {
             op,
@@ -92,11 +128,11 @@ impl Array {
             problem: format!("is `{signature}`: {problem}"),
         };
         let (given, made) = signature.split_once("->").ok_or_else(|| bad("it has the form `(i,j),(j)->(i)`"))?;
-        let (given, made) = (core_axes(given).ok_or_else(|| bad("an argument is no list of names in brackets"))?, {
-            let made = core_axes(made).ok_or_else(|| bad("the result is no list of names in brackets"))?;
-            let [made] = <[Vec<String>; 1]>::try_from(made).map_err(|_| bad("one result is made"))?;
-            made
-        });
+        let given = core_axes(given).ok_or_else(|| bad("an argument is no list of names in brackets"))?;
+        let made = core_axes(made).ok_or_else(|| bad("a result is no list of names in brackets"))?;
+        if made.is_empty() || made.len() != dtypes.len() {
+            return Err(bad(&format!("{} results are made, as there are dtypes", dtypes.len())));
+        }
         if given.len() != inputs.len() {
             return Err(bad(&format!("{} arrays are given", inputs.len())));
         }
@@ -122,20 +158,24 @@ impl Array {
             let labels: Vec<u32> = labels.collect();
             let mut chunks = array.chunks().axes().to_vec();
             for (axis, name) in (own..).zip(core) {
-                // What the result has as well is one block; anything else is joined where it is read.
-                if made.contains(name) {
+                // What a result has as well is one block; anything else is joined where it is read.
+                if made.iter().any(|made| made.contains(name)) {
                     let len = chunks[axis].len().ok_or(ArrayError::UnknownLength { op, axis })?;
                     chunks[axis] = AxisChunks::single(len);
                 }
             }
             operands.push((array.with_chunks(&Chunks::new(chunks)), labels));
         }
-        let out = (0..n_loop).map(|axis| LOOP + (n_loop - 1 - axis) as u32).chain(made.iter().map(&mut label));
-        let out: Vec<u32> = out.collect();
+        let mut outs: Vec<Vec<u32>> = Vec::with_capacity(made.len());
+        for made in &made {
+            let out = (0..n_loop).map(|axis| LOOP + (n_loop - 1 - axis) as u32).chain(made.iter().map(&mut label));
+            outs.push(out.collect());
+        }
         let new: Vec<(u32, Vec<usize>)> =
             new_sizes.iter().map(|(name, size)| (label(&(*name).to_owned()), vec![*size])).collect();
         let operands: Vec<(&Self, &[u32])> = operands.iter().map(|(array, labels)| (array, &labels[..])).collect();
-        Self::blockwise(function, &out, &operands, &new, dtype)
+        let outs: Vec<(&[u32], DType)> = outs.iter().map(|out| &out[..]).zip(dtypes.iter().copied()).collect();
+        Self::blockwise_many(function, &outs, &operands, &new)
     }
 }
 
