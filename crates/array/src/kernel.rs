@@ -11,7 +11,7 @@ mod scan;
 mod search;
 
 use dolmen_graph::TaskResult;
-use dolmen_kernels::{Block, DType, Program, Quantiles, Side, product_scratch_bytes};
+use dolmen_kernels::{Block, DType, Family, ParameterRule, Program, Quantiles, Side, product_scratch_bytes};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -97,6 +97,10 @@ pub(crate) enum Kernel {
 
 impl Kernel {
     /// What reprs and plans call it.
+    /// The numbers of a law, whose parameters are the operands.
+    Draw { family: Family, seed: u64, stream: u64 },
+    /// Parameters of a law, checked.
+    Parameter(ParameterRule),
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Reshape => "reshape",
@@ -129,6 +133,8 @@ impl Kernel {
     /// The bytes of a task's value, if it is not just a block of `array`.
     pub(crate) fn value_bytes(&self, array: &Array, operands: &[Operand]) -> Option<u64> {
         let read = || operands.first().and_then(read_bytes);
+            Self::Draw { .. } => "random",
+            Self::Parameter(_) => "parameter",
         match self {
             Self::Partial { spec, is_last: false, .. } | Self::Combine { spec, is_last: false } => {
                 reduce::partial_bytes(spec, array)
@@ -180,7 +186,9 @@ impl Kernel {
             | Self::Combine { .. }
             | Self::Lens { .. }
             | Self::Scan { .. }
-            | Self::BlockProduct => Some(0),
+            | Self::BlockProduct
+            | Self::Draw { .. }
+            | Self::Parameter(_) => Some(0),
             // The positions where the mask is true, of a byte each.
             Self::Compress { .. } => operands.get(1).and_then(read_bytes)?.checked_mul(POSITION_BYTES),
             // The elements as floats.
@@ -281,3 +289,5 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         }
     }
 }
+        Kernel::Draw { family, seed, stream } => random::drawn(task, *family, *seed, *stream, operands),
+        Kernel::Parameter(rule) => random::parameter(task, *rule, operands),

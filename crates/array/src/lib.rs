@@ -89,7 +89,7 @@ pub use join::PadMode;
 pub use linalg::{LeastSquares, NormOrder};
 pub use lower::{ArrayOutput, lower, lower_stages};
 pub use overlap::{Boundary, Depth};
-pub use random::RandomGenerator;
+pub use random::{Parameter, RandomGenerator, Size};
 pub use reduce::Reduce;
 pub use search::UniqueElements;
 pub use source::{Source, SourceError, register_source};

@@ -293,7 +293,7 @@ fn what_has_no_meaning_is_told_before_anything_runs() {
     assert!(matches!(x.searchsorted(&x, dolmen_kernels::Side::Left), Err(ArrayError::WrongRank { .. })));
     assert!(matches!(x.digitize(&[0.0, 2.0, 1.0], false), Err(ArrayError::Argument { .. })));
     let random = RandomGenerator::new(1);
-    assert!(matches!(random.exponential(-1.0, &[1], 1), Err(ArrayError::Argument { .. })));
+    assert!(matches!(random.exponential(-1.0, &[1], 1), Err(ArrayError::Kernel(_))));
     assert!(matches!(random.poisson(-1.0, &[1], 1), Err(ArrayError::Kernel(_))));
     let fails = |array: Array| try_compute(&InlineExecutor::new(), &array).unwrap_err().to_string();
     let negative = Array::from_vec(&[2], vec![1_i64, -1]).unwrap();

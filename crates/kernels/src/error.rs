@@ -175,6 +175,18 @@ pub enum KernelError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A parameter of a law of chance that is outside of what it may be.
+    #[error("`{op}`: {parameter} is {value}; it should be {expected}")]
+    ParameterRange {
+        /// The operation.
+        op: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// Its value, or that of one element of it.
+        value: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// A program that is not well formed: made by hand, or decoded from other bytes.
     #[error("a program is malformed: {problem}")]
     MalformedProgram {

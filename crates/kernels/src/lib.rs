@@ -95,7 +95,7 @@ pub use quantile::{
     QuantileMethod, Quantiles, quantiles, rank_counts, rank_counts_len, rank_finish, rank_passes, rank_step,
     rank_targets,
 };
-pub use random::{Distribution, Law, Random, multinomial, philox4x32};
+pub use random::{Distribution, Family, Law, ParameterRule, Random, multinomial, philox4x32};
 pub use reduce::{Function, Partial, Reduction, partial};
 pub use run::Region;
 pub use scalar::Scalar;

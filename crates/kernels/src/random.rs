@@ -4,9 +4,13 @@
 //! the seed; the upper half of the counter is the stream, the lower half follows from the position. So the numbers are the
 //! same however an array is cut, and any part can be made without those before it.
 
+mod family;
 mod law;
+mod parameter;
 
+pub use family::Family;
 pub use law::{Law, multinomial};
+pub use parameter::ParameterRule;
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};

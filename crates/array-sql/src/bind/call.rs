@@ -1,6 +1,6 @@
 //! The arguments of a call, put to the parameters of its function and read as what these need.
 
-use dolmen_array::{Arg, Array, AxisSpec, ChunkSpec, RandomGenerator, Reduce};
+use dolmen_array::{Arg, Array, AxisSpec, ChunkSpec, Parameter, RandomGenerator, Reduce};
 use dolmen_kernels::{DType, Scalar, WeakScalar};
 
 use super::functions::Function;
@@ -167,6 +167,32 @@ impl<'a> Call<'a> {
 
     pub(super) fn float(&self, name: &str) -> Result<Option<f64>> {
         self.read(name, "a number", Value::as_float)
+    }
+
+    /// A parameter of a law of chance: a number, or an array of them.
+    pub(super) fn parameter(&self, name: &str) -> Result<Option<Parameter<f64>>> {
+        self.number_or_array(name, "a number or an array", Value::as_float)
+    }
+
+    /// A parameter of a law of chance that is an integer, or an array of them.
+    pub(super) fn integer_parameter<T: TryFrom<i128>>(
+        &self,
+        name: &str,
+        expected: &'static str,
+    ) -> Result<Option<Parameter<T>>> {
+        self.number_or_array(name, expected, |value| T::try_from(value.as_int()?).ok())
+    }
+
+    fn number_or_array<T>(
+        &self,
+        name: &str,
+        expected: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Parameter<T>>> {
+        match self.given(name).map(|given| &given.value) {
+            Some(Value::Array(_) | Value::List(_)) => Ok(Some(Parameter::Array(self.array(name)?))),
+            _ => Ok(self.read(name, expected, read)?.map(Parameter::Number)),
+        }
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool> {

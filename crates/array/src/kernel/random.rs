@@ -1,8 +1,27 @@
-//! Random rows.
+//! Random numbers whose parameters are arrays, and random rows.
 
 use dolmen_graph::TaskResult;
+use dolmen_kernels::{Family, ParameterRule};
 
-use crate::task::{Task, failed, unknown};
+use crate::formula::operands_of;
+use crate::node::OperandAxes;
+use crate::task::{KernelOperand, Task, failed, unknown};
+
+/// The numbers of a law with the parameters that the operands have for each element.
+pub(super) fn drawn(task: &Task<'_>, family: Family, seed: u64, stream: u64, operands: &[KernelOperand]) -> TaskResult {
+    let (parameters, region) = operands_of(task, &task.plan.out, &axes_of(operands))?;
+    task.value(family.draw(&parameters, seed, stream, &region, task.pool).map_err(failed)?)
+}
+
+/// The parameters that the operands have for each element, as a formula goes on with them.
+pub(super) fn parameter(task: &Task<'_>, rule: ParameterRule, operands: &[KernelOperand]) -> TaskResult {
+    let (parameters, region) = operands_of(task, &task.plan.out, &axes_of(operands))?;
+    task.value(rule.apply_to_blocks(&parameters, &region.shape, task.pool).map_err(failed)?)
+}
+
+fn axes_of(operands: &[KernelOperand]) -> Vec<OperandAxes> {
+    operands.iter().map(|operand| operand.axes.clone()).collect()
+}
 
 /// How many of `n` draws are of each kind, for a block of which the last axis has the kinds and the one before is cut.
 pub(super) fn multinomial(task: &Task<'_>, n: u64, chances: &[f64], seed: u64, stream: u64) -> TaskResult {

@@ -4,9 +4,10 @@
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use dolmen_kernels::{DType, Distribution, Law, Side};
+use dolmen_kernels::{DType, Family, ParameterRule, Scalar, Side};
 
-use super::RandomGenerator;
+use super::parameter::{Grid, Value, checked};
+use super::{Parameter, RandomGenerator, Size, grid};
 use crate::chunks::AxisChunks;
 use crate::kernel::Kernel;
 use crate::node::Expr;
@@ -18,98 +19,122 @@ const LEAST_UNIT: f64 = 1.0 / (1_u64 << 54) as f64;
 /// The largest float that an `int64` holds.
 const INT_MAX: f64 = 9_223_372_036_854_774_784.0;
 
-/// Fails unless `value` is positive and finite.
-fn positive(op: &'static str, argument: &'static str, value: f64) -> Result<(), ArrayError> {
-    check(op, argument, value, value > 0.0, "positive")
+/// A parameter as `float64`, checked.
+fn one(rule: ParameterRule, parameter: impl Into<Parameter<f64>>) -> Result<Parameter<f64>, ArrayError> {
+    checked(rule, &[&parameter.into().read(rule.op())?])
 }
 
-/// Fails unless `value` is finite and not negative.
-fn not_negative(op: &'static str, argument: &'static str, value: f64) -> Result<(), ArrayError> {
-    check(op, argument, value, value >= 0.0, "not negative")
-}
-
-fn check(op: &'static str, argument: &'static str, value: f64, holds: bool, what: &str) -> Result<(), ArrayError> {
-    if holds && value.is_finite() {
-        return Ok(());
-    }
-    Err(ArrayError::Argument { op, argument, problem: format!("is {value}; it should be finite and {what}") })
-}
-
-macro_rules! scaled {
-    ($(#[$doc:meta])* $name:ident, $op:literal, |$standard:ident| $of:expr) => {
+/// A law of one parameter, which a formula makes of numbers on a grid.
+macro_rules! of_one {
+    ($(#[$doc:meta])* $name:ident($parameter:ident, $rule:ident), $what:literal, |$random:ident, $grid:ident| $of:expr) => {
         $(#[$doc])*
         ///
         /// # Errors
-        /// [`ArrayError::Argument`] if the scale is negative or not finite; those of [`ChunkSpec::chunks`].
-        pub fn $name(
+        #[doc = concat!("[`ArrayError::Kernel`] ", $what, "; those of parameters.")]
+        pub fn $name<'a>(
             &self,
-            loc: f64,
-            scale: f64,
-            shape: &[usize],
+            $parameter: impl Into<Parameter<f64>>,
+            shape: impl Into<Size<'a>>,
             chunks: impl Into<ChunkSpec>,
         ) -> Result<Array, ArrayError> {
-            not_negative($op, "scale", scale)?;
-            let chunks = chunks.into();
-            let $standard = |generator: &Self, shape: &[usize]| generator.open(shape, &chunks);
-            let standard: Array = $of(self, shape)?;
-            standard.multiply(scale)?.add(loc)
+            let $parameter = one(ParameterRule::$rule, $parameter)?;
+            let $grid = grid(ParameterRule::$rule.op(), &[&$parameter], shape, chunks)?;
+            let $random = self;
+            $of
+        }
+    };
+}
+
+/// A law of a location and a scale, in its standard form on a grid.
+macro_rules! scaled {
+    ($(#[$doc:meta])* $name:ident, $rule:ident, |$random:ident, $grid:ident| $of:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`ArrayError::Kernel`] if the scale is negative or not finite; those of parameters.
+        pub fn $name<'a>(
+            &self,
+            loc: impl Into<Parameter<f64>>,
+            scale: impl Into<Parameter<f64>>,
+            shape: impl Into<Size<'a>>,
+            chunks: impl Into<ChunkSpec>,
+        ) -> Result<Array, ArrayError> {
+            let rule = ParameterRule::$rule;
+            let (loc, scale) = (loc.into().read(rule.op())?, one(rule, scale)?);
+            let $grid = grid(rule.op(), &[&loc, &scale], shape, chunks)?;
+            let $random = self;
+            let standard: Array = $of;
+            standard.multiply($grid.cut(&scale))?.add($grid.cut(&loc))
+        }
+    };
+}
+
+/// A law of one parameter that draws with it at hand.
+macro_rules! drawn {
+    ($(#[$doc:meta])* $name:ident($parameter:ident, $family:ident), $op:literal, $what:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        #[doc = concat!("[`ArrayError::Kernel`] ", $what, "; those of parameters.")]
+        pub fn $name<'a>(
+            &self,
+            $parameter: impl Into<Parameter<f64>>,
+            shape: impl Into<Size<'a>>,
+            chunks: impl Into<ChunkSpec>,
+        ) -> Result<Array, ArrayError> {
+            self.family($op, Family::$family, &[$parameter.into().read($op)?.into()], shape, chunks)
         }
     };
 }
 
 impl RandomGenerator {
-    /// Waiting times that are `scale` on average.
-    ///
-    /// # Errors
-    /// [`ArrayError::Argument`] if the scale is negative or not finite; those of [`ChunkSpec::chunks`].
-    pub fn exponential(&self, scale: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        not_negative("random.exponential", "scale", scale)?;
-        self.standard_exponential(shape, &chunks.into())?.multiply(scale)
+    of_one! {
+        /// Waiting times that are `scale` on average.
+        exponential(scale, ExponentialScale), "if the scale is negative or not finite",
+        |random, grid| random.exponentials(&grid)?.multiply(grid.cut(&scale))
     }
 
-    fn standard_exponential(&self, shape: &[usize], chunks: &ChunkSpec) -> Result<Array, ArrayError> {
-        self.random(shape, chunks.clone())?.negative()?.log1p()?.negative()
+    /// Waiting times that are 1 on average.
+    fn exponentials(&self, grid: &Grid) -> Result<Array, ArrayError> {
+        self.even(grid).negative()?.log1p()?.negative()
     }
 
     /// Evenly distributed over `(0, 1)`, so that logarithms are finite.
-    fn open(&self, shape: &[usize], chunks: &ChunkSpec) -> Result<Array, ArrayError> {
-        self.random(shape, chunks.clone())?.maximum(LEAST_UNIT)
+    fn open(&self, grid: &Grid) -> Result<Array, ArrayError> {
+        self.even(grid).maximum(LEAST_UNIT)
     }
 
     scaled! {
         /// Numbers of Laplace: exponential on both sides of `loc`.
-        laplace, "random.laplace", |open| |generator: &Self, shape: &[usize]| -> Result<Array, ArrayError> {
-            open(generator, shape)?.log()?.negative()?.add(open(generator, shape)?.log()?)
-        }
+        laplace, LaplaceScale,
+        |random, grid| random.open(&grid)?.log()?.negative()?.add(random.open(&grid)?.log()?)?
     }
 
     scaled! {
         /// Logistic numbers: the quantiles of even ones.
-        logistic, "random.logistic", |open| |generator: &Self, shape: &[usize]| -> Result<Array, ArrayError> {
-            let even = open(generator, shape)?;
-            even.log()?.subtract(even.negative()?.log1p()?)
+        logistic, LogisticScale, |random, grid| {
+            let even = random.open(&grid)?;
+            even.log()?.subtract(even.negative()?.log1p()?)?
         }
     }
 
     scaled! {
         /// Extremes, by Gumbel.
-        gumbel, "random.gumbel", |open| |generator: &Self, shape: &[usize]| -> Result<Array, ArrayError> {
-            open(generator, shape)?.log()?.negative()?.log()?.negative()
-        }
+        gumbel, GumbelScale, |random, grid| random.open(&grid)?.log()?.negative()?.log()?.negative()?
     }
 
     /// Numbers whose logarithms are normal with mean `mean` and deviation `sigma`.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] if the deviation is negative; those of [`ChunkSpec::chunks`].
-    pub fn lognormal(
+    /// [`ArrayError::Kernel`] if the deviation is negative; those of parameters.
+    pub fn lognormal<'a>(
         &self,
-        mean: f64,
-        sigma: f64,
-        shape: &[usize],
+        mean: impl Into<Parameter<f64>>,
+        sigma: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        self.normal(mean, sigma, shape, chunks)?.exp()
+        self.normal_by(ParameterRule::LognormalSigma, mean.into(), sigma.into(), shape, chunks)?.exp()
     }
 
     /// The quotient of two normal numbers, by Cauchy.
@@ -120,223 +145,248 @@ impl RandomGenerator {
         self.random(shape, chunks)?.subtract(0.5)?.multiply(PI)?.tan()
     }
 
-    /// Numbers of Weibull with shape `a` and scale 1.
-    ///
-    /// # Errors
-    /// [`ArrayError::Argument`] unless the shape is positive; those of [`ChunkSpec::chunks`].
-    pub fn weibull(&self, a: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        positive("random.weibull", "a", a)?;
-        self.standard_exponential(shape, &chunks.into())?.power(1.0 / a)
+    of_one! {
+        /// Numbers of Weibull with shape `a` and scale 1.
+        weibull(a, WeibullA), "unless the shape is positive",
+        |random, grid| random.exponentials(&grid)?.power(grid.cut(&a.reciprocal()?))
     }
 
-    /// Numbers of Pareto's second kind with shape `a`, from 0 on.
-    ///
-    /// # Errors
-    /// [`ArrayError::Argument`] unless the shape is positive; those of [`ChunkSpec::chunks`].
-    pub fn pareto(&self, a: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        positive("random.pareto", "a", a)?;
-        self.standard_exponential(shape, &chunks.into())?.multiply(1.0 / a)?.expm1()
+    of_one! {
+        /// Numbers of Pareto's second kind with shape `a`, from 0 on.
+        pareto(a, ParetoA), "unless the shape is positive",
+        |random, grid| random.exponentials(&grid)?.multiply(grid.cut(&a.reciprocal()?))?.expm1()
     }
 
-    /// Numbers from 0 to 1 with a density that rises as the power `a - 1`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Argument`] unless `a` is positive; those of [`ChunkSpec::chunks`].
-    pub fn power(&self, a: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        positive("random.power", "a", a)?;
-        self.random(shape, chunks)?.power(1.0 / a)
+    of_one! {
+        /// Numbers from 0 to 1 with a density that rises as the power `a - 1`.
+        power(a, PowerA), "unless `a` is positive",
+        |random, grid| random.even(&grid).power(grid.cut(&a.reciprocal()?))
     }
 
-    /// The length of a vector with two normal coordinates of deviation `scale`, by Rayleigh.
-    ///
-    /// # Errors
-    /// [`ArrayError::Argument`] if the scale is negative or not finite; those of [`ChunkSpec::chunks`].
-    pub fn rayleigh(&self, scale: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        not_negative("random.rayleigh", "scale", scale)?;
-        self.standard_exponential(shape, &chunks.into())?.multiply(2.0)?.sqrt()?.multiply(scale)
+    of_one! {
+        /// The length of a vector with two normal coordinates of deviation `scale`, by Rayleigh.
+        rayleigh(scale, RayleighScale), "if the scale is negative or not finite",
+        |random, grid| random.exponentials(&grid)?.multiply(2.0)?.sqrt()?.multiply(grid.cut(&scale))
     }
 
     /// Numbers from `left` to `right` with a density that rises to `mode` and falls behind it.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] unless `left <= mode <= right` and `left < right`; those of [`ChunkSpec::chunks`].
-    pub fn triangular(
+    /// [`ArrayError::Kernel`] unless `left <= mode <= right` and `left < right`; those of parameters.
+    pub fn triangular<'a>(
         &self,
-        left: f64,
-        mode: f64,
-        right: f64,
-        shape: &[usize],
+        left: impl Into<Parameter<f64>>,
+        mode: impl Into<Parameter<f64>>,
+        right: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        let holds = left <= mode && mode <= right && left < right;
-        check("random.triangular", "mode", mode, holds, "between left and right, which differ")?;
-        let base = right - left;
-        let even = self.random(shape, chunks)?;
-        let rising = even.multiply(base * (mode - left))?.sqrt()?.add(left)?;
-        let falling = even.negative()?.add(1.0)?.multiply(base * (right - mode))?.sqrt()?.negative()?.add(right)?;
-        Array::where_(&even.less_equal((mode - left) / base)?, rising, falling)
+        let rule = ParameterRule::TriangularMode;
+        let op = rule.op();
+        let (left, right) = (left.into().read(op)?, right.into().read(op)?);
+        let mode = checked(rule, &[&left, &mode.into().read(op)?, &right])?;
+        let grid = grid(op, &[&left, &mode, &right], shape, chunks)?;
+        let (base, before, behind) = (right.subtract(&left)?, mode.subtract(&left)?, right.subtract(&mode)?);
+        let even = self.even(&grid);
+        let rising = even.multiply(grid.cut(&base.multiply(&before)?))?.sqrt()?.add(grid.cut(&left))?;
+        let falling = even.negative()?.add(1.0)?.multiply(grid.cut(&base.multiply(&behind)?))?.sqrt()?;
+        let falling = falling.negative()?.add(grid.cut(&right))?;
+        Array::where_(&even.less_equal(grid.cut(&before.divide(&base)?))?, rising, falling)
     }
 
     /// How long a drifting particle takes to a barrier, by Wald: `mean` on average, spread the less the larger `scale` is.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] unless both are positive; those of [`ChunkSpec::chunks`].
+    /// [`ArrayError::Kernel`] unless both are positive; those of parameters.
     ///
     /// Source: Michael, Schucany and Haas, The American Statistician 30 (1976).
-    pub fn wald(
+    pub fn wald<'a>(
         &self,
-        mean: f64,
-        scale: f64,
-        shape: &[usize],
+        mean: impl Into<Parameter<f64>>,
+        scale: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        let op = "random.wald";
-        positive(op, "mean", mean)?;
-        positive(op, "scale", scale)?;
-        let chunks = chunks.into();
-        let y = self.normal(0.0, 1.0, shape, chunks.clone())?.square()?.multiply(mean)?;
-        let root = y.multiply(4.0 * scale)?.add(y.square()?)?.sqrt()?;
-        let x = y.subtract(root)?.multiply(mean / (2.0 * scale))?.add(mean)?;
-        let is_first = self.random(shape, chunks)?.multiply(x.add(mean)?)?.less_equal(mean)?;
-        Array::where_(&is_first, &x, x.reciprocal()?.multiply(mean * mean)?)
+        let (mean, scale) = (one(ParameterRule::WaldMean, mean)?, one(ParameterRule::WaldScale, scale)?);
+        let grid = grid("random.wald", &[&mean, &scale], shape, chunks)?;
+        let at_mean = grid.cut(&mean);
+        let y = self.normals(&grid).square()?.multiply(at_mean.clone())?;
+        let root = y.multiply(grid.cut(&scale.times(4.0)?))?.add(y.square()?)?.sqrt()?;
+        let share = mean.divide(&scale.times(2.0)?)?;
+        let x = y.subtract(root)?.multiply(grid.cut(&share))?.add(at_mean.clone())?;
+        let is_first = self.even(&grid).multiply(x.add(at_mean.clone())?)?.less_equal(at_mean)?;
+        Array::where_(&is_first, &x, x.reciprocal()?.multiply(grid.cut(&mean.multiply(&mean)?))?)
     }
 
     /// Gamma numbers: the time until `shape` events have happened, `scale` apart on average.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`], [`ArrayError::Kernel`] if one of both is negative or not finite; those of
-    /// [`ChunkSpec::chunks`].
-    pub fn gamma(
+    /// [`ArrayError::Kernel`] if one of both is negative or not finite; those of parameters.
+    pub fn gamma<'a>(
         &self,
-        shape: f64,
-        scale: f64,
-        size: &[usize],
+        shape: impl Into<Parameter<f64>>,
+        scale: impl Into<Parameter<f64>>,
+        size: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        not_negative("random.gamma", "scale", scale)?;
-        self.law(Law::Gamma { shape }, size, chunks)?.multiply(scale)
+        let op = "random.gamma";
+        let (shape, scale) = (shape.into().read(op)?, one(ParameterRule::GammaScale, scale)?);
+        let grid = grid(op, &[&shape, &scale], size, chunks)?;
+        self.gammas(&grid, shape)?.multiply(grid.cut(&scale))
+    }
+
+    /// Gamma numbers of scale 1.
+    fn gammas(&self, grid: &Grid, shape: Parameter<f64>) -> Result<Array, ArrayError> {
+        self.family_on(grid, Family::Gamma, &[shape.into()])
     }
 
     /// Beta numbers, from 0 to 1.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] unless both parameters are positive; those of [`ChunkSpec::chunks`].
-    pub fn beta(&self, a: f64, b: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        let op = "random.beta";
-        positive(op, "a", a)?;
-        positive(op, "b", b)?;
-        let chunks = chunks.into();
-        let first = self.gamma(a, 1.0, shape, chunks.clone())?;
-        let second = self.gamma(b, 1.0, shape, chunks)?;
+    /// [`ArrayError::Kernel`] unless both parameters are positive; those of parameters.
+    pub fn beta<'a>(
+        &self,
+        a: impl Into<Parameter<f64>>,
+        b: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
+        chunks: impl Into<ChunkSpec>,
+    ) -> Result<Array, ArrayError> {
+        let (a, b) = (one(ParameterRule::BetaA, a)?, one(ParameterRule::BetaB, b)?);
+        let grid = grid("random.beta", &[&a, &b], shape, chunks)?;
+        let first = self.gammas(&grid, a)?;
+        let second = self.gammas(&grid, b)?;
         first.true_divide(first.add(second)?)
     }
 
-    /// The sum of the squares of `df` normal numbers, which need not be an integer.
-    ///
-    /// # Errors
-    /// [`ArrayError::Argument`] unless `df` is positive; those of [`ChunkSpec::chunks`].
-    pub fn chisquare(&self, df: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        positive("random.chisquare", "df", df)?;
-        self.gamma(df / 2.0, 2.0, shape, chunks)
+    of_one! {
+        /// The sum of the squares of `df` normal numbers, which need not be an integer.
+        chisquare(df, ChisquareDf), "unless `df` is positive",
+        |random, grid| random.squares(&grid, &df)
+    }
+
+    fn squares(&self, grid: &Grid, df: &Parameter<f64>) -> Result<Array, ArrayError> {
+        self.gammas(grid, df.times(0.5)?)?.multiply(2.0)
+    }
+
+    /// As many squares, and their mean.
+    fn mean_squares(&self, grid: &Grid, df: &Parameter<f64>) -> Result<Array, ArrayError> {
+        self.squares(grid, df)?.multiply(grid.cut(&df.reciprocal()?))
     }
 
     /// The quotient of two mean squares, by Fisher.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] unless both are positive; those of [`ChunkSpec::chunks`].
-    pub fn f(
+    /// [`ArrayError::Kernel`] unless both are positive; those of parameters.
+    pub fn f<'a>(
         &self,
-        above: f64,
-        below: f64,
-        shape: &[usize],
+        above: impl Into<Parameter<f64>>,
+        below: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        let chunks = chunks.into();
-        let numerator = self.chisquare(above, shape, chunks.clone())?.multiply(1.0 / above)?;
-        numerator.true_divide(self.chisquare(below, shape, chunks)?.multiply(1.0 / below)?)
+        let (above, below) = (one(ParameterRule::FNumerator, above)?, one(ParameterRule::FDenominator, below)?);
+        let grid = grid("random.f", &[&above, &below], shape, chunks)?;
+        self.mean_squares(&grid, &above)?.true_divide(self.mean_squares(&grid, &below)?)
     }
 
-    /// A normal number over the root of a mean square of `df` others, by Student.
-    ///
-    /// # Errors
-    /// [`ArrayError::Argument`] unless `df` is positive; those of [`ChunkSpec::chunks`].
-    pub fn standard_t(&self, df: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        let chunks = chunks.into();
-        let normal = self.normal(0.0, 1.0, shape, chunks.clone())?;
-        normal.true_divide(self.chisquare(df, shape, chunks)?.multiply(1.0 / df)?.sqrt()?)
+    of_one! {
+        /// A normal number over the root of a mean square of `df` others, by Student.
+        standard_t(df, StudentDf), "unless `df` is positive",
+        |random, grid| random.normals(&grid).true_divide(random.mean_squares(&grid, &df)?.sqrt()?)
     }
 
     /// Angles around `mu`, by von Mises, the nearer to it the larger `kappa` is; from `-pi` to `pi`.
     ///
     /// # Errors
-    /// [`ArrayError::Kernel`] if `kappa` is negative or not finite; those of [`ChunkSpec::chunks`].
-    pub fn vonmises(
+    /// [`ArrayError::Kernel`] if `kappa` is negative or one of both is not finite; those of parameters.
+    pub fn vonmises<'a>(
         &self,
-        mu: f64,
-        kappa: f64,
-        shape: &[usize],
+        mu: impl Into<Parameter<f64>>,
+        kappa: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        check("random.vonmises", "mu", mu, true, "an angle")?;
-        let around = self.law(Law::VonMises { kappa }, shape, chunks)?.add(mu + PI)?;
-        around.remainder(2.0 * PI)?.subtract(PI)
+        let op = "random.vonmises";
+        let (mu, kappa) = (one(ParameterRule::VonMisesMu, mu)?, kappa.into().read(op)?);
+        let grid = grid(op, &[&mu, &kappa], shape, chunks)?;
+        let around = self.family_on(&grid, Family::VonMises, &[kappa.into()])?;
+        around.add(grid.cut(&mu.add(&Parameter::Number(PI))?))?.remainder(2.0 * PI)?.subtract(PI)
     }
 
-    /// How many events happen where `mean` do on average, by Poisson: `int64`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Kernel`] if the mean is negative or too large; those of [`ChunkSpec::chunks`].
-    pub fn poisson(&self, mean: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        self.law(Law::Poisson { mean }, shape, chunks)
+    drawn! {
+        /// How many events happen where `mean` do on average, by Poisson: `int64`.
+        poisson(mean, Poisson), "random.poisson", "if the mean is negative or too large"
     }
 
     /// How many of `n` attempts succeed, of which each does with the chance `p`: `int64`.
     ///
     /// # Errors
-    /// [`ArrayError::Kernel`] for a chance outside of 0 to 1; those of [`ChunkSpec::chunks`].
-    pub fn binomial(&self, n: u64, p: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        self.law(Law::Binomial { n, p }, shape, chunks)
+    /// [`ArrayError::Kernel`] for a chance outside of 0 to 1; those of parameters.
+    pub fn binomial<'a>(
+        &self,
+        n: impl Into<Parameter<u64>>,
+        p: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
+        chunks: impl Into<ChunkSpec>,
+    ) -> Result<Array, ArrayError> {
+        let op = "random.binomial";
+        let parameters = [Value::integer(op, n.into(), Scalar::U64)?, p.into().read(op)?.into()];
+        self.family(op, Family::Binomial, &parameters, shape, chunks)
     }
 
     /// How many of `n` things drawn are good, where `good` of them are, and `bad` are not: `int64`.
     ///
     /// # Errors
-    /// [`ArrayError::Kernel`] if there are not as many; those of [`ChunkSpec::chunks`].
-    pub fn hypergeometric(
+    /// [`ArrayError::Kernel`] if there are not as many; those of parameters.
+    pub fn hypergeometric<'a>(
         &self,
-        good: u64,
-        bad: u64,
-        n: u64,
-        shape: &[usize],
+        good: impl Into<Parameter<u64>>,
+        bad: impl Into<Parameter<u64>>,
+        n: impl Into<Parameter<u64>>,
+        shape: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
-        self.law(Law::Hypergeometric { good, bad, n }, shape, chunks)
+        let op = "random.hypergeometric";
+        let parameters = [good.into(), bad.into(), n.into()].map(|count| Value::integer(op, count, Scalar::U64));
+        let [good, bad, n] = parameters;
+        self.family(op, Family::Hypergeometric, &[good?, bad?, n?], shape, chunks)
     }
 
-    /// Positive integers `k` with chances in proportion to `k` to the power of `-power`, by Zipf: `int64`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Kernel`] unless the power is more than 1; those of [`ChunkSpec::chunks`].
-    pub fn zipf(&self, power: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        self.law(Law::Zipf { power }, shape, chunks)
+    drawn! {
+        /// Positive integers `k` with chances in proportion to `k` to the power of `-power`, by Zipf: `int64`.
+        zipf(power, Zipf), "random.zipf", "unless the power is more than 1"
     }
 
-    /// Positive integers `k` with chances in proportion to `p^k / k`: `int64`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Kernel`] unless `p` is from 0 up to, and without, 1; those of [`ChunkSpec::chunks`].
-    pub fn logseries(&self, p: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        self.law(Law::LogSeries { p }, shape, chunks)
+    drawn! {
+        /// Positive integers `k` with chances in proportion to `p^k / k`: `int64`.
+        logseries(p, LogSeries), "random.logseries", "unless `p` is from 0 up to, and without, 1"
     }
 
-    /// The number of attempts until one succeeds, which each does with the chance `p`: `int64`.
+    of_one! {
+        /// The number of attempts until one succeeds, which each does with the chance `p`: `int64`.
+        geometric(p, GeometricP), "unless `p` is positive and at most 1",
+        |random, grid| {
+            let waited = random.exponentials(&grid)?.multiply(grid.cut(&p))?;
+            waited.ceil()?.clip(1.0, INT_MAX)?.astype(DType::I64)
+        }
+    }
+
+    /// How many attempts fail before `n` succeed, which each does with the chance `p`; `n` need not be an integer. `int64`.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] unless `p` is positive and at most 1; those of [`ChunkSpec::chunks`].
-    pub fn geometric(&self, p: f64, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        check("random.geometric", "p", p, p > 0.0 && p <= 1.0, "from 0 to 1, without 0")?;
-        let waited = self.standard_exponential(shape, &chunks.into())?.multiply(-1.0 / (-p).ln_1p())?;
-        waited.ceil()?.clip(1.0, INT_MAX)?.astype(DType::I64)
+    /// [`ArrayError::Kernel`] unless `n` is positive, and `p` is and is at most 1; those of parameters.
+    pub fn negative_binomial<'a>(
+        &self,
+        n: impl Into<Parameter<f64>>,
+        p: impl Into<Parameter<f64>>,
+        shape: impl Into<Size<'a>>,
+        chunks: impl Into<ChunkSpec>,
+    ) -> Result<Array, ArrayError> {
+        let op = "random.negative_binomial";
+        let (n, scale) = (one(ParameterRule::NegativeBinomialN, n)?, one(ParameterRule::NegativeBinomialP, p)?);
+        let grid = grid(op, &[&n, &scale], shape, chunks)?;
+        let mean = self.gammas(&grid, n)?.multiply(grid.cut(&scale))?;
+        self.family_on(&grid, Family::Poisson, &[Value::Array(mean)])
     }
 
     /// How many of `n` draws are of each kind, along a last axis with a kind for each of the `chances`: `int64`.
@@ -455,9 +505,5 @@ impl RandomGenerator {
         };
         let order = self.random(&[n], ChunkSpec::Auto)?.argsort(Some(0))?;
         array.index(&[Index::Array(order)])
-    }
-
-    fn law(&self, law: Law, shape: &[usize], chunks: impl Into<ChunkSpec>) -> Result<Array, ArrayError> {
-        self.draw(Distribution::Law(law), shape, chunks)
     }
 }

@@ -1,7 +1,7 @@
 //! Random numbers: of the seed that is given, else of one that the statement draws.
 
-use dolmen_array::{Array, ChunkSpec};
-use dolmen_kernels::{Kind, Scalar};
+use dolmen_array::{Array, ChunkSpec, Parameter, Size};
+use dolmen_kernels::{DType, Scalar};
 
 use super::{Function, one, own};
 use crate::Result;
@@ -15,14 +15,14 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             one(call.with_random(|random| call.at(random.random(&shape, chunks)))?)
         }),
         own("random.uniform", "low=0, high=1, size|shape=null, chunks=null, seed=null", |call| {
-            let (low, high) = (call.float("low")?.unwrap_or(0.0), call.float("high")?.unwrap_or(1.0));
-            let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
-            one(call.with_random(|random| call.at(random.uniform(low, high, &shape, chunks)))?)
+            let (low, high) = (number(call, "low", 0.0)?, number(call, "high", 1.0)?);
+            let (shape, chunks) = (call.shape("size")?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.uniform(low, high, of(&shape), chunks)))?)
         }),
         own("random.normal", "loc=0, scale=1, size|shape=null, chunks=null, seed=null", |call| {
-            let (loc, scale) = (call.float("loc")?.unwrap_or(0.0), call.float("scale")?.unwrap_or(1.0));
-            let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
-            one(call.with_random(|random| call.at(random.normal(loc, scale, &shape, chunks)))?)
+            let (loc, scale) = (number(call, "loc", 0.0)?, number(call, "scale", 1.0)?);
+            let (shape, chunks) = (call.shape("size")?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.normal(loc, scale, of(&shape), chunks)))?)
         }),
         own("random.standard_normal", "size|shape=null, chunks=null, seed=null", |call| {
             let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
@@ -41,33 +41,33 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
     .chain(laws())
 }
 
-/// The number of a parameter, `default` if nobody says.
-fn number(call: &Call<'_>, name: &str, default: f64) -> Result<f64> {
-    Ok(call.float(name)?.unwrap_or(default))
+/// A parameter, `default` if nobody says.
+fn number(call: &Call<'_>, name: &str, default: f64) -> Result<Parameter<f64>> {
+    Ok(call.parameter(name)?.unwrap_or(Parameter::Number(default)))
 }
 
-/// A number that has to be given.
-fn needed(call: &Call<'_>, name: &str) -> Result<f64> {
-    call.float(name)?.ok_or_else(|| call.bad(name, "should be a number"))
+/// A parameter that has to be given.
+fn needed(call: &Call<'_>, name: &str) -> Result<Parameter<f64>> {
+    call.parameter(name)?.ok_or_else(|| call.bad(name, "should be a number or an array"))
 }
 
 /// A count that has to be given.
-fn counted(call: &Call<'_>, name: &str) -> Result<u64> {
-    let n = call.count(name)?.ok_or_else(|| call.bad(name, "should be an integer that is not negative"))?;
-    Ok(n as u64)
+fn counted(call: &Call<'_>, name: &str) -> Result<Parameter<u64>> {
+    let expected = "an integer that is not negative, or an array of them";
+    call.integer_parameter(name, expected)?.ok_or_else(|| call.bad(name, "should be an integer that is not negative"))
 }
 
 /// The numbers of a law with some parameters.
 macro_rules! law {
     ($name:literal, $method:ident, $signature:literal, $($parameter:expr),+) => {
         own($name, concat!($signature, ", size=null, chunks=null, seed=null"), |call| {
-            let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
-            one(call.with_random(|random| call.at(random.$method($($parameter(call)?,)+ &shape, chunks)))?)
+            let (shape, chunks) = (call.shape("size")?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.$method($($parameter(call)?,)+ of(&shape), chunks)))?)
         })
     };
 }
 
-type Number = fn(&Call<'_>) -> Result<f64>;
+type Number = fn(&Call<'_>) -> Result<Parameter<f64>>;
 
 fn laws() -> Vec<Function> {
     const LOC: Number = |call| number(call, "loc", 0.0);
@@ -104,6 +104,7 @@ fn laws() -> Vec<Function> {
             |call: &Call<'_>| needed(call, "kappa")
         }),
         law!("random.wald", wald, "mean, scale", MEAN, |call: &Call<'_>| needed(call, "scale")),
+        law!("random.negative_binomial", negative_binomial, "n, p", |call: &Call<'_>| needed(call, "n"), P),
         law!("random.binomial", binomial, "n, p", |call: &Call<'_>| counted(call, "n"), P),
         law!(
             "random.hypergeometric",
@@ -131,7 +132,8 @@ fn laws() -> Vec<Function> {
         }),
         own("random.multinomial", "n, pvals, size|shape=null, seed=null", |call| {
             let chances = call.floats("pvals")?.ok_or_else(|| call.bad("pvals", "should be a list of chances"))?;
-            let (n, shape) = (counted(call, "n")?, size(call)?);
+            let n = call.count("n")?.ok_or_else(|| call.bad("n", "should be an integer that is not negative"))?;
+            let (n, shape) = (n as u64, size(call)?);
             one(call.with_random(|random| call.at(random.multinomial(n, &chances, &shape)))?)
         }),
         own("random.multivariate_normal", "mean, cov, size|shape=null, chunks=null, seed=null", |call| {
@@ -165,28 +167,28 @@ fn size(call: &Call<'_>) -> Result<Vec<usize>> {
     Ok(call.shape("size")?.unwrap_or_default())
 }
 
+/// The shape that was given, else that of the parameters.
+fn of(shape: &Option<Vec<usize>>) -> Size<'_> {
+    shape.as_deref().map_or(Size::OfParameters, Size::Shape)
+}
+
 fn integers(call: &Call<'_>, endpoint: bool) -> Result<crate::bind::value::Value> {
-    let first = call.int("low")?.ok_or_else(|| call.bad("low", "should be an integer"))?;
+    let bound = |name| call.integer_parameter::<i64>(name, "an integer or an array of them");
+    let first = bound("low")?.ok_or_else(|| call.bad("low", "should be an integer"))?;
     // One bound is where to stop.
-    let (low, high) = match call.int("high")? {
+    let (low, high) = match bound("high")? {
         Some(high) => (first, high),
-        None => (0, first),
+        None => (Parameter::Number(0), first),
     };
-    let high = match endpoint {
-        true => high.checked_add(1).ok_or_else(|| call.bad("high", "is too large"))?,
-        false => high,
+    let high = match (endpoint, high) {
+        (false, high) => high,
+        (true, Parameter::Number(high)) => {
+            Parameter::Number(high.checked_add(1).ok_or_else(|| call.bad("high", "is too large"))?)
+        }
+        // No sum of narrow integers wraps, and floats stay what is refused.
+        (true, Parameter::Array(high)) => Parameter::Array(call.at(high.add(Scalar::I64(1)))?),
     };
-    let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
-    let array = call.with_random(|random| call.at(random.integers(low, high, &shape, chunks)))?;
-    let Some(dtype) = call.dtype("dtype")? else { return one(array) };
-    // No number wraps: the bounds have to fit.
-    let fits = match dtype.kind() {
-        Kind::Bool => low >= 0 && high <= 2,
-        Kind::Signed | Kind::Unsigned => [low, high - 1].iter().all(|n| Scalar::from_int((*n).into(), dtype).is_ok()),
-        _ => return Err(call.bad("dtype", "should be a dtype of integers, or bool")),
-    };
-    if !fits {
-        return Err(call.bad("dtype", &format!("{dtype} does not hold all integers from {low} to {}", high - 1)));
-    }
-    one(call.at(array.astype(dtype))?)
+    let (shape, chunks) = (call.shape("size")?, call.chunks("chunks")?);
+    let dtype = call.dtype("dtype")?.unwrap_or(DType::I64);
+    one(call.with_random(|random| call.at(random.integers_as(dtype, low, high, of(&shape), chunks)))?)
 }
