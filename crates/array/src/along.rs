@@ -109,27 +109,32 @@ impl Array {
     /// The array with `axis` in one block, and the other axes cut so that blocks are about as large as they were; as it is if
     /// some length is not known.
     pub(crate) fn whole_along(&self, axis: usize) -> Self {
+        match self.chunks().axes()[axis].len() {
+            Some(len) if self.chunks().axes()[axis].n_blocks() > 1 => self.longer_along(axis, len),
+            _ => self.clone(),
+        }
+    }
+
+    /// The array with blocks of `size` along `axis`, as [`whole_along`](Self::whole_along) has it.
+    pub(crate) fn longer_along(&self, axis: usize, size: usize) -> Self {
         let own = self.chunks().axes();
         let (Some(elements), Some(len)) = (self.chunks().block_elements_max(), own[axis].len()) else {
             return self.clone();
         };
-        if own[axis].n_blocks() == 1 {
-            return self.clone();
-        }
         let mut chunks = own.to_vec();
-        chunks[axis] = AxisChunks::single(len);
-        let room = elements.max(CUT_BYTES_MIN / self.dtype().size_bytes()) / len.max(1);
-        let mut size: usize =
+        chunks[axis] = AxisChunks::uniform(len, size.max(1));
+        let room = elements.max(CUT_BYTES_MIN / self.dtype().size_bytes()) / size.max(1);
+        let mut across: usize =
             chunks.iter().enumerate().filter(|(at, _)| *at != axis).filter_map(|(_, c)| c.size_max()).product();
         for at in (0..chunks.len()).filter(|at| *at != axis) {
             let (Some(own), Some(len)) = (chunks[at].size_max(), chunks[at].len()) else { continue };
-            if size <= room.max(1) || own <= 1 {
+            if across <= room.max(1) || own <= 1 {
                 continue;
             }
-            let others = size / own;
+            let others = across / own;
             let cut = (room / others.max(1)).clamp(1, own);
             chunks[at] = AxisChunks::uniform(len, cut);
-            size = others * cut;
+            across = others * cut;
         }
         self.with_chunks(&Chunks::new(chunks))
     }

@@ -74,6 +74,12 @@ pub(crate) enum Kernel {
     RankStep { pass: u32, quantiles: Quantiles },
     /// Quantiles of elements of a dtype after the last pass.
     RankFinish { dtype: DType, quantiles: Quantiles },
+    /// Digests of a block over some axes, along a last one.
+    Digests { axes: SmallVec<[usize; 4]> },
+    /// Those of several blocks made one.
+    MergeDigests,
+    /// Their quantiles.
+    DigestQuantiles(Quantiles),
     /// What differs in a block of a row, with first positions and counts.
     Unique,
     /// The same of several blocks.
@@ -91,16 +97,16 @@ pub(crate) enum Kernel {
     SolveTriangular { is_lower: bool, unit_diagonal: bool },
     /// How many of some draws are of each kind, in rows along the last axis.
     Multinomial { n: u64, chances: Vec<f64>, seed: u64, stream: u64 },
+    /// The numbers of a law, whose parameters are the operands.
+    Draw { family: Family, seed: u64, stream: u64 },
+    /// Parameters of a law, checked.
+    Parameter(ParameterRule),
     /// The elements of those operands behind the first one that it names.
     Choose,
 }
 
 impl Kernel {
     /// What reprs and plans call it.
-    /// The numbers of a law, whose parameters are the operands.
-    Draw { family: Family, seed: u64, stream: u64 },
-    /// Parameters of a law, checked.
-    Parameter(ParameterRule),
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Reshape => "reshape",
@@ -119,6 +125,7 @@ impl Kernel {
             Self::Partial { spec, .. } | Self::Combine { spec, .. } => spec.reduction.name(),
             Self::Along { along, .. } => along.name(),
             Self::RankCounts { .. } | Self::RankStep { .. } | Self::RankFinish { .. } => "quantile",
+            Self::Digests { .. } | Self::MergeDigests | Self::DigestQuantiles(_) => "quantile",
             Self::Unique | Self::MergeUnique => "unique",
             Self::BinCount { .. } | Self::SumRows => "bincount",
             Self::Search { side: Some(_) } => "searchsorted",
@@ -126,6 +133,8 @@ impl Kernel {
             Self::Factor(factorisation) => factorisation.name(),
             Self::SolveTriangular { .. } => "solve_triangular",
             Self::Multinomial { .. } => "multinomial",
+            Self::Draw { .. } => "random",
+            Self::Parameter(_) => "parameter",
             Self::Choose => "choose",
         }
     }
@@ -133,8 +142,6 @@ impl Kernel {
     /// The bytes of a task's value, if it is not just a block of `array`.
     pub(crate) fn value_bytes(&self, array: &Array, operands: &[Operand]) -> Option<u64> {
         let read = || operands.first().and_then(read_bytes);
-            Self::Draw { .. } => "random",
-            Self::Parameter(_) => "parameter",
         match self {
             Self::Partial { spec, is_last: false, .. } | Self::Combine { spec, is_last: false } => {
                 reduce::partial_bytes(spec, array)
@@ -165,7 +172,7 @@ impl Kernel {
                 });
                 inputs[0]?.checked_mul(size.product())
             }
-            Self::BinCount { .. } | Self::SumRows => None,
+            Self::BinCount { .. } | Self::SumRows | Self::Digests { .. } => None,
             // No other kernel makes more elements than the largest of its inputs has.
             _ => {
                 let of_input = |(operand, bytes): (&Operand, &Option<u64>)| {
@@ -221,6 +228,10 @@ impl Kernel {
             Self::RankStep { .. } | Self::RankFinish { .. } | Self::SumRows | Self::Multinomial { .. } => Some(0),
             // Where the block is not contiguous.
             Self::RankCounts { .. } => read(),
+            // The same, and the keys of a row.
+            Self::Digests { .. } => read()?.checked_mul(2),
+            // A digest that is read, those of a row together, and the merged one.
+            Self::MergeDigests | Self::DigestQuantiles(_) => read(),
             // Keys with their positions, and groups of them.
             Self::Unique => {
                 let elements = read()?.div_ceil(operands.first()?.array.dtype().size_bytes() as u64);
@@ -271,6 +282,9 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         Kernel::RankCounts { pass } => ranks::counts(task, *pass),
         Kernel::RankStep { pass, quantiles } => ranks::step(task, quantiles, *pass),
         Kernel::RankFinish { dtype, quantiles } => ranks::finish(task, *dtype, quantiles),
+        Kernel::Digests { axes } => ranks::digested(task, axes),
+        Kernel::MergeDigests => ranks::merged(task),
+        Kernel::DigestQuantiles(quantiles) => ranks::of_digests(task, quantiles),
         Kernel::Unique => search::unique(task, operands),
         Kernel::MergeUnique => search::merged(task),
         Kernel::BinCount { len_min, as_row } => search::counts(task, *len_min, *as_row),
@@ -280,6 +294,8 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         Kernel::SolveTriangular { is_lower, unit_diagonal } => linalg::solved(task, *is_lower, *unit_diagonal),
         Kernel::Choose => pick::choose(task),
         Kernel::Multinomial { n, chances, seed, stream } => random::multinomial(task, *n, chances, *seed, *stream),
+        Kernel::Draw { family, seed, stream } => random::drawn(task, *family, *seed, *stream, operands),
+        Kernel::Parameter(rule) => random::parameter(task, *rule, operands),
         Kernel::Trim { windows } => {
             let index = task.index();
             let start = windows.iter().zip(&index).map(|(window, idx)| window.n_before(*idx));
@@ -289,5 +305,3 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         }
     }
 }
-        Kernel::Draw { family, seed, stream } => random::drawn(task, *family, *seed, *stream, operands),
-        Kernel::Parameter(rule) => random::parameter(task, *rule, operands),

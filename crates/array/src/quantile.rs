@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dolmen_kernels::{DType, Function, Kind, QuantileMethod, Quantiles, rank_counts_len, rank_passes, rank_targets};
+use dolmen_kernels::{
+    DIGEST_LEN, DType, Function, Kind, QuantileMethod, Quantiles, rank_counts_len, rank_passes, rank_targets,
+};
 use smallvec::SmallVec;
 
 use crate::chunks::AxisChunks;
@@ -12,6 +14,9 @@ use crate::node::{Expr, Operand, OperandAxis};
 use crate::shape::normalize_axes;
 use crate::{Array, ArrayError, Chunks, Reduce};
 
+/// So many digests are merged by a task.
+const FAN_IN: u32 = 32;
+
 /// So many shares are looked for at once; each has two rows of counts in every task.
 const SHARES_MAX: usize = 8;
 
@@ -20,7 +25,13 @@ impl Array {
     /// along a first axis of as many. NaN makes a quantile NaN unless it is left out. Of `options`, the axes and `keepdims`
     /// count.
     ///
-    /// Of all elements of an array of several blocks, ranks are found by counting the digits of the elements in a few passes,
+    /// With [`QuantileMethod::TDigest`] each block is read once and kept as a sketch of 32 kB for each place of the result; they
+    /// are merged in a tree. The rank of what is found differs from what is asked for by no more than 0.24 % of the elements
+    /// in one block, and 0.16 % more for each level of the tree, of 32 times as many blocks; as a rule by a hundredth of that,
+    /// and by less towards both ends. It is exact where the axes are in one block, or no longer than a sketch. The same chunks
+    /// give the same bits.
+    ///
+    /// Else, of all elements of an array of several blocks, ranks are found by counting the digits of the elements in a few passes,
     /// however many there are; over some axes these are put into one block.
     ///
     /// # Errors
@@ -58,7 +69,9 @@ impl Array {
         let quantiles = Quantiles { shares: shares.to_vec(), method, skip_nan };
         let dtype = method.dtype(self.dtype());
         let is_all = axes.len() == self.n_dims() && self.n_dims() > 0;
-        let rows = if is_all && self.chunks().n_blocks()? > 1 {
+        let rows = if method == QuantileMethod::TDigest && self.is_worth_digests(&axes) {
+            self.by_digests(&axes, quantiles)?
+        } else if is_all && self.chunks().n_blocks()? > 1 {
             self.by_ranks(&quantiles, dtype)?
         } else if let [axis] = axes[..] {
             self.along(axis, Along::Quantiles(quantiles), dtype, Some(shares.len())).moveaxis(axis as isize, 0)?
@@ -101,6 +114,62 @@ impl Array {
         let x = if self.dtype() == DType::Bool { self.astype(DType::F64)? } else { self.clone() };
         let dtype = inexact(x.dtype())?;
         x.quantile(&[0.5], QuantileMethod::Median, skip_nan, options)?.squeeze(Some(&[0]))?.astype(dtype)
+    }
+
+    /// Whether some axes have blocks, and more elements than a digest.
+    fn is_worth_digests(&self, axes: &[usize]) -> bool {
+        let own = self.chunks().axes();
+        let len = axes.iter().map(|axis| own[*axis].len()).product::<Option<usize>>();
+        axes.iter().any(|axis| own[*axis].n_blocks() > 1) && len.is_none_or(|len| len > DIGEST_LEN)
+    }
+
+    /// Quantiles over some axes along a first one, by a digest of each block.
+    fn by_digests(&self, axes: &[usize], quantiles: Quantiles) -> Result<Self, ArrayError> {
+        let x = self.astype(DType::F64)?.long_over(axes);
+        let of_axis = |axis: usize, n_blocks: u32| match axes.contains(&axis) {
+            true => AxisChunks::uniform(n_blocks as usize, 1),
+            false => x.chunks().axes()[axis].clone(),
+        };
+        // A block of digests for each block, behind the axes.
+        let made = |kernel: Kernel, operand: Operand, n_blocks: &[u32], len: usize| {
+            let own = n_blocks.iter().enumerate().map(|(axis, n)| of_axis(axis, *n));
+            let chunks = Chunks::new(own.chain([AxisChunks::single(len)]));
+            let expr = Expr::Blockwise { kernel: Arc::new(kernel), operands: vec![operand] };
+            Self::from_node(expr, DType::F64, chunks)
+        };
+        let mut n_blocks: SmallVec<[u32; 4]> = x.chunks().numblocks().collect();
+        let kernel = Kernel::Digests { axes: axes.iter().copied().collect() };
+        let mut rows = made(kernel, Operand::same(x.clone()), &n_blocks, DIGEST_LEN);
+        while axes.iter().any(|axis| n_blocks[*axis] > 1) {
+            let mut operand = Operand::same(rows.clone());
+            let mut room = FAN_IN;
+            for axis in axes {
+                let size = n_blocks[*axis].min(room);
+                operand.axes[*axis] = OperandAxis::Group { out: *axis, size };
+                n_blocks[*axis] = n_blocks[*axis].div_ceil(size);
+                room /= size;
+            }
+            rows = made(Kernel::MergeDigests, operand, &n_blocks, DIGEST_LEN);
+        }
+        let n_shares = quantiles.shares.len();
+        let found = made(Kernel::DigestQuantiles(quantiles), Operand::same(rows), &n_blocks, n_shares);
+        let reduced: Vec<isize> = axes.iter().map(|axis| *axis as isize).collect();
+        found.squeeze(Some(&reduced))?.moveaxis(-1, 0)
+    }
+
+    /// Cut so that blocks have more elements over some axes than a digest, where there are others to be cut: many short rows
+    /// would be smaller than what is kept of them.
+    fn long_over(&self, axes: &[usize]) -> Self {
+        let own = self.chunks().axes();
+        let sizes = axes.iter().map(|axis| own[*axis].size_max()).collect::<Option<SmallVec<[usize; 4]>>>();
+        let Some(longest) = axes.iter().copied().max_by_key(|axis| own[*axis].len()) else { return self.clone() };
+        let (Some(sizes), Some(len)) = (sizes, own[longest].len()) else { return self.clone() };
+        let n: usize = sizes.iter().product();
+        if axes.len() == self.n_dims() || n >= DIGEST_LEN || self.dims().contains(&None) {
+            return self.clone();
+        }
+        let others = n / own[longest].size_max().unwrap_or(1).max(1);
+        self.longer_along(longest, (4 * DIGEST_LEN / others.max(1)).min(len))
     }
 
     /// Quantiles of all elements, by passes over the blocks.

@@ -38,11 +38,14 @@ pub enum QuantileMethod {
     Nearest,
     /// The mean of the two elements in the middle, as `numpy.median` rounds it.
     Median,
+    /// As [`Linear`](Self::Linear) of a sketch that is made in one pass, see [`digests`](crate::digests): approximate. Where
+    /// the elements are there as a whole it is `Linear`.
+    TDigest,
 }
 
 impl QuantileMethod {
-    /// All that have a name, by NumPy's.
-    pub const NAMED: [(&'static str, Self); 13] = [
+    /// All that have a name: NumPy's, and Dask's `tdigest`.
+    pub const NAMED: [(&'static str, Self); 14] = [
         ("inverted_cdf", Self::InvertedCdf),
         ("averaged_inverted_cdf", Self::AveragedInvertedCdf),
         ("closest_observation", Self::ClosestObservation),
@@ -56,6 +59,7 @@ impl QuantileMethod {
         ("higher", Self::Higher),
         ("midpoint", Self::Midpoint),
         ("nearest", Self::Nearest),
+        ("tdigest", Self::TDigest),
     ];
 
     /// Whether the result is one of the elements, of their dtype.
@@ -93,7 +97,7 @@ impl QuantileMethod {
             Self::Higher => linear.ceil(),
             Self::Nearest => linear.round_ties_even(),
             Self::Midpoint => 0.5 * (linear.floor() + linear.ceil()),
-            Self::Linear | Self::Median => linear,
+            Self::Linear | Self::Median | Self::TDigest => linear,
         };
         let last = n - 1;
         if at < 0.0 {
@@ -124,7 +128,7 @@ impl QuantileMethod {
     }
 
     /// The quantile between two elements.
-    fn between(self, low: f64, high: f64, share: f64) -> f64 {
+    pub(crate) fn between(self, low: f64, high: f64, share: f64) -> f64 {
         // What is equal has nothing between it, infinity included; NumPy's difference would be NaN.
         if low == high {
             return low;

@@ -1,7 +1,9 @@
-//! Elements by their rank among all, found by counting digits of keys.
+//! Elements by their rank among all, found by counting digits of keys, or about where a digest has them.
 
 use dolmen_graph::TaskResult;
-use dolmen_kernels::{Block, DType, Quantiles, rank_counts, rank_finish, rank_step};
+use dolmen_kernels::{
+    Block, DType, Quantiles, digest_quantiles, digests, merge_digests, rank_counts, rank_finish, rank_step,
+};
 use smallvec::SmallVec;
 
 use crate::task::{Task, failed};
@@ -24,6 +26,23 @@ pub(super) fn step(task: &Task<'_>, quantiles: &Quantiles, pass: u32) -> TaskRes
 /// The quantiles after the last pass.
 pub(super) fn finish(task: &Task<'_>, dtype: DType, quantiles: &Quantiles) -> TaskResult {
     task.value(rank_finish(task.block(0, 0)?, dtype, quantiles).map_err(failed)?)
+}
+
+/// The digests of a block over some axes.
+pub(super) fn digested(task: &Task<'_>, axes: &[usize]) -> TaskResult {
+    task.value(digests(task.block(0, 0)?, axes, task.pool).map_err(failed)?)
+}
+
+/// The digests of several blocks made one.
+pub(super) fn merged(task: &Task<'_>) -> TaskResult {
+    let parts = (0..task.inputs.input(0).len()).map(|position| task.block(0, position).cloned());
+    let parts = parts.collect::<Result<Vec<Block>, _>>()?;
+    task.value(merge_digests(&parts, task.pool).map_err(failed)?)
+}
+
+/// The quantiles that digests have.
+pub(super) fn of_digests(task: &Task<'_>, quantiles: &Quantiles) -> TaskResult {
+    task.value(digest_quantiles(task.block(0, 0)?, quantiles, task.pool).map_err(failed)?)
 }
 
 fn second<'a>(task: &'a Task<'_>) -> Result<Option<&'a Block>, dolmen_graph::TaskError> {

@@ -32,15 +32,29 @@ fn axis_or_all(call: &Call<'_>) -> Result<Option<isize>> {
 
 fn quantiles() -> Vec<Function> {
     vec![
-        own("median", "a, axis=null, keepdims=false", |call| one(call.at(call.array("a")?.median(&call.reduce()?))?)),
-        own("nanmedian", "a, axis=null, keepdims=false", |call| {
-            one(call.at(call.array("a")?.nanmedian(&call.reduce()?))?)
-        }),
+        own("median", MEDIAN, |call| median(call, false)),
+        own("nanmedian", MEDIAN, |call| median(call, true)),
         own("quantile", QUANTILE, |call| quantile(call, 1.0, false)),
         own("percentile", QUANTILE, |call| quantile(call, 100.0, false)),
         own("nanquantile", QUANTILE, |call| quantile(call, 1.0, true)),
         own("nanpercentile", QUANTILE, |call| quantile(call, 100.0, true)),
     ]
+}
+
+const MEDIAN: &str = "a, axis=null, keepdims=false, method=null";
+
+/// The median: exact, or by a sketch.
+fn median(call: &Call<'_>, skip_nan: bool) -> Result<Value> {
+    let (array, options) = (call.array("a")?, call.reduce()?);
+    match (call.text("method")?.as_deref(), skip_nan) {
+        (None, false) => one(call.at(array.median(&options))?),
+        (None, true) => one(call.at(array.nanmedian(&options))?),
+        (Some("tdigest"), _) => {
+            let found = call.at(array.quantile(&[0.5], QuantileMethod::TDigest, skip_nan, &options))?;
+            one(call.at(single(&array, &found))?)
+        }
+        _ => Err(call.bad("method", "should be 'tdigest', or null for the exact one")),
+    }
 }
 
 const QUANTILE: &str = "a, q, axis=null, method='linear', keepdims=false";
@@ -68,12 +82,16 @@ fn quantile(call: &Call<'_>, whole: f64, skip_nan: bool) -> Result<Value> {
     if is_list {
         return one(found);
     }
-    // One number is weak: the quantile keeps a narrower float's dtype.
-    let single = found.squeeze(Some(&[0])).and_then(|found| match array.dtype() {
-        dtype if dtype.is_inexact() && found.dtype() != dtype => found.astype(dtype),
-        _ => Ok(found),
-    });
-    one(call.at(single)?)
+    one(call.at(single(&array, &found))?)
+}
+
+/// The one quantile that was asked for. One number is weak: the quantile keeps a narrower float's dtype.
+fn single(array: &Array, found: &Array) -> std::result::Result<Array, ArrayError> {
+    let single = found.squeeze(Some(&[0]))?;
+    match array.dtype() {
+        dtype if dtype.is_inexact() && found.dtype() != dtype => single.astype(dtype),
+        _ => Ok(single),
+    }
 }
 
 type Along = fn(&Array, Option<usize>, isize, FftNorm) -> Result<Array, ArrayError>;
