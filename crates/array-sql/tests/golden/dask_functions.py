@@ -27,11 +27,11 @@ WRITTEN = {
     "asanyarray": "`array(x)`", "from_array": "`Array::from_ndarray`", "from_delayed": "`Array::from_delayed`", "from_npy_stack": "`CREATE ARRAY a FROM 'stack/'`",
     "from_zarr": "`CREATE ARRAY a FROM 'a.zarr'`", "to_zarr": "`COPY ARRAY a TO 'a.zarr'`", "to_hdf5": None, "to_npy_stack": "`COPY ARRAY a TO 'stack/'`", "from_tiledb": None, "to_tiledb": None,
     "map_blocks": "`Array::map_blocks`", "map_overlap": "`Array::map_overlap`", "blockwise": "`Array::blockwise`", "apply_along_axis": "`Array::apply_along_axis`",
-    "apply_gufunc": "`Array::apply_gufunc`", "as_gufunc": "`Array::apply_gufunc`", "gufunc": "`Array::apply_gufunc`", "frompyfunc": "`Array::map_blocks`", "fromfunction": "`Array::from_fn`",
+    "apply_gufunc": "`Array::apply_gufunc`, `Array::apply_gufunc_many`", "as_gufunc": "`Array::apply_gufunc`", "gufunc": "`Array::apply_gufunc`", "frompyfunc": "`Array::map_blocks`", "fromfunction": "`Array::from_fn`",
     "compute": "`ARRAY x`", "store": "`COPY ARRAY x TO ...`", "optimize": "done by itself, `EXPLAIN ARRAY x` shows it", "reduction": "`Array::blockwise`, `Array::reduce`", "cumreduction": "`Array::cumsum`",
     "overlap.overlap": "`Array::map_overlap`", "select": "nested `where`", "piecewise": "nested `where`", "result_type": "DESCRIBE tells the dtype", "unify_chunks": "done by itself",
     "normalize_chunks": "done by itself", "shape": "`shape(x)`", "allclose": "`allclose`", "iscomplexobj": "DESCRIBE tells the dtype", "rollaxis": "`moveaxis`", "ravel_multi_index": "arithmetic on positions",
-    "random.shuffle": "`random.permutation`", "random.default_rng": "`seed => n`", "random.seed": "`seed => n`", "random.noncentral_chisquare": None, "random.noncentral_f": None, "random.negative_binomial": None,
+    "random.shuffle": "`random.permutation`", "random.default_rng": "`seed => n`", "random.seed": "`seed => n`", "random.noncentral_chisquare": None, "random.noncentral_f": None,
     "apply_over_axes": "reductions take several axes", "linalg.tsqr": "`linalg.qr`", "linalg.sfqr": "`linalg.qr`", "linalg.compression_level": None, "linalg.compression_matrix": None,
     "linalg.svd_flip": "signs follow from the values", "stats.chisquare": None, "stats.power_divergence": None, "stats.normaltest": None, "stats.kurtosistest": None, "stats.skewtest": None, "stats.f_oneway": None,
     "angle": "`angle`", "assert_eq": "a helper of Dask's tests", "random.random_integers": "`random.integers`, with `endpoint => true`", "random.standard_gamma": "`random.gamma`", "moveaxis": "`moveaxis`",
@@ -50,7 +50,7 @@ HELPERS = {
 REASONS = {
     "push": "filling forward has no form yet", "register_chunk_type": "blocks are of one kind",
     "to_hdf5": "HDF5 is read, not written", "from_tiledb": "TileDB is not read", "to_tiledb": "TileDB is not written",
-    "random.noncentral_chisquare": "a rare law", "random.noncentral_f": "a rare law", "random.negative_binomial": "its mean is an array of gamma numbers, and parameters are numbers", "random.permuted": "`random.permutation` goes along the first axis",
+    "random.noncentral_chisquare": "a rare law", "random.noncentral_f": "a rare law", "random.permuted": "`random.permutation` goes along the first axis",
     "linalg.compression_level": "a helper of svd_compressed", "linalg.compression_matrix": "a helper of svd_compressed", "cache": "CREATE PERSISTED ARRAY keeps an array", "concatenate3": "a helper of Dask's",
 }
 for name in ("chisquare", "power_divergence", "normaltest", "kurtosistest", "skewtest", "f_oneway"):
