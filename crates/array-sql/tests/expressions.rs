@@ -113,7 +113,11 @@ fn mistakes_are_told_with_what_was_meant() {
         ("sum(x, axs => 0)", "sum has no parameter axs, did you mean axis?", 7),
         ("sum(x, out => y)", "sum has no parameter out", 7),
         ("sum(x, 0, axis => 1)", "axis is given twice", 10),
-        ("random.normal([1, 2], 1, size => 3)", "shapes (2,) and (3,) do not fit: the parameters broadcast to the size", 0),
+        (
+            "random.normal([1, 2], 1, size => 3)",
+            "shapes (2,) and (3,) do not fit: the parameters broadcast to the size",
+            0,
+        ),
         ("random.poisson(x[x > 5])", "`random.poisson` needs the length of axis 0", 0),
         ("random.binomial([1.5], 0.5)", "this parameter is an integer", 0),
         ("random.gamma('a')", "the argument shape of random.gamma needs a number or an array, not a string", 13),

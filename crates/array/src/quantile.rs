@@ -27,12 +27,12 @@ impl Array {
     ///
     /// With [`QuantileMethod::TDigest`] each block is read once and kept as a sketch of 32 kB for each place of the result; they
     /// are merged in a tree. The rank of what is found differs from what is asked for by no more than 0.24 % of the elements
-    /// in one block, and 0.16 % more for each level of the tree, of 32 times as many blocks; as a rule by a hundredth of that,
+    /// in one block, and 0.16 % more for each level of the tree, of 32 times as many blocks; as a rule by no more than 0.05 %,
     /// and by less towards both ends. It is exact where the axes are in one block, or no longer than a sketch. The same chunks
     /// give the same bits.
     ///
-    /// Else, of all elements of an array of several blocks, ranks are found by counting the digits of the elements in a few passes,
-    /// however many there are; over some axes these are put into one block.
+    /// Else, of all elements of an array of several blocks, ranks are found by counting the digits of the elements in a few
+    /// passes, however many there are; over some axes these are put into one block.
     ///
     /// # Errors
     /// [`ArrayError::AxisOutOfRange`], [`ArrayError::RepeatedAxis`]; [`ArrayError::Argument`] for shares outside of 0 to 1;

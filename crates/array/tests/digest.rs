@@ -70,7 +70,7 @@ fn some_axes_and_those_that_are_kept() {
     // Many rows in thin blocks: they are cut anew, so that sketches are less than what they are made of.
     let thin = random.random(&[300, 20_000], [300, 100]).unwrap();
     let by_axis = quantiles(&thin, false, &Reduce::axis(1));
-    let plan = explain(&[by_axis.clone()], 1).unwrap();
+    let plan = explain(std::slice::from_ref(&by_axis), 1).unwrap();
     assert!(plan.peak_bytes.is_some_and(|bytes| bytes < 100_000_000), "{:?}", plan.peak_bytes);
     let medians = compute(&by_axis).to_vec::<f64>().unwrap();
     assert!(medians[3 * 300..4 * 300].iter().all(|median| (median - 0.5).abs() < 0.03));
@@ -81,7 +81,8 @@ fn what_is_there_as_a_whole_or_short_is_exact() {
     let x = RandomGenerator::new(1).normal(0.0, 1.0, &[50, 60], 7).unwrap();
     for (x, options) in [(x.rechunk(100).unwrap(), Reduce::all()), (x.clone(), Reduce::all()), (x, Reduce::axis(0))] {
         let exact = x.quantile(&SHARES, QuantileMethod::Linear, false, &options).unwrap();
-        let [own, exact] = [quantiles(&x, false, &options), exact].map(|array| compute(&array).to_vec::<f64>().unwrap());
+        let [own, exact] =
+            [quantiles(&x, false, &options), exact].map(|array| compute(&array).to_vec::<f64>().unwrap());
         assert_eq!(own, exact);
     }
     let one = Array::from_vec(&[1], vec![7_i64]).unwrap();

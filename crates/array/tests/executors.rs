@@ -58,12 +58,14 @@ fn programs() -> Vec<(&'static str, Array)> {
         ("kinds", random.multinomial(20, &[0.3, 0.7], &[40]).unwrap()),
         ("gamma", random.gamma(0.7, 2.0, &[500], 33).unwrap()),
         ("parameters", random.gamma(&b.add(0.1).unwrap(), &b, dolmen_array::Size::OfParameters, 9).unwrap()),
-        ("sketch", random.exponential(1.0, &[100_000], 900).unwrap().quantile(
-            &[0.1, 0.5],
-            dolmen_kernels::QuantileMethod::TDigest,
-            false,
-            &Reduce::all(),
-        ).unwrap()),
+        (
+            "sketch",
+            random
+                .exponential(1.0, &[100_000], 900)
+                .unwrap()
+                .quantile(&[0.1, 0.5], dolmen_kernels::QuantileMethod::TDigest, false, &Reduce::all())
+                .unwrap(),
+        ),
     ]
 }
 

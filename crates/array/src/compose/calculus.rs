@@ -56,12 +56,7 @@ impl Array {
     /// # Errors
     /// [`ArrayError::Argument`] for another `edge_order`, or fewer elements than it and one; [`ArrayError::ShapeMismatch`]
     /// unless coordinates are a row as long as the axis; [`ArrayError::AxisOutOfRange`], [`ArrayError::UnknownLength`].
-    pub fn gradient(
-        &self,
-        spacing: impl Into<Spacing>,
-        axis: isize,
-        edge_order: u32,
-    ) -> Result<Self, ArrayError> {
+    pub fn gradient(&self, spacing: impl Into<Spacing>, axis: isize, edge_order: u32) -> Result<Self, ArrayError> {
         let op = "gradient";
         let axis = normalize_axis(op, axis, self.n_dims())?;
         let len = self.known_shape(op)?[axis];
@@ -126,9 +121,8 @@ impl Array {
         // With a step before and one behind the middle of three elements.
         let parabola = |start: usize, n: usize, factors: fn(&Self, &Self) -> Result<[Self; 3], ArrayError>| {
             let [a, b, c] = factors(&steps.part(0, start, start + n), &steps.part(0, start + 1, start + 1 + n))?;
-            let part = |at: usize, factor: Self| {
-                self.between(axis, start + at, start + at + n)?.multiply(along(factor)?)
-            };
+            let part =
+                |at: usize, factor: Self| self.between(axis, start + at, start + at + n)?.multiply(along(factor)?);
             part(0, a)?.add(part(1, b)?)?.add(part(2, c)?)
         };
         let line = |at: usize| {

@@ -113,10 +113,14 @@ impl Adding<'_> {
                 operands.iter().map(|operand| self.of(&operand.array).bytes).collect();
             return kernel.unknown_bytes(array, operands, &inputs);
         }
+        let others = match &array.node.expr {
+            Expr::Function { others, .. } => others.iter().map(|(dtype, _)| dtype.size_bytes()).sum(),
+            _ => 0,
+        };
         // Nothing else makes more elements than the largest of its inputs has.
         let of_input = |input: &&Array| {
             let elements = self.of(input).bytes?.div_ceil(input.dtype().size_bytes() as u64);
-            elements.checked_mul(array.dtype().size_bytes() as u64)
+            elements.checked_mul((array.dtype().size_bytes() + others) as u64)
         };
         array.node.expr.inputs().iter().map(of_input).try_fold(0, |most, bytes| Some(most.max(bytes?)))
     }

@@ -243,8 +243,7 @@ impl Grid {
             }
         };
         let shape: Vec<usize> = dims.iter().map(|len| len.unwrap_or(0)).collect();
-        let operands: Vec<Operand> =
-            arrays.iter().map(|array| Operand::broadcast((*array).clone(), &dims)).collect();
+        let operands: Vec<Operand> = arrays.iter().map(|array| Operand::broadcast((*array).clone(), &dims)).collect();
         let has = |axis| operands.iter().any(|operand| operand.axes.contains(&OperandAxis::Out(axis)));
         let spec = match chunks {
             ChunkSpec::Auto if !arrays.is_empty() => {

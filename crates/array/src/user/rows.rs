@@ -67,7 +67,8 @@ impl Array {
         chunks[axis] = AxisChunks::single(len);
         let mut operand = Operand::same(x);
         operand.axes[axis] = OperandAxis::All;
-        let expr = Expr::Function { function: BlockFn::local(name, of_rows), operands: vec![operand], others: Vec::new() };
+        let expr =
+            Expr::Function { function: BlockFn::local(name, of_rows), operands: vec![operand], others: Vec::new() };
         Ok(Self::from_node(expr, U::DTYPE, Chunks::new(chunks)))
     }
 
@@ -131,7 +132,7 @@ impl Array {
         let given = core_axes(given).ok_or_else(|| bad("an argument is no list of names in brackets"))?;
         let made = core_axes(made).ok_or_else(|| bad("a result is no list of names in brackets"))?;
         if made.is_empty() || made.len() != dtypes.len() {
-            return Err(bad(&format!("{} results are made, as there are dtypes", dtypes.len())));
+            return Err(bad(&format!("it has {} results, for {} dtypes", made.len(), dtypes.len())));
         }
         if given.len() != inputs.len() {
             return Err(bad(&format!("{} arrays are given", inputs.len())));

@@ -213,7 +213,7 @@ mod tests {
         let region = Region { shape: [2, 5][..].into(), start: [1, 3][..].into(), whole: [4, 9][..].into() };
         let n = ints(&[2, 1], vec![7, 90]);
         let p = Block::from_vec(&[5], vec![0.1, 0.1, 0.5, 0.5, 1.0]).unwrap();
-        let drawn = Family::Binomial.draw(&[n.clone(), p.clone()], 3, 4, &region, &pool).unwrap();
+        let drawn = Family::Binomial.draw(&[n, p.clone()], 3, 4, &region, &pool).unwrap();
         assert_eq!(drawn.shape(), [2, 5]);
         let mut expected = Vec::new();
         for (row, n) in [7, 90].into_iter().enumerate() {
@@ -243,7 +243,7 @@ mod tests {
         let refused = of(Family::Gamma, &[Block::from_vec(&[3], vec![1.0, f64::NAN, 1.0]).unwrap()]);
         assert!(matches!(refused, KernelError::Parameter { op: "random.gamma", .. }));
         let (low, high) = (ints(&[], vec![-1]), ints(&[3], vec![4, 256, 257]));
-        assert!(matches!(of(Family::Integers(DType::U8), &[low.clone(), high.clone()]), KernelError::ParameterRange { .. }));
+        assert!(matches!(of(Family::Integers(DType::U8), &[low, high.clone()]), KernelError::ParameterRange { .. }));
         let refused = of(Family::Integers(DType::U8), &[ints(&[], vec![0]), high.clone()]);
         assert!(matches!(refused, KernelError::ParameterRange { parameter: "high", value: 257.0, .. }));
         assert!(Family::Integers(DType::Bool).with(&[Scalar::I64(0), Scalar::I64(2)]).is_ok());

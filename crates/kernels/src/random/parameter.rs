@@ -87,7 +87,9 @@ impl ParameterRule {
             Self::FNumerator => ("random.f", "dfnum", positive),
             Self::FDenominator => ("random.f", "dfden", positive),
             Self::VonMisesMu => ("random.vonmises", "mu", "finite"),
-            Self::TriangularMode => ("random.triangular", "mode", "between left and right, which are finite and differ"),
+            Self::TriangularMode => {
+                ("random.triangular", "mode", "between left and right, which are finite and differ")
+            }
             Self::GeometricP => ("random.geometric", "p", "more than 0 and at most 1"),
             Self::NegativeBinomialN => ("random.negative_binomial", "n", positive),
             Self::NegativeBinomialP => ("random.negative_binomial", "p", "more than 0 and at most 1"),
