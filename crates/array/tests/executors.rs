@@ -57,7 +57,7 @@ fn programs() -> Vec<(&'static str, Array)> {
         ("lower", a.lu().unwrap().1),
         ("kinds", random.multinomial(20, &[0.3, 0.7], &[40]).unwrap()),
         ("gamma", random.gamma(0.7, 2.0, &[500], 33).unwrap()),
-        ("parameters", random.gamma(&b.add(0.1).unwrap(), &b, dolmen_array::Size::OfParameters, 9).unwrap()),
+        ("parameters", random.gamma(b.add(0.1).unwrap(), &b, dolmen_array::Size::OfParameters, 9).unwrap()),
         (
             "sketch",
             random

@@ -106,11 +106,11 @@ fn arrays_of_integers_as_parameters() {
     let n = ints(40, &[20], 7).astype(DType::U8).unwrap();
     let binomial = random().binomial(&n, 0.3, &shape, [4, 6]).unwrap();
     assert_eq!(bits(&binomial), bits(&random().binomial(40, 0.3, &shape, 50).unwrap()));
-    let drawn = random().hypergeometric(&ints(30, &[6, 1], 2), 50, &ints(20, &[], 1), &shape, [4, 6]).unwrap();
+    let drawn = random().hypergeometric(ints(30, &[6, 1], 2), 50, ints(20, &[], 1), &shape, [4, 6]).unwrap();
     assert_eq!(bits(&drawn), bits(&random().hypergeometric(30, 50, 20, &shape, 50).unwrap()));
-    let drawn = random().integers(&ints(-3, &[20], 7), &ints(9, &[6, 1], 4), &shape, [4, 6]).unwrap();
+    let drawn = random().integers(ints(-3, &[20], 7), ints(9, &[6, 1], 4), &shape, [4, 6]).unwrap();
     assert_eq!(bits(&drawn), bits(&random().integers(-3, 9, &shape, 50).unwrap()));
-    let bytes = random().integers_as(DType::I8, 0, &ints(9, &[6, 1], 4), Size::OfParameters, 2).unwrap();
+    let bytes = random().integers_as(DType::I8, 0, ints(9, &[6, 1], 4), Size::OfParameters, 2).unwrap();
     assert_eq!((bytes.dtype(), bytes.shape().unwrap()), (DType::I8, vec![6, 1]));
 }
 
@@ -180,24 +180,24 @@ fn normal_numbers_with_their_own_means_and_deviations_are_normal_when_these_are_
 fn sizes_are_what_the_parameters_broadcast_to() {
     let random = RandomGenerator::new(1);
     let of = |shape: &[usize]| constant(1.0, shape, ChunkSpec::Size(2));
-    let drawn = random.gamma(&of(&[3, 1]), &of(&[4]), Size::OfParameters, ChunkSpec::Auto).unwrap();
+    let drawn = random.gamma(of(&[3, 1]), of(&[4]), Size::OfParameters, ChunkSpec::Auto).unwrap();
     assert_eq!(drawn.chunks().to_string(), "((2, 1), (2, 2))");
-    let large = random.normal(&of(&[4]), 1.0, &[3, 4], ChunkSpec::Auto).unwrap();
+    let large = random.normal(of(&[4]), 1.0, &[3, 4], ChunkSpec::Auto).unwrap();
     assert_eq!(large.chunks().to_string(), "((3,), (2, 2))");
     let one = random.normal(0.0, 1.0, Size::OfParameters, ChunkSpec::Auto).unwrap();
     assert!(one.shape().unwrap().is_empty());
-    assert_eq!(compute(&random.poisson(&of(&[0, 4]), Size::OfParameters, 2).unwrap()).shape(), [0, 4]);
-    let said = random.normal(&of(&[2, 3]), 1.0, &[3], 1).unwrap_err().to_string();
+    assert_eq!(compute(&random.poisson(of(&[0, 4]), Size::OfParameters, 2).unwrap()).shape(), [0, 4]);
+    let said = random.normal(of(&[2, 3]), 1.0, &[3], 1).unwrap_err().to_string();
     assert!(said.starts_with("`random.normal`: shapes (2, 3) and (3,) do not fit"), "{said}");
-    assert!(matches!(random.beta(&of(&[2]), &of(&[3]), &[6], 1), Err(ArrayError::Broadcast { .. })));
-    assert!(matches!(random.poisson(&of(&[3]), &[2], 1), Err(ArrayError::ShapeMismatch { .. })));
+    assert!(matches!(random.beta(of(&[2]), of(&[3]), &[6], 1), Err(ArrayError::Broadcast { .. })));
+    assert!(matches!(random.poisson(of(&[3]), &[2], 1), Err(ArrayError::ShapeMismatch { .. })));
     let some = of(&[9]).index(&[of(&[9]).greater(0.5).unwrap().into()]).unwrap();
     let refused = random.normal(&some, 1.0, Size::OfParameters, 1).unwrap_err();
     assert!(matches!(refused, ArrayError::UnknownLength { op: "random.normal", axis: 0 }), "{refused}");
     assert!(matches!(random.zipf(&some, &[9], 1), Err(ArrayError::UnknownLength { .. })));
     let complex = of(&[3]).astype(DType::C128).unwrap();
     assert!(matches!(random.normal(&complex, 1.0, &[3], 1), Err(ArrayError::DTypeUnsupported { .. })));
-    assert!(matches!(random.binomial(&of(&[3]), 0.5, &[3], 1), Err(ArrayError::DTypeUnsupported { .. })));
+    assert!(matches!(random.binomial(of(&[3]), 0.5, &[3], 1), Err(ArrayError::DTypeUnsupported { .. })));
     assert!(matches!(random.integers_as(DType::F64, 0, 9, &[3], 1), Err(ArrayError::DTypeUnsupported { .. })));
 }
 
@@ -252,11 +252,11 @@ fn what_makes_no_sense_is_the_same_error_in_an_array_when_its_block_runs() {
     }
     let random = RandomGenerator::new(1);
     let ints = |values: Vec<i64>| Array::from_vec(&[values.len()], values).unwrap();
-    let drawn = random.binomial(&ints(vec![3, -1]), 0.5, Size::OfParameters, 1).unwrap();
+    let drawn = random.binomial(ints(vec![3, -1]), 0.5, Size::OfParameters, 1).unwrap();
     assert!(matches!(kernel_error(&drawn), KernelError::ParameterRange { parameter: "n", value: -1.0, .. }));
-    let drawn = random.integers(&ints(vec![3, 9]), 5, Size::OfParameters, 1).unwrap();
+    let drawn = random.integers(ints(vec![3, 9]), 5, Size::OfParameters, 1).unwrap();
     assert!(matches!(kernel_error(&drawn), KernelError::Parameter { parameter: "range", .. }));
-    let drawn = random.integers_as(DType::I8, 0, &ints(vec![128, 129]), Size::OfParameters, 1).unwrap();
+    let drawn = random.integers_as(DType::I8, 0, ints(vec![128, 129]), Size::OfParameters, 1).unwrap();
     assert!(matches!(kernel_error(&drawn), KernelError::ParameterRange { parameter: "high", value: 129.0, .. }));
 }
 
