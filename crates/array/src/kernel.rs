@@ -217,8 +217,9 @@ impl Kernel {
                 // As wide as any integer, and as positions.
                 read()?.checked_add(positions.checked_mul(16 + POSITION_BYTES)?)
             }
-            // The factorisation is in place of a copy, with its workspace.
-            Self::Qr | Self::QrR => read()?.checked_mul(2),
+            // The factorisation is in place of a copy; so is `q`, before it is a block.
+            Self::Qr => read()?.checked_mul(2),
+            Self::QrR => read()?.checked_add(array.block_bytes_max()?.checked_mul(2)?),
             Self::Svd => read()?.checked_mul(4),
             Self::Along { axis, along } => {
                 let own = operands.first()?;
@@ -248,8 +249,12 @@ impl Kernel {
                 let table = operands.get(1).and_then(read_bytes)?.checked_mul(2)?;
                 read()?.checked_mul(2)?.checked_add(table)
             }
-            Self::Factor(_) => read()?.checked_mul(2),
-            Self::SolveTriangular { .. } => operands.get(1).and_then(read_bytes)?.checked_add(read()?),
+            // In place of its result.
+            Self::Factor(Factorisation::Cholesky) => Some(0),
+            Self::Factor(Factorisation::Lu) => read(),
+            Self::Factor(Factorisation::Eigh) => read()?.checked_mul(4),
+            // The triangle, where it is a view of which neither rows nor columns are contiguous.
+            Self::SolveTriangular { .. } => read(),
         }
     }
 }

@@ -180,9 +180,10 @@ macro_rules! packed {
             for at in 0..n_steps {
                 let ahead = columns.wrapping_add((at + STEPS_AHEAD) * REGISTERS * LANES);
                 (0..REGISTERS).for_each(|j| near(ahead.wrapping_add(j * LANES)));
-                // SAFETY: the sliver has this step.
-                let registers: [_; REGISTERS] =
-                    std::array::from_fn(|j| unsafe { $load(columns.add((at * REGISTERS + j) * LANES)) });
+                let registers: [_; REGISTERS] = std::array::from_fn(|j| {
+                    // SAFETY: the sliver has this step.
+                    unsafe { $load(columns.add((at * REGISTERS + j) * LANES)) }
+                });
                 for (i, sums) in sums.iter_mut().enumerate() {
                     // SAFETY: as above.
                     let factor = $set1(unsafe { *rows.add(at * ROWS + i) });

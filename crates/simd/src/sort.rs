@@ -369,10 +369,10 @@ mod tests {
 
     use super::*;
 
-    fn check(keys: Vec<u64>) -> Result<(), TestCaseError> {
-        let mut expected = keys.clone();
+    fn check(keys: &[u64]) -> Result<(), TestCaseError> {
+        let mut expected = keys.to_vec();
         expected.sort_unstable();
-        let (mut from, mut out) = (keys.clone(), vec![7; keys.len()]);
+        let (mut from, mut out) = (keys.to_vec(), vec![7; keys.len()]);
         sort_u64(&mut from, &mut out);
         prop_assert_eq!(out, expected);
         let keys: Vec<u32> = keys.iter().map(|key| (key >> 32) as u32).collect();
@@ -387,7 +387,7 @@ mod tests {
     proptest! {
         #[test]
         fn keys_are_in_order(keys in proptest::collection::vec(any::<u64>(), 0..5000)) {
-            check(keys)?;
+            check(&keys)?;
         }
 
         #[test]
@@ -397,21 +397,21 @@ mod tests {
                 0..2000,
             ),
         ) {
-            check(keys)?;
+            check(&keys)?;
         }
     }
 
     #[test]
     fn every_length_and_runs() {
         for n in 0..700_u64 {
-            check((0..n).rev().map(|key| key << 33).collect()).unwrap();
-            check((0..n).map(|key| (key * 37 % 101) << 40).collect()).unwrap();
+            check(&(0..n).rev().map(|key| key << 33).collect::<Vec<_>>()).unwrap();
+            check(&(0..n).map(|key| (key * 37 % 101) << 40).collect::<Vec<_>>()).unwrap();
         }
         let n = 100_000_u64;
-        check((0..n).map(|key| key << 33).collect()).unwrap();
+        check(&(0..n).map(|key| key << 33).collect::<Vec<_>>()).unwrap();
         // Organ pipes, sawteeth, and one value among others.
-        check((0..n).map(|key| key.min(n - key) << 33).collect()).unwrap();
-        check((0..n).map(|key| (key % 1000) << 33).collect()).unwrap();
-        check((0..n).map(|key| if key % 10 == 0 { key << 33 } else { 5 << 33 }).collect()).unwrap();
+        check(&(0..n).map(|key| key.min(n - key) << 33).collect::<Vec<_>>()).unwrap();
+        check(&(0..n).map(|key| (key % 1000) << 33).collect::<Vec<_>>()).unwrap();
+        check(&(0..n).map(|key| if key % 10 == 0 { key << 33 } else { 5 << 33 }).collect::<Vec<_>>()).unwrap();
     }
 }
