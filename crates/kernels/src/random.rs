@@ -144,6 +144,14 @@ fn fill_f64(seed: u64, stream: u64, start: u64, out: &mut [f64], normal: bool) {
     let mut skip = (start % 2) as usize;
     let mut rest = out;
     while !rest.is_empty() {
+        let n = if normal && skip == 0 && rest.len() >= 2 * BATCH { 2 * BATCH } else { 0 };
+        let (many, others) = std::mem::take(&mut rest).split_at_mut(n);
+        rest = others;
+        if let Ok(many) = many.try_into() {
+            many_normals(pair, stream, key, many);
+            pair += BATCH as u64;
+            continue;
+        }
         let numbers = if normal { normals(pair, stream, key) } else { uniforms(pair, stream, key) };
         let n = rest.len().min(2 * LANES - skip);
         let (now, later) = std::mem::take(&mut rest).split_at_mut(n);
@@ -158,11 +166,17 @@ fn fill_f64(seed: u64, stream: u64, start: u64, out: &mut [f64], normal: bool) {
     }
 }
 
-/// Two random words of 64 bits for each of the counters from `pair` on.
+/// Counters from `pair` on.
 #[inline(always)]
-fn words(pair: u64, stream: u64, key: [u32; 2]) -> [[u64; LANES]; 2] {
-    let low: [u64; LANES] = std::array::from_fn(|lane| pair + lane as u64);
-    let [a, b, c, d] = rounds([low, low.map(|low| low >> 32), [stream; LANES], [stream >> 32; LANES]], key);
+fn counters(pair: u64) -> [u64; LANES] {
+    std::array::from_fn(|lane| pair + lane as u64)
+}
+
+/// Two random words of 64 bits for each of the counters.
+#[inline(always)]
+fn words(counters: [u64; LANES], stream: u64, key: [u32; 2]) -> [[u64; LANES]; 2] {
+    let high = counters.map(|counter| counter >> 32);
+    let [a, b, c, d] = rounds([counters, high, [stream; LANES], [stream >> 32; LANES]], key);
     let join = |low: [u64; LANES], high: [u64; LANES]| -> [u64; LANES] {
         std::array::from_fn(|lane| (low[lane] & 0xffff_ffff) | high[lane] << 32)
     };
@@ -171,7 +185,7 @@ fn words(pair: u64, stream: u64, key: [u32; 2]) -> [[u64; LANES]; 2] {
 
 #[inline(always)]
 fn uniforms(pair: u64, stream: u64, key: [u32; 2]) -> [f64; 2 * LANES] {
-    let [first, second] = words(pair, stream, key);
+    let [first, second] = words(counters(pair), stream, key);
     let mut out = [0.0; 2 * LANES];
     for lane in 0..LANES {
         out[2 * lane] = unit(first[lane]);
@@ -180,17 +194,13 @@ fn uniforms(pair: u64, stream: u64, key: [u32; 2]) -> [f64; 2 * LANES] {
     out
 }
 
-/// Normal numbers in pairs, by the transformation of Box and Muller.
+/// Normal numbers in pairs.
 #[inline(always)]
 fn normals(pair: u64, stream: u64, key: [u32; 2]) -> [f64; 2 * LANES] {
-    let [first, second] = words(pair, stream, key);
+    let [first, second] = words(counters(pair), stream, key);
     let (mut cosines, mut sines) = ([0.0; LANES], [0.0; LANES]);
     for lane in 0..LANES {
-        // In (0, 1], so that the logarithm is finite.
-        let radius = (-2.0 * math::log_normal(1.0 - unit(first[lane]))).sqrt();
-        let (sin, cos) = math::sin_cos_turn(unit(second[lane]));
-        cosines[lane] = radius * cos;
-        sines[lane] = radius * sin;
+        [cosines[lane], sines[lane]] = normal_pair(first[lane], second[lane]);
     }
     let mut out = [0.0; 2 * LANES];
     for lane in 0..LANES {
@@ -200,13 +210,40 @@ fn normals(pair: u64, stream: u64, key: [u32; 2]) -> [f64; 2 * LANES] {
     out
 }
 
-/// The upper 53 bits as a number in `[0, 1)`, without the conversion that AVX2 lacks.
+/// Counters of [`many_normals`].
+const BATCH: usize = 128;
+
+/// As [`normals`], first all words and then all numbers of them: what waits for words, divisions and roots of some is
+/// computed beside those of others.
+#[inline(always)]
+fn many_normals(pair: u64, stream: u64, key: [u32; 2], out: &mut [f64; 2 * BATCH]) {
+    let mut both = [[0; BATCH]; 2];
+    let mut counters = counters(pair);
+    for at in (0..BATCH).step_by(LANES) {
+        for (all, words) in both.iter_mut().zip(words(counters, stream, key)) {
+            all[at..at + LANES].copy_from_slice(&words);
+        }
+        counters = counters.map(|counter| counter + LANES as u64);
+    }
+    let [first, second] = &both;
+    for ((out, first), second) in out.as_chunks_mut().0.iter_mut().zip(first).zip(second) {
+        *out = normal_pair(*first, *second);
+    }
+}
+
+/// Two normal numbers of two words, by the transformation of Box and Muller.
+#[inline(always)]
+fn normal_pair(first: u64, second: u64) -> [f64; 2] {
+    // In (0, 1], so that the logarithm is finite.
+    let radius = (-2.0 * math::log_normal(1.0 - unit(first))).sqrt();
+    let (sin, cos) = math::sin_cos_turn(unit(second));
+    [radius * cos, radius * sin]
+}
+
+/// The upper 53 bits as a number in `[0, 1)`.
 #[inline(always)]
 fn unit(bits: u64) -> f64 {
-    let bits = bits >> 11;
-    let high = f64::from_bits(0x4530_0000_0000_0000 | bits >> 32) - 19_342_813_113_834_066_795_298_816.0; // 2^84
-    let low = f64::from_bits(0x4330_0000_0000_0000 | bits & 0xffff_ffff) - 4_503_599_627_370_496.0; // 2^52
-    (high + low) * (1.0 / 9_007_199_254_740_992.0)
+    (bits >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
 }
 
 #[cfg(test)]
@@ -242,9 +279,9 @@ mod tests {
     fn parts_are_those_of_the_whole() {
         for distribution in [Distribution::Uniform, Distribution::Normal, Distribution::Integers { low: -5, high: 90 }]
         {
-            let whole = numbers(distribution, 0, 300);
+            let whole = numbers(distribution, 0, 800);
             for start in [0, 1, 2, 15, 16, 17, 33] {
-                for n in [0, 1, 2, 15, 16, 17, 31, 200] {
+                for n in [0, 1, 2, 15, 16, 17, 31, 200, 256, 700] {
                     assert_eq!(numbers(distribution, start, n), whole[start as usize..start as usize + n]);
                 }
             }

@@ -1,7 +1,7 @@
 //! Elementwise loops over tiles: slices of a few hundred elements that stay in the nearest cache.
 //!
 //! Every family of loops is compiled for the instruction sets of [`multiversion`] and chosen at run time. Nothing in them
-//! is fused or reordered, so that their bits are the same on all.
+//! is fused or reordered unless it says so itself, as the formulas of random numbers do, so that their bits are the same on all.
 
 mod complex;
 mod float;
