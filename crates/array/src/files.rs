@@ -67,6 +67,28 @@ enum Opened {
 }
 
 impl Opened {
+    fn shape(&self) -> &[u64] {
+        match self {
+            Self::Npy(npy) => npy.shape(),
+            Self::NpyStack(stack) => stack.shape(),
+            Self::Zarr(zarr) => &zarr.metadata().shape,
+            Self::ZarrVariable(variable) => variable.shape(),
+            Self::Netcdf(variable) => variable.shape(),
+            Self::Images(images) => images.shape(),
+        }
+    }
+
+    fn element(&self) -> ElementType {
+        match self {
+            Self::Npy(npy) => npy.element(),
+            Self::NpyStack(stack) => stack.element(),
+            Self::Zarr(zarr) => zarr.metadata().element,
+            Self::ZarrVariable(variable) => variable.element(),
+            Self::Netcdf(variable) => variable.element(),
+            Self::Images(images) => images.element(),
+        }
+    }
+
     async fn read_region(&self, region: &Region) -> ArrayFileResult<Vec<u8>> {
         match self {
             Self::Npy(npy) => npy.read_region(region).await,
@@ -80,11 +102,11 @@ impl Opened {
 }
 
 impl FileArray {
-    fn new(location: &Location, shape: &[u64], element: ElementType, file: Opened) -> Result<Self, ArrayIoError> {
-        let name = location.to_string();
+    fn new(location: &Location, file: Opened) -> Result<Self, ArrayIoError> {
+        let (name, element) = (location.to_string(), file.element());
         let len =
             |len: &u64| usize::try_from(*len).map_err(|_| ArrayIoError::TooLarge { location: name.clone(), len: *len });
-        let shape = shape.iter().map(len).collect::<Result<Vec<_>, _>>()?;
+        let shape = file.shape().iter().map(len).collect::<Result<Vec<_>, _>>()?;
         let unknown = |_| ArrayIoError::UnknownElement { location: name.clone(), element: element.name() };
         let dtype: DType = element.name().parse().map_err(unknown)?;
         let chunks = match &file {
@@ -194,6 +216,11 @@ impl Source for FileArray {
     }
 }
 
+/// The array of a file that has been opened.
+fn in_file(location: &Location, file: Opened, chunks: Option<&ChunkSpec>) -> Result<Array, ArrayIoError> {
+    Ok(Array::from_source(Arc::new(FileArray::new(location, file)?), chunks)?)
+}
+
 /// A block of elements in C order; copied only if the bytes do not lie as elements must.
 fn block_of(dtype: DType, shape: &[usize], bytes: Vec<u8>) -> Result<Block, dolmen_kernels::KernelError> {
     if (bytes.as_ptr() as usize).is_multiple_of(8) {
@@ -224,9 +251,7 @@ impl Array {
     /// # Errors
     /// As [`from_npy`](Self::from_npy).
     pub fn from_npy_file(location: &Location, npy: NpyFile, chunks: Option<&ChunkSpec>) -> Result<Self, ArrayIoError> {
-        let (shape, element) = (npy.shape().to_vec(), npy.element());
-        let source = FileArray::new(location, &shape, element, Opened::Npy(npy))?;
-        Ok(Self::from_source(Arc::new(source), chunks)?)
+        in_file(location, Opened::Npy(npy), chunks)
     }
 
     /// The array that several npy files are together, one behind the other along `axis`: those of a pattern (`parts/*.npy`) in
@@ -242,9 +267,7 @@ impl Array {
         chunks: Option<&ChunkSpec>,
     ) -> Result<Self, ArrayIoError> {
         let stack = NpyStack::open(stores, location, axis).await?;
-        let (shape, element) = (stack.shape().to_vec(), stack.element());
-        let source = FileArray::new(location, &shape, element, Opened::NpyStack(stack))?;
-        Ok(Self::from_source(Arc::new(source), chunks)?)
+        in_file(location, Opened::NpyStack(stack), chunks)
     }
 
     /// The pictures in the PNG and TIFF files that `location` stands for, one or those of a pattern (`pictures/*.png`), in the
@@ -259,9 +282,7 @@ impl Array {
         chunks: Option<&ChunkSpec>,
     ) -> Result<Self, ArrayIoError> {
         let images = ImageFiles::open(stores, location).await?;
-        let (shape, element) = (images.shape().to_vec(), images.element());
-        let source = FileArray::new(location, &shape, element, Opened::Images(images))?;
-        Ok(Self::from_source(Arc::new(source), chunks)?)
+        in_file(location, Opened::Images(images), chunks)
     }
 
     /// The Zarr array (version 2 or 3) at `location`, cut as `chunks` says or as it is stored. A chunk that is not there has
@@ -287,9 +308,7 @@ impl Array {
         zarr: ZarrArray,
         chunks: Option<&ChunkSpec>,
     ) -> Result<Self, ArrayIoError> {
-        let (shape, element) = (zarr.metadata().shape.clone(), zarr.metadata().element);
-        let source = FileArray::new(location, &shape, element, Opened::Zarr(zarr))?;
-        Ok(Self::from_source(Arc::new(source), chunks)?)
+        in_file(location, Opened::Zarr(zarr), chunks)
     }
 }
 
@@ -328,17 +347,12 @@ impl LabelledArray {
         let mut axes = Vec::new();
         for dimension in variable.dimensions() {
             let labels = match file.coordinate(&variable, dimension).await {
-                Some(coordinate) => {
-                    let (shape, element) = (coordinate.shape().to_vec(), coordinate.element());
-                    Some(FileArray::new(location, &shape, element, Opened::Netcdf(coordinate))?.whole().await?)
-                }
+                Some(coordinate) => Some(FileArray::new(location, Opened::Netcdf(coordinate))?.whole().await?),
                 None => None,
             };
             axes.push(AxisLabels { name: dimension.clone(), labels });
         }
-        let (shape, element) = (variable.shape().to_vec(), variable.element());
-        let source = FileArray::new(location, &shape, element, Opened::Netcdf(variable))?;
-        Ok(Self { array: Array::from_source(Arc::new(source), chunks)?, axes })
+        Ok(Self { array: in_file(location, Opened::Netcdf(variable), chunks)?, axes })
     }
 
     /// A variable of a Zarr group, such as xarray writes, with the names of its dimensions and their coordinates, which are
@@ -356,10 +370,7 @@ impl LabelledArray {
         let mut coordinates = Vec::new();
         for axis in 0..variable.shape().len() {
             coordinates.push(match group.coordinate(&variable, axis).await? {
-                Some(coordinate) => {
-                    let (shape, element) = (coordinate.shape().to_vec(), coordinate.element());
-                    Some(FileArray::new(location, &shape, element, Opened::ZarrVariable(coordinate))?.whole().await?)
-                }
+                Some(coordinate) => Some(FileArray::new(location, Opened::ZarrVariable(coordinate))?.whole().await?),
                 None => None,
             });
         }
@@ -382,9 +393,7 @@ impl LabelledArray {
     ) -> Result<Self, ArrayIoError> {
         let names = variable.dimensions().iter().map(|name| name.clone().unwrap_or_default());
         let axes = names.map(|name| AxisLabels { name, labels: None }).collect();
-        let (shape, element) = (variable.shape().to_vec(), variable.element());
-        let source = FileArray::new(location, &shape, element, Opened::ZarrVariable(variable))?;
-        Ok(Self { array: Array::from_source(Arc::new(source), chunks)?, axes })
+        Ok(Self { array: in_file(location, Opened::ZarrVariable(variable), chunks)?, axes })
     }
 }
 

@@ -105,10 +105,22 @@ impl RandomGenerator {
         shape: impl Into<Size<'a>>,
         chunks: impl Into<ChunkSpec>,
     ) -> Result<Array, ArrayError> {
+        Self::scaled(rule, loc, scale, shape, chunks, |grid| Ok(self.normals(grid)))
+    }
+
+    /// A law of a location and a scale, of which `standard` makes numbers with 0 and 1.
+    fn scaled<'a>(
+        rule: ParameterRule,
+        loc: Parameter<f64>,
+        scale: Parameter<f64>,
+        shape: impl Into<Size<'a>>,
+        chunks: impl Into<ChunkSpec>,
+        standard: impl FnOnce(&Grid) -> Result<Array, ArrayError>,
+    ) -> Result<Array, ArrayError> {
         let op = rule.op();
         let (loc, scale) = (loc.read(op)?, checked(rule, &[&scale.read(op)?])?);
         let grid = grid(op, &[&loc, &scale], shape, chunks)?;
-        self.normals(&grid).multiply(grid.cut(&scale))?.add(grid.cut(&loc))
+        standard(&grid)?.multiply(grid.cut(&scale))?.add(grid.cut(&loc))
     }
 
     /// Integers from `low` up to, and without, `high`.

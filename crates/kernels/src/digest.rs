@@ -9,6 +9,7 @@
 use std::f64::consts::PI;
 
 use crate::block::n_elements;
+use crate::order::Ordered;
 use crate::{Block, DType, KernelError, Pool, QuantileMethod, Quantiles, Result, Shape};
 
 /// The `C` of the scale: no centroid has more than `pi / C` of the elements.
@@ -41,7 +42,7 @@ pub fn digests(block: &Block, axes: &[usize], pool: &Pool) -> Result<Block> {
     let mut keys = pool.buffer(row_len * 8)?;
     rows_of(&shape, pool, |at, out| {
         let values = &values[at * row_len..(at + 1) * row_len];
-        digest(values, &mut keys.as_mut_slice::<i64>()[..row_len]).write(out);
+        digest(values, &mut keys.as_mut_slice::<u64>()[..row_len]).write(out);
     })
 }
 
@@ -192,13 +193,13 @@ fn end_of_centroid(share: f64) -> f64 {
 }
 
 /// The digest of some elements; `keys` has room for as many.
-fn digest(values: &[f64], keys: &mut [i64]) -> Digest {
+fn digest(values: &[f64], keys: &mut [u64]) -> Digest {
     let mut n = 0;
     let (mut n_nan, mut n_below, mut n_above) = (0.0, 0.0, 0.0);
     for value in values {
         match value {
             _ if value.is_finite() => {
-                keys[n] = key(*value);
+                keys[n] = value.key();
                 n += 1;
             }
             _ if value.is_nan() => n_nan += 1.0,
@@ -218,14 +219,14 @@ fn digest(values: &[f64], keys: &mut [i64]) -> Digest {
     let mut start = 0;
     let of_part = |end: &usize| {
         let part = &keys[std::mem::replace(&mut start, *end)..*end];
-        let ends = part.iter().fold((i64::MAX, i64::MIN), |(least, most), key| (least.min(*key), most.max(*key)));
-        let (least, greatest) = (value(ends.0), value(ends.1));
+        let ends = part.iter().fold((u64::MAX, u64::MIN), |(least, most), key| (least.min(*key), most.max(*key)));
+        let (least, greatest) = (f64::from_key(ends.0), f64::from_key(ends.1));
         // From the least one on, so that equal elements have themselves as their mean.
-        let above: f64 = part.iter().map(|key| value(*key) - least).sum();
+        let above: f64 = part.iter().map(|key| f64::from_key(*key) - least).sum();
         let mean = if above.is_finite() {
             least + above / part.len() as f64
         } else {
-            part.iter().map(|key| value(*key) / part.len() as f64).sum()
+            part.iter().map(|key| f64::from_key(*key) / part.len() as f64).sum()
         };
         (Centroid { mean: mean.clamp(least, greatest), n: part.len() as f64 }, least, greatest)
     };
@@ -236,19 +237,9 @@ fn digest(values: &[f64], keys: &mut [i64]) -> Digest {
     Digest { n_nan, n_below, n_above, least, greatest, centroids }
 }
 
-/// An integer that is in the order of floats.
-fn key(value: f64) -> i64 {
-    let bits = value.to_bits() as i64;
-    bits ^ ((bits >> 63) as u64 >> 1) as i64
-}
-
-fn value(key: i64) -> f64 {
-    f64::from_bits((key ^ ((key >> 63) as u64 >> 1) as i64) as u64)
-}
-
 /// Puts keys, the first of which has rank `first`, into such an order that none stands before a lesser one's part; parts end
 /// at the ranks `ends`.
-fn divide(keys: &mut [i64], first: usize, ends: &[usize]) {
+fn divide(keys: &mut [u64], first: usize, ends: &[usize]) {
     if keys.len() < 2 || ends.is_empty() {
         return;
     }

@@ -121,8 +121,7 @@ impl Array {
         columns_of_l.reverse();
         let order = later.unwrap_or_else(|| empty_of(&[m], DType::I64));
         let l = Self::concatenate(&columns_of_l, 1)?;
-        let chunks = Chunks::new([m, k].map(|len| AxisChunks::uniform(len, size)));
-        Ok((order, l.with_chunks(&chunks), Self::concatenate(&rows_of_u, 0)?))
+        Ok((order, l.cut_square(&[m, k], size), Self::concatenate(&rows_of_u, 0)?))
     }
 
     /// SciPy's `solve_triangular`: what this square matrix, of which one triangle is read, is to be multiplied with to give

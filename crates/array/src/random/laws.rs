@@ -59,12 +59,8 @@ macro_rules! scaled {
             shape: impl Into<Size<'a>>,
             chunks: impl Into<ChunkSpec>,
         ) -> Result<Array, ArrayError> {
-            let rule = ParameterRule::$rule;
-            let (loc, scale) = (loc.into().read(rule.op())?, one(rule, scale)?);
-            let $grid = grid(rule.op(), &[&loc, &scale], shape, chunks)?;
             let $random = self;
-            let standard: Array = $of;
-            standard.multiply($grid.cut(&scale))?.add($grid.cut(&loc))
+            Self::scaled(ParameterRule::$rule, loc.into(), scale.into(), shape, chunks, |$grid| $of)
         }
     };
 }
@@ -107,20 +103,20 @@ impl RandomGenerator {
     scaled! {
         /// Numbers of Laplace: exponential on both sides of `loc`.
         laplace, LaplaceScale,
-        |random, grid| random.open(&grid)?.log()?.negative()?.add(random.open(&grid)?.log()?)?
+        |random, grid| random.open(grid)?.log()?.negative()?.add(random.open(grid)?.log()?)
     }
 
     scaled! {
         /// Logistic numbers: the quantiles of even ones.
         logistic, LogisticScale, |random, grid| {
-            let even = random.open(&grid)?;
-            even.log()?.subtract(even.negative()?.log1p()?)?
+            let even = random.open(grid)?;
+            even.log()?.subtract(even.negative()?.log1p()?)
         }
     }
 
     scaled! {
         /// Extremes, by Gumbel.
-        gumbel, GumbelScale, |random, grid| random.open(&grid)?.log()?.negative()?.log()?.negative()?
+        gumbel, GumbelScale, |random, grid| random.open(grid)?.log()?.negative()?.log()?.negative()
     }
 
     /// Numbers whose logarithms are normal with mean `mean` and deviation `sigma`.
