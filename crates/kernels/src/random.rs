@@ -12,6 +12,7 @@ pub use family::Family;
 pub use law::{Law, multinomial};
 pub use parameter::ParameterRule;
 
+use dolmen_simd::{PHILOX_KEY_STEPS, PHILOX_LANES, PHILOX_MULTIPLIERS, PHILOX_ROUNDS, philox4x32_words};
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
@@ -103,10 +104,6 @@ impl Random {
     }
 }
 
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-const ROUNDS: usize = 10;
-
 /// Four random words from a counter and a key: Philox4x32-10.
 ///
 /// Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
@@ -119,22 +116,23 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 /// The ten rounds for `L` counters side by side. Words are in 64 bits, whose upper halves mean nothing.
 #[inline(always)]
 fn rounds<const L: usize>([mut a, mut b, mut c, mut d]: [[u64; L]; 4], mut key: [u32; 2]) -> [[u64; L]; 4] {
-    for _ in 0..ROUNDS {
+    for _ in 0..PHILOX_ROUNDS {
         for lane in 0..L {
-            let first = (a[lane] & 0xffff_ffff) * u64::from(MULTIPLIERS[0]);
-            let second = (c[lane] & 0xffff_ffff) * u64::from(MULTIPLIERS[1]);
+            let first = (a[lane] & 0xffff_ffff) * u64::from(PHILOX_MULTIPLIERS[0]);
+            let second = (c[lane] & 0xffff_ffff) * u64::from(PHILOX_MULTIPLIERS[1]);
             a[lane] = (second >> 32) ^ b[lane] ^ u64::from(key[0]);
             b[lane] = second;
             c[lane] = (first >> 32) ^ d[lane] ^ u64::from(key[1]);
             d[lane] = first;
         }
-        key = [key[0].wrapping_add(KEY_STEPS[0]), key[1].wrapping_add(KEY_STEPS[1])];
+        key = [key[0].wrapping_add(PHILOX_KEY_STEPS[0]), key[1].wrapping_add(PHILOX_KEY_STEPS[1])];
     }
     [a, b, c, d]
 }
 
-/// Counters that are computed side by side: two registers of them, as one would wait for its products.
-const LANES: usize = 16;
+/// Counters whose words are made before their numbers: what waits for words and roots of some is computed beside those of
+/// others.
+const BATCH: usize = 8 * PHILOX_LANES;
 
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
 fn fill_f64(seed: u64, stream: u64, start: u64, out: &mut [f64], normal: bool) {
@@ -143,101 +141,78 @@ fn fill_f64(seed: u64, stream: u64, start: u64, out: &mut [f64], normal: bool) {
     let mut pair = start / 2;
     let mut skip = (start % 2) as usize;
     let mut rest = out;
+    let [mut low, mut high] = [[0; BATCH]; 2];
+    let mut spare = [0.0; 2 * BATCH];
     while !rest.is_empty() {
-        let n = if normal && skip == 0 && rest.len() >= 2 * BATCH { 2 * BATCH } else { 0 };
-        let (many, others) = std::mem::take(&mut rest).split_at_mut(n);
-        rest = others;
-        if let Ok(many) = many.try_into() {
-            many_normals(pair, stream, key, many);
-            pair += BATCH as u64;
-            continue;
-        }
-        let numbers = if normal { normals(pair, stream, key) } else { uniforms(pair, stream, key) };
-        let n = rest.len().min(2 * LANES - skip);
+        let n_pairs = (skip + rest.len()).div_ceil(2).min(BATCH).next_multiple_of(PHILOX_LANES);
+        let (low, high) = (&mut low[..n_pairs], &mut high[..n_pairs]);
+        words(pair, stream, key, low, high);
+        let n = rest.len().min(2 * n_pairs - skip);
         let (now, later) = std::mem::take(&mut rest).split_at_mut(n);
-        if let (Ok(now), 0) = (<&mut [f64; 2 * LANES]>::try_from(&mut *now), skip) {
-            *now = numbers;
+        let is_whole = n == 2 * n_pairs;
+        let numbers = if is_whole { &mut *now } else { &mut spare[..2 * n_pairs] };
+        if normal {
+            normals(low, high, numbers);
         } else {
-            now.copy_from_slice(&numbers[skip..skip + n]);
+            uniforms(low, high, numbers);
+        }
+        if !is_whole {
+            now.copy_from_slice(&spare[skip..skip + n]);
         }
         rest = later;
         skip = 0;
-        pair += LANES as u64;
+        pair += n_pairs as u64;
     }
 }
 
-/// Counters from `pair` on.
+/// The words of the counters from `pair` on, as [`philox4x32_words`] has them.
 #[inline(always)]
-fn counters(pair: u64) -> [u64; LANES] {
-    std::array::from_fn(|lane| pair + lane as u64)
-}
-
-/// Two random words of 64 bits for each of the counters.
-#[inline(always)]
-fn words(counters: [u64; LANES], stream: u64, key: [u32; 2]) -> [[u64; LANES]; 2] {
-    let high = counters.map(|counter| counter >> 32);
-    let [a, b, c, d] = rounds([counters, high, [stream; LANES], [stream >> 32; LANES]], key);
-    let join = |low: [u64; LANES], high: [u64; LANES]| -> [u64; LANES] {
-        std::array::from_fn(|lane| (low[lane] & 0xffff_ffff) | high[lane] << 32)
-    };
-    [join(a, b), join(c, d)]
-}
-
-#[inline(always)]
-fn uniforms(pair: u64, stream: u64, key: [u32; 2]) -> [f64; 2 * LANES] {
-    let [first, second] = words(counters(pair), stream, key);
-    let mut out = [0.0; 2 * LANES];
-    for lane in 0..LANES {
-        out[2 * lane] = unit(first[lane]);
-        out[2 * lane + 1] = unit(second[lane]);
+fn words(pair: u64, stream: u64, key: [u32; 2], low: &mut [u64], high: &mut [u64]) {
+    if philox4x32_words(pair, stream, key, low, high) {
+        return;
     }
-    out
-}
-
-/// Normal numbers in pairs.
-#[inline(always)]
-fn normals(pair: u64, stream: u64, key: [u32; 2]) -> [f64; 2 * LANES] {
-    let [first, second] = words(counters(pair), stream, key);
-    let (mut cosines, mut sines) = ([0.0; LANES], [0.0; LANES]);
-    for lane in 0..LANES {
-        [cosines[lane], sines[lane]] = normal_pair(first[lane], second[lane]);
-    }
-    let mut out = [0.0; 2 * LANES];
-    for lane in 0..LANES {
-        out[2 * lane] = cosines[lane];
-        out[2 * lane + 1] = sines[lane];
-    }
-    out
-}
-
-/// Counters of [`many_normals`].
-const BATCH: usize = 128;
-
-/// As [`normals`], first all words and then all numbers of them: what waits for words, divisions and roots of some is
-/// computed beside those of others.
-#[inline(always)]
-fn many_normals(pair: u64, stream: u64, key: [u32; 2], out: &mut [f64; 2 * BATCH]) {
-    let mut both = [[0; BATCH]; 2];
-    let mut counters = counters(pair);
-    for at in (0..BATCH).step_by(LANES) {
-        for (all, words) in both.iter_mut().zip(words(counters, stream, key)) {
-            all[at..at + LANES].copy_from_slice(&words);
+    let (low, high) = (low.as_chunks_mut::<PHILOX_LANES>().0, high.as_chunks_mut::<PHILOX_LANES>().0);
+    for (at, (low, high)) in low.iter_mut().zip(high).enumerate() {
+        let counters: [u64; PHILOX_LANES] =
+            std::array::from_fn(|lane| pair.wrapping_add((at * PHILOX_LANES + lane) as u64));
+        let upper = counters.map(|counter| counter >> 32);
+        let streams = [[stream; PHILOX_LANES], [stream >> 32; PHILOX_LANES]];
+        let [a, b, c, d] = rounds([counters, upper, streams[0], streams[1]], key);
+        for lane in 0..PHILOX_LANES {
+            low[lane] = (a[lane] & 0xffff_ffff) | b[lane] << 32;
+            high[lane] = (c[lane] & 0xffff_ffff) | d[lane] << 32;
         }
-        counters = counters.map(|counter| counter + LANES as u64);
-    }
-    let [first, second] = &both;
-    for ((out, first), second) in out.as_chunks_mut().0.iter_mut().zip(first).zip(second) {
-        *out = normal_pair(*first, *second);
     }
 }
 
-/// Two normal numbers of two words, by the transformation of Box and Muller.
 #[inline(always)]
-fn normal_pair(first: u64, second: u64) -> [f64; 2] {
-    // In (0, 1], so that the logarithm is finite.
-    let radius = (-2.0 * math::log_normal(1.0 - unit(first))).sqrt();
-    let (sin, cos) = math::sin_cos_turn(unit(second));
-    [radius * cos, radius * sin]
+fn uniforms(low: &[u64], high: &[u64], out: &mut [f64]) {
+    for ((out, low), high) in out.as_chunks_mut().0.iter_mut().zip(low).zip(high) {
+        *out = [unit(*low), unit(*high)];
+    }
+}
+
+/// Normal numbers in pairs, by the transformation of Box and Muller: a radius from the one word, a direction from the other.
+#[inline(always)]
+fn normals(low: &[u64], high: &[u64], out: &mut [f64]) {
+    let mut squares = [0.0; BATCH];
+    for (square, low) in squares.iter_mut().zip(low) {
+        // In (0, 1], so that the logarithm is finite.
+        *square = math::minus_two_log(2.0 - from_one(*low));
+    }
+    for ((out, square), high) in out.as_chunks_mut().0.iter_mut().zip(&squares).zip(high) {
+        let radius = square.sqrt();
+        let (sin, cos) = math::sin_cos_near(from_one(*high) - 1.5);
+        // Bits that `from_one` leaves: on which side of a line, and of which.
+        let cos = f64::from_bits(cos.to_bits() ^ (high & 1 << 63));
+        *out = if high & 1 << 62 == 0 { [radius * cos, radius * sin] } else { [radius * sin, radius * cos] };
+    }
+}
+
+/// The lower 52 bits as a number in `[1, 2)`.
+#[inline(always)]
+fn from_one(bits: u64) -> f64 {
+    f64::from_bits(bits & 0x000f_ffff_ffff_ffff | 0x3ff0_0000_0000_0000)
 }
 
 /// The upper 53 bits as a number in `[0, 1)`.
