@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dolmen_array::{Array, BlockFn, Boundary, ChunkSpec, Depth, FftNorm, RandomGenerator, Reduce, explain, lower};
-use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskId};
+use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskId, cull};
 use dolmen_kernels::{Block, DType, Pool, QuantileMethod, Scalar};
 use dolmen_scheduler::{LocalConfig, LocalExecutor};
 use dolmen_storage::{MemoryBudget, TempFolder};
@@ -46,7 +46,7 @@ impl Machine {
     fn compute(&self, array: &Array) -> Result<Block> {
         let mut builder = GraphBuilder::new();
         let output = lower(std::slice::from_ref(array), &mut builder)?.remove(0);
-        let run = self.executor.submit(Arc::new(builder.build()?), SubmitOptions::default())?;
+        let run = self.executor.submit(Arc::new(cull(builder.build()?)), SubmitOptions::default())?;
         let n_blocks = output.chunks().n_blocks()?;
         let mut values = Vec::new();
         for partition in 0..n_blocks {
@@ -65,7 +65,7 @@ impl Machine {
     fn run_blocks(&self, array: &Array) -> Result<()> {
         let mut builder = GraphBuilder::new();
         lower(std::slice::from_ref(array), &mut builder)?;
-        let run = self.executor.submit(Arc::new(builder.build()?), SubmitOptions::default())?;
+        let run = self.executor.submit(Arc::new(cull(builder.build()?)), SubmitOptions::default())?;
         run.wait_finished(Some(LONG)).ok_or("a graph takes an hour")??;
         Ok(())
     }

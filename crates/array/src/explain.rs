@@ -85,7 +85,7 @@ fn stages(graph: &TaskGraph) -> Vec<ExplainedStage> {
             .map(|input| (graph.stage(input.stage).key.to_string(), input.wiring.to_string()))
             .collect(),
     };
-    graph.stages().map(of).collect()
+    graph.stages().filter(|(_, stage)| stage.n_active() > 0).map(of).collect()
 }
 
 /// The bytes of what is read from sources.

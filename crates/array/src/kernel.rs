@@ -50,6 +50,8 @@ pub(crate) enum Kernel {
     Contract(Contraction),
     /// A matrix times a matrix.
     BlockProduct,
+    /// A matrix less the product of two.
+    SubtractProduct,
     /// The factors of a block of rows.
     Qr,
     /// The triangular one of them alone.
@@ -114,7 +116,7 @@ impl Kernel {
             Self::TakeLazy { .. } => "take",
             Self::Trim { .. } => "trim",
             Self::Lens { .. } => "len",
-            Self::Contract(_) | Self::BlockProduct => "matmul",
+            Self::Contract(_) | Self::BlockProduct | Self::SubtractProduct => "matmul",
             Self::Qr => "qr",
             Self::QrR => "qr_r",
             Self::Svd => "svd",
@@ -210,6 +212,8 @@ impl Kernel {
                 let n_elements = array.chunks().block_elements_max()?;
                 array.block_bytes_max()?.checked_add(product_scratch_bytes(n_elements) as u64)
             }
+            // What is packed.
+            Self::SubtractProduct => Some(product_scratch_bytes(array.chunks().block_elements_max()?) as u64),
             // The blocks of the axis are joined.
             Self::ScanTotals { .. } | Self::TopK { .. } => read(),
             Self::TakeLazy { .. } => {
@@ -276,6 +280,7 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         Kernel::Lens { axis } => reduce::len(task, *axis),
         Kernel::Contract(spec) => linalg::contract(task, spec, operands),
         Kernel::BlockProduct => linalg::block_product(task),
+        Kernel::SubtractProduct => linalg::subtract_product(task),
         Kernel::Qr => linalg::qr(task),
         Kernel::QrR => linalg::qr_r(task),
         Kernel::Svd => linalg::svd(task),

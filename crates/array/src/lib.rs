@@ -11,7 +11,7 @@
 //! use std::sync::Arc;
 //!
 //! use dolmen_array::{Array, Reduce, lower, to_ndarray};
-//! use dolmen_graph::{Executor, GraphBuilder, InlineExecutor, SubmitOptions, TaskId};
+//! use dolmen_graph::{Executor, GraphBuilder, InlineExecutor, SubmitOptions, TaskId, cull};
 //! use dolmen_kernels::{DType, Pool};
 //!
 //! let x = Array::ones(&[15, 15], DType::F64, 5)?;
@@ -19,7 +19,7 @@
 //!
 //! let mut builder = GraphBuilder::new();
 //! let outputs = lower(&[total], &mut builder)?;
-//! let graph = Arc::new(builder.build()?);
+//! let graph = Arc::new(cull(builder.build()?));
 //! let run = InlineExecutor::new().submit(graph, SubmitOptions::default())?;
 //! let stage = outputs[0].stage();
 //! let values = (0..3).map(|p| run.wait_value(TaskId::new(stage, p), None).expect("it has finished"));

@@ -4,16 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::wiring::Table;
-use crate::{
-    EncodeError, GraphError, Input, Op, OpRegistry, Output, PartitionSet, Stage, StageId, TaskBody, TaskError,
-    TaskGraph, Wiring,
-};
+use crate::{EncodeError, GraphError, Op, OpRegistry, PartitionSet, Stage, TaskBody, TaskError, TaskGraph, Wiring};
 
 /// The graph with only those tasks that an output needs.
 ///
-/// Partitions keep their numbers, stages without a wanted task go, and the others move up in their order. A stage of which
-/// nothing is wanted stays, without inputs, where a wanted stage still lists it among its own: the positions of inputs are
-/// part of what an operation means. Outputs keep their order.
+/// Stages and partitions keep their numbers, so whoever described the graph finds its values where they were. A stage of
+/// which nothing is wanted stays, without inputs.
 ///
 /// Takes time in proportion to the stages where whole stages or ranges of them are wanted; where only scattered tasks of a
 /// stage are, or by irregular wiring, in proportion to these.
@@ -21,40 +17,11 @@ use crate::{
 pub fn cull(graph: TaskGraph) -> TaskGraph {
     let wanted = wanted(&graph);
     let (stages, outputs) = graph.into_parts();
-
-    let mut is_listed = vec![false; stages.len()];
-    for (stage, _) in stages.iter().zip(&wanted).filter(|(_, set)| !set.is_empty()) {
-        for input in &stage.inputs {
-            is_listed[input.stage.index()] = true;
-        }
-    }
-    for output in &outputs {
-        is_listed[output.stage.index()] = true;
-    }
-
-    let mut next = 0;
-    let new_ids: Vec<StageId> = wanted
-        .iter()
-        .zip(&is_listed)
-        .map(|(set, listed)| {
-            let id = StageId(next);
-            next += u32::from(*listed || !set.is_empty());
-            id
-        })
-        .collect();
-
-    let kept = stages.into_iter().zip(wanted).zip(is_listed).filter(|((_, set), listed)| *listed || !set.is_empty());
-    let stages = kept
-        .map(|((stage, active), _)| {
-            if active.is_empty() {
-                return Stage { inputs: Vec::new(), op: Arc::new(NeverRun), active, ..stage };
-            }
-            let moved = |input: Input| Input { stage: new_ids[input.stage.index()], ..input };
-            Stage { inputs: stage.inputs.into_iter().map(moved).collect(), active, ..stage }
-        })
-        .collect();
-    let outputs = outputs.into_iter().map(|output| Output { stage: new_ids[output.stage.index()], ..output }).collect();
-    TaskGraph::from_checked(stages, outputs)
+    let stages = stages.into_iter().zip(wanted).map(|(stage, active)| match active.is_empty() {
+        true => Stage { inputs: Vec::new(), op: Arc::new(NeverRun), active, ..stage },
+        false => Stage { active, ..stage },
+    });
+    TaskGraph::from_checked(stages.collect(), outputs)
 }
 
 /// For each stage the partitions that an output needs, directly or not.

@@ -85,12 +85,20 @@ impl Picture {
     /// Draws one box for each stage, with the number of its tasks that run.
     #[must_use]
     pub fn of_stages(graph: &TaskGraph) -> Self {
-        let nodes = graph.stages().map(|(id, stage)| stage_node(graph, id, stage)).collect();
+        // Stages without a wanted task are left out.
+        let drawn: Vec<(StageId, &Stage)> = graph.stages().filter(|(_, stage)| stage.n_active() > 0).collect();
+        let number = |id: StageId| drawn.partition_point(|(other, _)| *other < id) as u32;
+        let nodes = drawn.iter().map(|(id, stage)| stage_node(graph, *id, stage)).collect();
         let mut edges = Vec::new();
-        for (id, stage) in graph.stages() {
+        for (id, stage) in &drawn {
             // A stage that reads itself says so in its box.
-            let inputs = stage.inputs.iter().filter(|input| input.stage != id);
-            edges.extend(inputs.map(|input| Edge { from: input.stage.0, to: id.0, label: input.wiring.to_string() }));
+            let inputs =
+                stage.inputs.iter().filter(|input| input.stage != *id && graph.stage(input.stage).n_active() > 0);
+            edges.extend(inputs.map(|input| Edge {
+                from: number(input.stage),
+                to: number(*id),
+                label: input.wiring.to_string(),
+            }));
         }
         Self { nodes, edges }
     }

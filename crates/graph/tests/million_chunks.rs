@@ -59,7 +59,7 @@ fn a_million_chunks_are_eight_stages_and_a_few_kilobytes() {
 #[test]
 fn a_range_of_a_million_chunks_is_culled_without_memory_for_tasks() {
     let (graph, _) = plan(build(1_000_000, Some(1000)));
-    assert_eq!((graph.n_stages(), graph.n_tasks()), (2, 9000));
+    assert_eq!((graph.n_stages(), graph.n_tasks()), (8, 9000));
     let memory = allocation_counter::measure(|| drop(plan(build(1_000_000, Some(1000)))));
     assert!(memory.bytes_max < 50_000, "{memory:?}");
 }

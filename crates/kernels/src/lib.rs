@@ -88,7 +88,7 @@ pub use error::{KernelError, Result};
 pub use fft::{Fft, FftKind, fft};
 pub use histogram::Bins;
 pub use linalg::{Eigh, Lu, Qr, Svd, Triangle, cholesky, eigh, lu, qr, qr_r, solve_triangular, svd};
-pub use matmul::{matmul, matmul_add};
+pub use matmul::{matmul, matmul_add, matmul_subtract};
 pub use op::{Op, OperandType, result_dtype};
 pub use pick::{choose, compress, gather, scatter};
 pub use program::{Operand, Program, ProgramBuilder, Step};

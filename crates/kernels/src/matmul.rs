@@ -1,6 +1,6 @@
 //! Products of matrices.
 
-use dolmen_simd::{Float, Matrix, is_worthwhile, scratch_len};
+use dolmen_simd::{Float, Matrix, Sign, is_worthwhile, scratch_len};
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -13,15 +13,15 @@ use crate::{Block, DType, KernelError, Op, Pool, Result};
 
 /// The matrix product of the last two axes, `[.., m, k] @ [.., k, n] -> [.., m, n]`; the axes before are equal.
 ///
-/// Large products of floats go by kernels of AVX-512 where they are, others and complex numbers through faer; integers wrap as NumPy's do, `float16` is computed in `float32`, and of
-/// truth values the result is whether any pair of them is true.
+/// Large products of floats go by kernels of AVX-512 where they are, others and complex numbers through faer; integers wrap as
+/// NumPy's do, `float16` is computed in `float32`, and of truth values the result is whether any pair of them is true.
 ///
 /// # Errors
 /// [`KernelError::ShapeMismatch`], [`KernelError::WrongRank`], [`KernelError::WrongDType`] if the dtypes differ,
 /// [`KernelError::UnsupportedDType`] for time.
 pub fn matmul(a: &Block, b: &Block, pool: &Pool) -> Result<Block> {
     let shape = product_shape(a, b)?;
-    product(None, a, b, &shape, pool)
+    product(None, Sign::Plus, a, b, &shape, pool)
 }
 
 /// `sum + a @ b`, in the memory of `sum` if nothing else uses it: for products that are cut along the inner axis.
@@ -29,6 +29,18 @@ pub fn matmul(a: &Block, b: &Block, pool: &Pool) -> Result<Block> {
 /// # Errors
 /// As [`matmul`]; `sum` must have the shape and dtype of the product.
 pub fn matmul_add(sum: Block, a: &Block, b: &Block, pool: &Pool) -> Result<Block> {
+    changed_by_product(sum, Sign::Plus, a, b, pool)
+}
+
+/// `from - a @ b`, in the memory of `from` if nothing else uses it.
+///
+/// # Errors
+/// As [`matmul_add`]; [`KernelError::UnsupportedDType`] for truth values too.
+pub fn matmul_subtract(from: Block, a: &Block, b: &Block, pool: &Pool) -> Result<Block> {
+    changed_by_product(from, Sign::Minus, a, b, pool)
+}
+
+fn changed_by_product(sum: Block, sign: Sign, a: &Block, b: &Block, pool: &Pool) -> Result<Block> {
     let shape = product_shape(a, b)?;
     if sum.shape() != &*shape {
         let (left, right) = (sum.shape().into(), shape);
@@ -42,7 +54,7 @@ pub fn matmul_add(sum: Block, a: &Block, b: &Block, pool: &Pool) -> Result<Block
     if sum.dtype() != a.dtype() {
         return Err(KernelError::WrongDType { expected: a.dtype(), actual: sum.dtype() });
     }
-    product(Some(sum), a, b, &shape, pool)
+    product(Some(sum), sign, a, b, &shape, pool)
 }
 
 fn product_shape(a: &Block, b: &Block) -> Result<crate::Shape> {
@@ -71,25 +83,25 @@ fn product_shape(a: &Block, b: &Block) -> Result<crate::Shape> {
     Ok(batch_a.iter().chain([m, n]).copied().collect())
 }
 
-fn product(sum: Option<Block>, a: &Block, b: &Block, shape: &[usize], pool: &Pool) -> Result<Block> {
+fn product(sum: Option<Block>, sign: Sign, a: &Block, b: &Block, shape: &[usize], pool: &Pool) -> Result<Block> {
     match a.dtype() {
-        DType::F64 => multiply::<f64>(sum, a, b, shape, pool, floats),
-        DType::F32 => multiply::<f32>(sum, a, b, shape, pool, floats),
-        DType::C64 => multiply::<num_complex::Complex<f32>>(sum, a, b, shape, pool, fields),
-        DType::C128 => multiply::<num_complex::Complex<f64>>(sum, a, b, shape, pool, fields),
-        DType::I8 => multiply::<i8>(sum, a, b, shape, pool, integers),
-        DType::I16 => multiply::<i16>(sum, a, b, shape, pool, integers),
-        DType::I32 => multiply::<i32>(sum, a, b, shape, pool, integers),
-        DType::I64 => multiply::<i64>(sum, a, b, shape, pool, integers),
-        DType::U8 => multiply::<u8>(sum, a, b, shape, pool, integers),
-        DType::U16 => multiply::<u16>(sum, a, b, shape, pool, integers),
-        DType::U32 => multiply::<u32>(sum, a, b, shape, pool, integers),
-        DType::U64 => multiply::<u64>(sum, a, b, shape, pool, integers),
+        DType::F64 => multiply::<f64>(sum, sign, a, b, shape, pool, floats),
+        DType::F32 => multiply::<f32>(sum, sign, a, b, shape, pool, floats),
+        DType::C64 => multiply::<num_complex::Complex<f32>>(sum, sign, a, b, shape, pool, fields),
+        DType::C128 => multiply::<num_complex::Complex<f64>>(sum, sign, a, b, shape, pool, fields),
+        DType::I8 => multiply::<i8>(sum, sign, a, b, shape, pool, integers),
+        DType::I16 => multiply::<i16>(sum, sign, a, b, shape, pool, integers),
+        DType::I32 => multiply::<i32>(sum, sign, a, b, shape, pool, integers),
+        DType::I64 => multiply::<i64>(sum, sign, a, b, shape, pool, integers),
+        DType::U8 => multiply::<u8>(sum, sign, a, b, shape, pool, integers),
+        DType::U16 => multiply::<u16>(sum, sign, a, b, shape, pool, integers),
+        DType::U32 => multiply::<u32>(sum, sign, a, b, shape, pool, integers),
+        DType::U64 => multiply::<u64>(sum, sign, a, b, shape, pool, integers),
         // Counts of pairs, of which only zero matters: exact or far above it.
-        dtype @ (DType::F16 | DType::Bool) => {
+        dtype @ (DType::F16 | DType::Bool) if dtype != DType::Bool || sign == Sign::Plus => {
             let wide = |block: &Block| apply(Op::Cast(DType::F32), &[block], pool);
             let sum = sum.as_ref().map(wide).transpose()?;
-            let product = multiply::<f32>(sum, &wide(a)?, &wide(b)?, shape, pool, floats)?;
+            let product = multiply::<f32>(sum, sign, &wide(a)?, &wide(b)?, shape, pool, floats)?;
             apply(Op::Cast(dtype), &[&product], pool)
         }
         dtype => {
@@ -99,11 +111,12 @@ fn product(sum: Option<Block>, a: &Block, b: &Block, shape: &[usize], pool: &Poo
     }
 }
 
-/// Adds a product of two matrices to C-ordered memory.
-type AddProduct<T> = fn(&mut [T], &Matrix<'_, T>, &Matrix<'_, T>, &Pool) -> Result<()>;
+/// Adds a product of two matrices to C-ordered memory, or subtracts it.
+type AddProduct<T> = fn(&mut [T], Sign, &Matrix<'_, T>, &Matrix<'_, T>, &Pool) -> Result<()>;
 
 fn multiply<T: Lane>(
     sum: Option<Block>,
+    sign: Sign,
     a: &Block,
     b: &Block,
     shape: &[usize],
@@ -132,7 +145,7 @@ fn multiply<T: Lane>(
         let out = buffer.as_mut_slice::<T>();
         let n_batches: usize = batch.iter().product();
         for (at, out) in out.chunks_exact_mut(size).take(n_batches).enumerate() {
-            add_product(out, &matrix(&a, batch, at), &matrix(&b, batch, at), pool)?;
+            add_product(out, sign, &matrix(&a, batch, at), &matrix(&b, batch, at), pool)?;
         }
     }
     Ok(Block::contiguous(T::DTYPE, shape, buffer.freeze()))
@@ -177,29 +190,40 @@ pub(crate) fn view<'a, T>(matrix: &Matrix<'a, T>) -> MatRef<'a, T> {
 
 fn floats<T: Float + ComplexField + Lane>(
     out: &mut [T],
+    sign: Sign,
     a: &Matrix<'_, T>,
     b: &Matrix<'_, T>,
     pool: &Pool,
 ) -> Result<()> {
     let (m, k, n) = (a.n_rows, a.n_columns, b.n_columns);
     if !is_worthwhile(m, k, n) {
-        return fields(out, a, b, pool);
+        return fields(out, sign, a, b, pool);
     }
     let mut scratch = pool.buffer(scratch_len::<T>(m, k, n) * size_of::<T>())?;
-    T::add_product(out, a, b, scratch.as_mut_slice());
+    T::add_product(out, sign, a, b, scratch.as_mut_slice());
     Ok(())
 }
 
-fn fields<T: ComplexField + Lane>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, _: &Pool) -> Result<()> {
+fn fields<T: ComplexField + Lane>(
+    out: &mut [T],
+    sign: Sign,
+    a: &Matrix<'_, T>,
+    b: &Matrix<'_, T>,
+    _: &Pool,
+) -> Result<()> {
     // The transposed product, because faer writes by columns.
     let out = MatMut::from_column_major_slice_mut(out, b.n_columns, a.n_rows);
-    faer_matmul(out, Accum::Add, view(b).transpose(), view(a).transpose(), T::one_impl(), Par::Seq);
+    let factor = match sign {
+        Sign::Plus => T::one_impl(),
+        Sign::Minus => faer::traits::math_utils::neg(&T::one_impl()),
+    };
+    faer_matmul(out, Accum::Add, view(b).transpose(), view(a).transpose(), factor, Par::Seq);
     Ok(())
 }
 
 trait Integer: Lane {
-    /// Adds the product with `b`, whose rows of length `n` follow each other.
-    fn add_rows(out: &mut [Self], a: &Matrix<'_, Self>, b: &[Self], n: usize);
+    /// Adds the product with `b`, whose rows of length `n` follow each other, or subtracts it.
+    fn add_rows(out: &mut [Self], sign: Sign, a: &Matrix<'_, Self>, b: &[Self], n: usize);
 }
 
 /// Rows of the second matrix that are used again while they are in the second cache.
@@ -208,11 +232,12 @@ const INNER: usize = 128;
 macro_rules! integer_products {
     ($($type:ident, $rows:ident;)*) => {$(
         #[multiversion(targets("x86_64+avx2+fma"))]
-        fn $rows(out: &mut [$type], a: &[$type], strides: [usize; 2], n_inner: usize, b: &[$type], n: usize) {
+        fn $rows(out: &mut [$type], sign: Sign, a: &[$type], strides: [usize; 2], n_inner: usize, b: &[$type], n: usize) {
             for start in (0..n_inner).step_by(INNER) {
                 for (row, out) in out.chunks_exact_mut(n).enumerate() {
                     for k in start..(start + INNER).min(n_inner) {
                         let factor = a[row * strides[0] + k * strides[1]];
+                        let factor = if sign == Sign::Minus { factor.wrapping_neg() } else { factor };
                         for (out, value) in out.iter_mut().zip(&b[k * n..(k + 1) * n]) {
                             *out = out.wrapping_add(factor.wrapping_mul(*value));
                         }
@@ -222,8 +247,8 @@ macro_rules! integer_products {
         }
 
         impl Integer for $type {
-            fn add_rows(out: &mut [Self], a: &Matrix<'_, Self>, b: &[Self], n: usize) {
-                $rows(out, a.elements, [a.row_stride, a.column_stride], a.n_columns, b, n);
+            fn add_rows(out: &mut [Self], sign: Sign, a: &Matrix<'_, Self>, b: &[Self], n: usize) {
+                $rows(out, sign, a.elements, [a.row_stride, a.column_stride], a.n_columns, b, n);
             }
         }
     )*};
@@ -240,16 +265,16 @@ integer_products! {
     u64, rows_u64;
 }
 
-fn integers<T: Integer>(out: &mut [T], a: &Matrix<'_, T>, b: &Matrix<'_, T>, _: &Pool) -> Result<()> {
+fn integers<T: Integer>(out: &mut [T], sign: Sign, a: &Matrix<'_, T>, b: &Matrix<'_, T>, _: &Pool) -> Result<()> {
     let n = b.n_columns;
     if b.column_stride == 1 && b.row_stride == n {
-        T::add_rows(out, a, b.elements, n);
+        T::add_rows(out, sign, a, b.elements, n);
         return Ok(());
     }
     let copy: Vec<T> = (0..b.n_rows)
         .flat_map(|row| (0..n).map(move |column| b.elements[row * b.row_stride + column * b.column_stride]))
         .collect();
-    T::add_rows(out, a, &copy, n);
+    T::add_rows(out, sign, a, &copy, n);
     Ok(())
 }
 
@@ -314,6 +339,8 @@ mod tests {
                     let twice = matmul_add(product.clone(), &a, &b, &pool).unwrap();
                     let doubled: Vec<$type> = product.to_vec::<$type>().unwrap().iter().map(|x| *x + *x).collect();
                     prop_assert_eq!(twice.to_vec::<$type>().unwrap(), doubled);
+                    let once = matmul_subtract(twice, &a, &b, &pool).unwrap();
+                    prop_assert_eq!(once.to_vec::<$type>().unwrap(), product.to_vec::<$type>().unwrap());
                 }};
             }
             check!(f64, |x| x as f64);

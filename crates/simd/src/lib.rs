@@ -15,5 +15,5 @@ mod product;
 mod sort;
 
 pub use philox::{PHILOX_KEY_STEPS, PHILOX_LANES, PHILOX_MULTIPLIERS, PHILOX_ROUNDS, philox4x32_words};
-pub use product::{Float, Matrix, is_worthwhile, scratch_bytes_max, scratch_len};
+pub use product::{Float, Matrix, Sign, is_worthwhile, scratch_bytes_max, scratch_len};
 pub use sort::{sort_u32, sort_u64};

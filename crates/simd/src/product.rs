@@ -77,13 +77,22 @@ fn is_there() -> bool {
     false
 }
 
+/// What happens to a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It is added.
+    Plus,
+    /// It is subtracted.
+    Minus,
+}
+
 /// Floats whose products are computed here: `f32` and `f64`.
 pub trait Float: Copy + Default {
-    /// `out += a @ b`, where `out` is in C order and `scratch` has [`scratch_len`] elements.
+    /// `out += a @ b`, or `out -= a @ b`, where `out` is in C order and `scratch` has [`scratch_len`] elements.
     ///
     /// # Panics
     /// Unless the lengths fit, and [`is_worthwhile`] says that the machine has the instructions.
-    fn add_product(out: &mut [Self], a: &Matrix<'_, Self>, b: &Matrix<'_, Self>, scratch: &mut [Self]);
+    fn add_product(out: &mut [Self], sign: Sign, a: &Matrix<'_, Self>, b: &Matrix<'_, Self>, scratch: &mut [Self]);
 }
 
 /// Copies steps `from..from + n_steps` of slivers of `WIDTH` lines (rows of the first matrix, columns of the second) into
@@ -122,9 +131,15 @@ fn pack<T: Copy + Default, const WIDTH: usize>(
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! packed {
-    ($($type:ty, $tile:ident, $zero:ident, $load:ident, $store:ident, $set1:ident, $fmadd:ident, $add:ident;)*) => {$(
+    ($($type:ty, $tile:ident, $zero:ident, $load:ident, $store:ident, $set1:ident, $fmadd:ident, $add:ident, $sub:ident;)*) => {$(
         impl Float for $type {
-            fn add_product(out: &mut [Self], a: &Matrix<'_, Self>, b: &Matrix<'_, Self>, scratch: &mut [Self]) {
+            fn add_product(
+                out: &mut [Self],
+                sign: Sign,
+                a: &Matrix<'_, Self>,
+                b: &Matrix<'_, Self>,
+                scratch: &mut [Self],
+            ) {
                 const COLUMNS: usize = ROW_BYTES / size_of::<$type>();
                 let (m, k, n) = (a.n_rows, a.n_columns, b.n_columns);
                 assert!(is_there() && out.len() == m * n && k == b.n_rows, "a product where AVX-512 is");
@@ -147,11 +162,11 @@ macro_rules! packed {
                                     if n_rows == ROWS && n_columns == COLUMNS {
                                         // SAFETY: the instructions are there; the tile lies in `out`, and its first
                                         // element is that of `to`; both slivers have `n_steps` steps.
-                                        unsafe { $tile(n_steps, rows, columns, to, n) };
+                                        unsafe { $tile(n_steps, rows, columns, to, n, sign) };
                                     } else {
                                         let mut tile = [0.0; ROWS * COLUMNS];
                                         // SAFETY: as above, in a tile of its own.
-                                        unsafe { $tile(n_steps, rows, columns, &mut tile, COLUMNS) };
+                                        unsafe { $tile(n_steps, rows, columns, &mut tile, COLUMNS, sign) };
                                         for (to, tile) in to.chunks_mut(n).zip(tile.chunks(COLUMNS)).take(n_rows) {
                                             to.iter_mut().zip(&tile[..n_columns]).for_each(|(to, sum)| *to += sum);
                                         }
@@ -164,12 +179,13 @@ macro_rules! packed {
             }
         }
 
-        /// Adds the product of a sliver of rows and one of columns to a tile whose rows begin `stride` elements apart.
+        /// Adds the product of a sliver of rows and one of columns to a tile whose rows begin `stride` elements apart, or
+        /// subtracts it.
         ///
         /// # Safety
         /// The slivers have `n_steps` steps; all rows of the tile are in `tile`.
         #[target_feature(enable = "avx512f")]
-        unsafe fn $tile(n_steps: usize, rows: &[$type], columns: &[$type], tile: &mut [$type], stride: usize) {
+        unsafe fn $tile(n_steps: usize, rows: &[$type], columns: &[$type], tile: &mut [$type], stride: usize, sign: Sign) {
             const LANES: usize = 64 / size_of::<$type>();
             let (rows, columns, tile) = (rows.as_ptr(), columns.as_ptr(), tile.as_mut_ptr());
             let near = |at: *const $type| _mm_prefetch::<_MM_HINT_T0>(at.cast());
@@ -197,7 +213,10 @@ macro_rules! packed {
                     // SAFETY: the tile has this row, and the row these elements.
                     unsafe {
                         let at = tile.add(i * stride + j * LANES);
-                        $store(at, $add($load(at), *sum));
+                        $store(at, match sign {
+                            Sign::Plus => $add($load(at), *sum),
+                            Sign::Minus => $sub($load(at), *sum),
+                        });
                     }
                 }
             }
@@ -210,15 +229,15 @@ use std::arch::x86_64::*;
 
 #[cfg(target_arch = "x86_64")]
 packed! {
-    f64, tile_f64, _mm512_setzero_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_add_pd;
-    f32, tile_f32, _mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps;
+    f64, tile_f64, _mm512_setzero_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_sub_pd;
+    f32, tile_f32, _mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_sub_ps;
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 macro_rules! not_packed {
     ($($type:ty),*) => {$(
         impl Float for $type {
-            fn add_product(_: &mut [Self], _: &Matrix<'_, Self>, _: &Matrix<'_, Self>, _: &mut [Self]) {
+            fn add_product(_: &mut [Self], _: Sign, _: &Matrix<'_, Self>, _: &Matrix<'_, Self>, _: &mut [Self]) {
                 panic!("no product is worthwhile on this machine");
             }
         }

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use dolmen_graph::{TaskError, TaskResult};
-use dolmen_kernels::{Block, Eigh, KernelError, Lu, Pool, Qr, Svd, Triangle, matmul, matmul_add, solve_triangular};
+use dolmen_kernels::{
+    Block, Eigh, KernelError, Lu, Pool, Qr, Svd, Triangle, matmul, matmul_add, matmul_subtract, solve_triangular,
+};
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
@@ -65,6 +67,12 @@ fn grouped(block: &Block, order: &[usize], groups: [usize; 2], pool: &Pool) -> R
 /// The product of two matrices.
 pub(super) fn block_product(task: &Task<'_>) -> TaskResult {
     task.value(matmul(task.block(0, 0)?, task.block(1, 0)?, task.pool).map_err(failed)?)
+}
+
+/// The first matrix less the product of the others.
+pub(super) fn subtract_product(task: &Task<'_>) -> TaskResult {
+    let (from, a, b) = (task.block(0, 0)?, task.block(1, 0)?, task.block(2, 0)?);
+    task.value(matmul_subtract(from.clone(), a, b, task.pool).map_err(failed)?)
 }
 
 /// The factors of a matrix, `q` and `r`.

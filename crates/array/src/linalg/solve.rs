@@ -47,21 +47,18 @@ impl Array {
         if n == 0 {
             return Ok(x);
         }
-        // Columns of blocks from their diagonal block on.
-        let mut done: Vec<Self> = Vec::new();
+        // Columns of blocks from their diagonal block on, and what is left of the matrix behind them. Of that, blocks above the
+        // diagonal are used by nobody, so no task makes them.
+        let (mut done, mut rest) = (Vec::new(), x);
         for start in (0..n).step_by(size) {
-            let end = (start + size).min(n);
-            let mut column = x.part(0, start, n).part(1, start, end);
-            if start > 0 {
-                let rows = before(&done, size, start, n)?;
-                let own = rows.part(0, 0, end - start).adjoint()?;
-                column = column.subtract(rows.matmul(&own)?)?;
-            }
-            let [diagonal] = column.part(0, 0, end - start).factors(Factorisation::Cholesky)?;
-            let below = column.part(0, end - start, n - start);
+            let (n, size) = (n - start, size.min(n - start));
+            let column = rest.part(1, 0, size);
+            let [diagonal] = column.part(0, 0, size).factors(Factorisation::Cholesky)?;
             // x l^H = b is l x^H = b^H.
-            let below = solved(&diagonal, &below.adjoint()?, true, false)?.adjoint()?;
-            done.push(Self::concatenate(&[diagonal, below], 0)?);
+            let below = solved(&diagonal, &column.part(0, size, n).adjoint()?, true, false)?;
+            let (rows, square) = (below.adjoint()?, rest.part(0, size, n).part(1, size, n));
+            rest = less_product(&square, &rows, &below)?;
+            done.push(Self::concatenate(&[diagonal, rows], 0)?);
         }
         let columns = done.iter().enumerate().map(|(at, column)| padded(column, at * size, size));
         Self::concatenate(&columns.collect::<Result<Vec<_>, _>>()?, 1)
@@ -98,7 +95,7 @@ impl Array {
             let [order, l, u] = rest.part(1, 0, width).factors(Factorisation::Lu)?;
             let right = rest.part(1, width, n).index(&[crate::Index::Array(order.clone())])?;
             let top = solved(&l.part(0, 0, pivots), &right.part(0, 0, pivots), true, true)?;
-            rest = right.part(0, pivots, m).subtract(l.part(0, pivots, m).matmul(&top)?)?;
+            rest = less_product(&right.part(0, pivots, m), &l.part(0, pivots, m), &top)?;
             let left = Self::zeros(&[pivots, start], x.dtype(), size)?;
             rows_of_u.push(Self::concatenate(&[left, u, top], 1)?);
             panels.push((start, order, l));
@@ -310,11 +307,21 @@ impl Array {
     }
 }
 
-/// The rows from `start` on of the columns of blocks that are done, of which each begins at its diagonal.
-fn before(done: &[Array], size: usize, start: usize, n: usize) -> Result<Array, ArrayError> {
-    let rows: Vec<Array> =
-        done.iter().enumerate().map(|(at, column)| column.part(0, start - at * size, n - at * size)).collect();
-    Array::concatenate(&rows, 1)
+/// `from - a @ b`, where all columns of `a` are one block of each row of it.
+fn less_product(from: &Array, a: &Array, b: &Array) -> Result<Array, ArrayError> {
+    let inner = AxisChunks::single(a.known_shape("matmul")?[1]);
+    let [rows, columns] = [0, 1].map(|axis| from.chunks().axes()[axis].clone());
+    let operand = |array: &Array, chunks: [AxisChunks; 2], axes: [OperandAxis; 2]| Operand {
+        array: array.with_chunks(&Chunks::new(chunks)),
+        axes: SmallVec::from_slice(&axes),
+    };
+    let operands = vec![
+        Operand::same(from.clone()),
+        operand(a, [rows, inner.clone()], [OperandAxis::Out(0), OperandAxis::One]),
+        operand(b, [inner, columns], [OperandAxis::One, OperandAxis::Out(1)]),
+    ];
+    let expr = Expr::Blockwise { kernel: Arc::new(Kernel::SubtractProduct), operands };
+    Ok(Array::from_node(expr, from.dtype(), from.chunks().clone()))
 }
 
 /// Zeros in front of the rows of a matrix, in blocks of that size.

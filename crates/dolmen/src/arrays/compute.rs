@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dolmen_array::{Array, ArrayError, ArrayOutput, ChunkSpec, lower};
-use dolmen_graph::{ComputeError, Executor, GraphBuilder, GraphRun, SubmitOptions, TaskId};
+use dolmen_graph::{ComputeError, Executor, GraphBuilder, GraphRun, SubmitOptions, TaskId, cull};
 use dolmen_kernels::{Block, Pool};
 
 use crate::{Error, Result, Session};
@@ -21,7 +21,7 @@ impl ArrayRun {
         let outputs = lower(arrays, &mut builder).map_err(of_array)?;
         let graph = builder.build().map_err(|error| of_array(error.into()))?;
         let options = SubmitOptions { name: Some("array".to_owned()), ..SubmitOptions::default() };
-        let run = executor.submit(Arc::new(graph), options).map_err(ComputeError::from)?;
+        let run = executor.submit(Arc::new(cull(graph)), options).map_err(ComputeError::from)?;
         Ok(Self { run, outputs })
     }
 

@@ -23,7 +23,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::explain::{Described, head};
 use super::{
-    ExecutorSource, Form, Lowered, external, form_of, held, lower, or_without_memory, pipeline, staged_again, start,
+    ExecutorSource, Form, Lowered, built, form_of, held, lower, or_without_memory, pipeline, staged_again, start,
     start_graph, watch_of,
 };
 use crate::cancel;
@@ -102,7 +102,7 @@ impl Analysis {
         note: &'static str,
     ) -> Result<SendableRecordBatchStream> {
         let begun = Instant::now();
-        let graph = Arc::new(builder.build().map_err(external)?);
+        let graph = Arc::new(built(builder)?);
         let stages = lowered.stages.iter();
         let stages = stages.map(|described| (head(&graph, described.stage), operators(described)));
         let stages: Vec<_> = stages.collect();

@@ -12,7 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use dolmen_graph::{GraphBuilder, StageId, TaskGraph, Wiring};
 use dolmen_storage::format_bytes;
 
-use super::{ExecutorSource, external, lower};
+use super::{ExecutorSource, built, lower};
 
 /// A stage as a reader sees it.
 pub(super) struct Described {
@@ -40,10 +40,10 @@ pub(crate) async fn explain_tasks(state: &SessionState, plan: &LogicalPlan) -> R
     }
     let mut builder = GraphBuilder::new();
     let (_, lowered) = lower(state, plan, None, &mut builder).await?;
-    let graph = builder.build().map_err(external)?;
+    let graph = built(builder)?;
     let mut text = String::new();
     // The stages that a source has added have no plan.
-    for (stage, _) in graph.stages() {
+    for (stage, _) in graph.stages().filter(|(_, stage)| stage.n_active() > 0) {
         match lowered.stages.iter().find(|described| described.stage == stage) {
             Some(described) => describe(&mut text, &graph, described),
             None => text.extend([head(&graph, stage).as_str(), "\n"]),

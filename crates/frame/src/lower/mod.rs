@@ -45,7 +45,7 @@ use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceC
 use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskGraph};
+use dolmen_graph::{Executor, GraphBuilder, SubmitOptions, TaskGraph, cull};
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub(crate) use encode::Kept;
@@ -318,7 +318,12 @@ fn start(
     builder: GraphBuilder,
     lowered: Lowered,
 ) -> Result<SendableRecordBatchStream> {
-    start_graph(state, source, Arc::new(builder.build().map_err(external)?), lowered)
+    start_graph(state, source, Arc::new(built(builder)?), lowered)
+}
+
+/// The graph, without tasks that nobody needs: of arrays as tables only some blocks may be read.
+fn built(builder: GraphBuilder) -> Result<TaskGraph> {
+    Ok(cull(builder.build().map_err(external)?))
 }
 
 fn start_graph(

@@ -40,7 +40,7 @@ use self::worker::{Worker, process_context, settings_of};
 use super::choose::Needs;
 use super::encode::NotPortable;
 use super::read::{ReadExec, Reads};
-use super::{ExecutorSource, external, join_in_partitions, staged, staged_state};
+use super::{ExecutorSource, built, external, join_in_partitions, staged, staged_state};
 
 /// What runs the stages of plans, if it is not what runs everything else.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ pub(super) async fn start(state: &SessionState, plan: &LogicalPlan, remote: &Rem
         builder.add_output_all(stage).map_err(external)?;
     }
     let executor = (remote.source.0)().ok_or_else(|| DataFusionError::Execution("the session is closed".to_owned()))?;
-    let graph = Arc::new(builder.build().map_err(external)?);
+    let graph = Arc::new(built(builder)?);
     let options = SubmitOptions { name: Some("sql".to_owned()), ..SubmitOptions::default() };
     let run = executor.submit(graph, options).map_err(external)?;
     for (read_stage, read) in &cut.inputs {
