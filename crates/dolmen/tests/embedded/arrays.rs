@@ -1,8 +1,12 @@
 //! Arrays by statements, as tables, in files, and from Rust.
 
+use std::collections::BTreeMap;
+
 use dolmen::Session;
-use dolmen::array::{Array, DType, Reduce};
+use dolmen::array::{Array, DType, Index, Reduce, explain};
 use dolmen::output::Format;
+
+use crate::stages::ran_by;
 
 fn session(threads: usize) -> Session {
     Session::builder().threads(threads).memory_limit(256 << 20).build().unwrap()
@@ -44,6 +48,24 @@ fn arrays_print_as_numpy_prints_them() {
     // Of an array that no memory would hold, the corners alone are computed.
     let corners = printed(&session, "ARRAY ones([1000000, 1000000], chunks => [1000, 1000])");
     assert!(corners.starts_with("[[1. 1. 1. ... 1. 1. 1.]") && corners.lines().count() == 7, "{corners}");
+}
+
+#[test]
+fn blocks_that_nobody_reads_are_not_computed() {
+    let session = session(2);
+    let x = Array::ones(&[400, 400], DType::F64, 100).unwrap();
+    let corner = [Index::slice(None, Some(50), None), Index::slice(Some(350), None, None)];
+    // Of sixteen products one; of a lower triangle's factor no block above the diagonal.
+    let product = x.matmul(&x).unwrap().index(&corner).unwrap();
+    let factor = (&x + &Array::eye(400, 400, 0, DType::F64, 100).unwrap()).cholesky().unwrap();
+    for (array, n_products) in [(product, 1), (factor, 6 + 3 + 1)] {
+        let explained = explain(std::slice::from_ref(&array), 2).unwrap();
+        let ran = ran_by(&session, || drop(session.compute_arrays_blocking(&[array]).unwrap()));
+        let stages: BTreeMap<String, u32> = explained.stages.iter().map(|s| (s.key.clone(), s.n_tasks)).collect();
+        assert_eq!(ran, stages);
+        let products = ran.iter().filter(|(key, _)| key.starts_with("matmul"));
+        assert_eq!(products.map(|(_, n_tasks)| n_tasks).sum::<u32>(), n_products, "{ran:?}");
+    }
 }
 
 #[test]

@@ -33,8 +33,13 @@ fn explained(session: &Session, sql: &str) -> BTreeMap<String, u32> {
 
 /// The stages whose tasks run while `sql` does, with the numbers of tasks that finish.
 fn ran(session: &Session, sql: &str) -> BTreeMap<String, u32> {
+    ran_by(session, || drop(session.sql(sql).collect_blocking().unwrap()))
+}
+
+/// The same for what submits one graph.
+pub(crate) fn ran_by(session: &Session, compute: impl FnOnce()) -> BTreeMap<String, u32> {
     let mut events = session.executor().unwrap().events();
-    session.sql(sql).collect_blocking().unwrap();
+    compute();
     let mut keys = BTreeMap::new();
     let mut finished = BTreeMap::new();
     let mut read = Vec::new();

@@ -101,6 +101,15 @@ async fn the_info_of_a_folder_tells_its_axis() {
     assert_eq!(row, [8.0_f64, 9.0, 10.0, 11.0].map(f64::to_ne_bytes).concat());
     let rows = NpyStack::open(&stores(), &place, Some(0)).await.unwrap_err().to_string();
     assert!(rows.contains("1.npy` does not fit") && rows.contains("holds float64 of shape (4, 2), and"), "{rows}");
+    // Without its last file it is not the array that was written.
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["0.npy", "info"] {
+        std::fs::copy(place.to_string() + "/" + name, folder.path().join(name)).unwrap();
+    }
+    for axis in [None, Some(1)] {
+        let short = NpyStack::open(&stores(), &location(folder.path()), axis).await.unwrap_err().to_string();
+        assert!(short.contains("a folder of 1 npy files whose info is of 2"), "{short}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::array_files::element_type::ElementType;
 use crate::array_files::error::{ArrayFileError, ArrayFileResult, FileDamage, LayoutProblem, Shape};
 use crate::array_files::memory::{check_region, zeroed};
 use crate::array_files::npy::NpyFile;
-use crate::array_files::npy::info;
+use crate::array_files::npy::info::{self, Info};
 use crate::array_files::region::Region;
 use crate::array_files::source::Source;
 use crate::error::StorageError;
@@ -194,15 +194,23 @@ async fn in_folder(
         return Err(unsupported(format!("a folder of npy files without `{number}.npy`"), remedy));
     }
     let mut said = None;
-    if let (Some(file), None) = (described, axis) {
+    if let Some(file) = described {
         let source = Source::open(stores, &location.listed(&file.location)).await?;
         let (bytes, bytes_max) = (source.size_bytes(), info::BYTES_MAX);
         if bytes > bytes_max {
             return Err(source.damaged(FileDamage::LongDescription { part: "info", bytes, bytes_max }));
         }
         let remedy = "Say along which axis the files stand, WITH (axis => 0)";
-        let read = info::axis(&source.read(0..bytes).await?);
-        said = Some(read.ok_or_else(|| unsupported("an info that Dask did not write".to_owned(), remedy))?);
+        match info::read(&source.read(0..bytes).await?) {
+            Some(Info { n_files: Some(n_files), .. }) if n_files != numbered.len() => {
+                let remedy = "Bring the files back, or remove info for an array of those that are there";
+                let what = format!("a folder of {} npy files whose info is of {n_files}", numbered.len());
+                return Err(unsupported(what, remedy));
+            }
+            Some(Info { axis, .. }) => said = Some(axis),
+            None if axis.is_none() => return Err(unsupported("an info that Dask did not write".to_owned(), remedy)),
+            None => {}
+        }
     }
     Ok((numbered.into_iter().map(|(_, path)| path).collect(), said))
 }
