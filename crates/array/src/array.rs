@@ -106,7 +106,7 @@ impl Array {
     }
 
     /// The most bytes that a block has, if that is known.
-    pub(crate) fn block_bytes_max(&self) -> Option<u64> {
+    pub fn block_bytes_max(&self) -> Option<u64> {
         let elements = self.chunks().block_elements_max()? as u64;
         elements.checked_mul(self.dtype().size_bytes() as u64)
     }

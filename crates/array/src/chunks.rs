@@ -107,6 +107,12 @@ impl Chunks {
         self.block_region(partition).map(|region| region.offset)
     }
 
+    /// The number of elements of block `partition`, if it is known.
+    #[must_use]
+    pub fn block_len(&self, partition: u32) -> Option<usize> {
+        Some(self.block_region(partition)?.shape.iter().product())
+    }
+
     /// Where block `partition` begins along each axis, and its shape; `None` if a size is not known.
     pub(crate) fn block_region(&self, partition: u32) -> Option<Region> {
         let index = self.block_index(partition);

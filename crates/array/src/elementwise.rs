@@ -125,6 +125,11 @@ impl Array {
             let problem = format!("are {}, it has {}", args.len(), op.n_operands());
             return Err(ArrayError::Argument { op: op.name(), argument: "operands", problem });
         }
+        if op == Op::Clip
+            && let Some(args) = bounds_within(args)
+        {
+            return Self::apply(op, &args);
+        }
         let types: SmallVec<[OperandType; 3]> = args.iter().map(Arg::operand_type).collect();
         let arrays = args.iter().filter_map(|arg| match arg {
             Arg::Array(array) => Some(array.clone()),
@@ -219,4 +224,25 @@ fn keepdims_hint(arrays: &[Array]) -> String {
         }
     }
     String::new()
+}
+
+/// The operands of `clip` with integers, which are no bounds to elements of an integer dtype that does not reach them, as what
+/// it reaches; `None` if there is none.
+fn bounds_within(args: &[Arg]) -> Option<Vec<Arg>> {
+    let [Arg::Array(array), low, high] = args else { return None };
+    let dtype = array.dtype();
+    let (least, most) = dtype.integer_bounds()?;
+    let within = |bound: &Arg, reach: i128, is_beyond: fn(i128, i128) -> bool| match bound {
+        Arg::Weak(WeakScalar::Int(value)) if is_beyond(*value, reach) => Some(Arg::Weak(WeakScalar::Int(reach))),
+        _ => None,
+    };
+    let new = (within(low, least, |value, least| value < least), within(high, most, |value, most| value > most));
+    match new {
+        (None, None) => None,
+        (new_low, new_high) => Some(vec![
+            args[0].clone(),
+            new_low.unwrap_or_else(|| low.clone()),
+            new_high.unwrap_or_else(|| high.clone()),
+        ]),
+    }
 }

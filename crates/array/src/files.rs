@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dolmen_graph::{BoxFuture, EncodeError};
 use dolmen_kernels::{Block, Buffer, DType, Pool, TimeUnit};
 use dolmen_storage::{
@@ -487,7 +488,7 @@ impl ArrayWriter {
             let metadata = variable_of(labels.dtype(), labels.shape(), &whole, &[&axis.name])?;
             let coordinates = group.add(&axis.name, metadata, ZarrCompression::default())?;
             if !labels.shape().contains(&0) {
-                let bytes = labels.element_bytes().map_err(ArrayError::from)?;
+                let bytes = Bytes::from_owner(labels.element_bytes().map_err(ArrayError::from)?);
                 coordinates.write_chunk(&vec![0; whole.len()], bytes).await?;
             }
         }
@@ -499,7 +500,7 @@ impl ArrayWriter {
     /// # Errors
     /// [`ArrayIoError`].
     pub async fn write(&self, offset: &[usize], index: &[u32], block: &Block) -> Result<(), ArrayIoError> {
-        let bytes = block.element_bytes().map_err(ArrayError::from)?;
+        let bytes = Bytes::from_owner(block.element_bytes().map_err(ArrayError::from)?);
         match &self.file {
             Writing::Npy(npy) => {
                 npy.write_region(&Region::new(wide(offset), wide(block.shape())), bytes).await?;

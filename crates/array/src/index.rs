@@ -61,6 +61,11 @@ impl Index {
         Self::Slice { start, stop, step }
     }
 
+    /// Whether it is one truth value, of no axes.
+    pub(crate) fn is_truth(&self) -> bool {
+        matches!(self, Self::Mask { shape, .. } if shape.is_empty())
+    }
+
     /// How many axes of the array it takes.
     pub(crate) fn n_axes(&self) -> usize {
         match self {

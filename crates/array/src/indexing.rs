@@ -24,6 +24,8 @@ enum Entry<'a> {
     Drop(usize),
     /// A new axis.
     New,
+    /// Nothing, which still parts the lists on its sides: an ellipsis for which no axis is left.
+    Gap,
     /// Selects along some axes, from the given one on.
     Advanced(usize, &'a Index),
 }
@@ -39,6 +41,9 @@ impl Array {
     /// ellipses or an array that is no index; [`ArrayError::MaskShape`], [`ArrayError::Broadcast`] for lists that do not fit
     /// each other; [`ArrayError::UnknownLength`].
     pub fn index(&self, indices: &[Index]) -> Result<Self, ArrayError> {
+        if let Some(at) = indices.iter().position(Index::is_truth) {
+            return self.index_by_truth(indices, at);
+        }
         let parsed = self.parse(indices)?;
         let sliced = self.sliced(parsed.slices);
         if parsed.entries.iter().any(|entry| matches!(entry, Entry::Advanced(..))) {
@@ -53,13 +58,35 @@ impl Array {
             })
             .collect();
         let kept = sliced.without_axes(&dropped);
-        let result = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_)));
+        let result = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_) | Entry::Gap));
         let new: Vec<isize> = result
             .enumerate()
             .filter(|(_, entry)| matches!(entry, Entry::New))
             .map(|(place, _)| place as isize)
             .collect();
         kept.expand_dims(&new)
+    }
+
+    /// As [`index`](Self::index) where entry `at` is a truth value: a new axis, of length one if it is true, else of none.
+    fn index_by_truth(&self, indices: &[Index], at: usize) -> Result<Self, ArrayError> {
+        let others = |index: &Index| matches!(index, Index::Ints { .. } | Index::Mask { .. } | Index::Array(_));
+        if indices.iter().enumerate().any(|(idx, index)| idx != at && others(index)) {
+            let problem = "a truth value stands beside lists or other truth values; select in two steps";
+            return Err(ArrayError::Index { problem: problem.to_owned() });
+        }
+        let is_true = matches!(&indices[at], Index::Mask { values, .. } if values == &[true]);
+        let mut plain = indices.to_vec();
+        plain[at] = Index::NewAxis;
+        let parsed = self.parse(&plain)?;
+        // The entry is the first new axis that is not one of those before it.
+        let n_before = indices[..at].iter().filter(|index| matches!(index, Index::NewAxis)).count();
+        let kept = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_) | Entry::Gap));
+        let axis = kept.enumerate().filter(|(_, entry)| matches!(entry, Entry::New)).nth(n_before);
+        let whole = self.index(&plain)?;
+        let (Some((axis, _)), false) = (axis, is_true) else { return Ok(whole) };
+        let mut slices: Slices = SmallVec::from_elem(None, whole.n_dims());
+        slices[axis] = Some(AxisSlice { start: 0, step: 1, len: 0 });
+        Ok(whole.sliced(slices))
     }
 
     /// The part of each axis that `slices` say; the blocks are those of this array as far as they have some of it.
@@ -95,6 +122,9 @@ impl Array {
             match index {
                 Index::Ellipsis => {
                     let n_left = n_dims - n_given;
+                    if n_left == 0 {
+                        entries.push(Entry::Gap);
+                    }
                     entries.extend(std::iter::repeat_with(|| Entry::Keep).take(n_left));
                     axis += n_left;
                 }
@@ -109,6 +139,10 @@ impl Array {
                     slices[axis] = self.clipped(axis, *start, *stop, *step)?;
                     entries.push(Entry::Keep);
                     axis += 1;
+                }
+                Index::Array(array) if array.is_mask() && array.n_dims() == 0 => {
+                    let problem = "a truth value that is yet to be computed selects nothing; use where";
+                    return Err(ArrayError::Index { problem: problem.to_owned() });
                 }
                 Index::Ints { .. } | Index::Mask { .. } | Index::Array(_) => {
                     entries.push(Entry::Advanced(axis, index));
@@ -178,7 +212,7 @@ impl Array {
             other => other,
         })?;
         // The axes that the subscript dropped come back, those that it made go.
-        let kept = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_)));
+        let kept = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_) | Entry::Gap));
         let new: Vec<usize> =
             kept.enumerate().filter(|(_, entry)| matches!(entry, Entry::New)).map(|(place, _)| place).collect();
         let dropped = parsed.entries.iter().filter_map(|entry| match entry {

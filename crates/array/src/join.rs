@@ -1,6 +1,6 @@
 //! Arrays behind, upon and around each other.
 
-use dolmen_kernels::{DType, WeakScalar, promote};
+use dolmen_kernels::{DType, KernelError, Kind, WeakScalar, promote};
 use smallvec::SmallVec;
 
 use crate::array::dims_of;
@@ -154,7 +154,12 @@ impl Array {
 fn common_dtype(arrays: &[Array]) -> Result<DType, ArrayError> {
     let mut dtype = arrays[0].dtype();
     for array in &arrays[1..] {
-        dtype = promote(dtype, array.dtype())?;
+        let (left, right) = (dtype, array.dtype());
+        // Points in time have a sum with spans, but no dtype holds both.
+        if (left.kind() == Kind::DateTime) != (right.kind() == Kind::DateTime) {
+            return Err(KernelError::NoCommonDType { left, right }.into());
+        }
+        dtype = promote(left, right)?;
     }
     Ok(dtype)
 }

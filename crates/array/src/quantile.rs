@@ -92,7 +92,8 @@ impl Array {
         rows.expand_dims(&axes)
     }
 
-    /// NumPy's `median`: the element in the middle, or the mean of the two there. See [`quantile`](Self::quantile).
+    /// NumPy's `median`: the element in the middle, or the mean of the two there; of nothing it is NaN. See
+    /// [`quantile`](Self::quantile).
     ///
     /// # Errors
     /// As [`quantile`](Self::quantile).
@@ -113,6 +114,13 @@ impl Array {
         // As the mean has it, of booleans as well.
         let x = if self.dtype() == DType::Bool { self.astype(DType::F64)? } else { self.clone() };
         let dtype = inexact(x.dtype())?;
+        let axes = normalize_axes("median", options.axes.as_deref(), self.n_dims())?;
+        if (x.dtype().is_integer() || x.dtype().kind() == Kind::Float)
+            && axes.iter().any(|axis| x.dims()[*axis] == Some(0))
+        {
+            // NaN, as that of nothing is.
+            return x.mean(options);
+        }
         x.quantile(&[0.5], QuantileMethod::Median, skip_nan, options)?.squeeze(Some(&[0]))?.astype(dtype)
     }
 

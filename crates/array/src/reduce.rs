@@ -1,6 +1,6 @@
 //! Reductions.
 
-use dolmen_kernels::{DType, Function, Reduction};
+use dolmen_kernels::{DType, Function, Kind, Reduction};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -173,6 +173,11 @@ impl Array {
             }
         }
         let input = match options.dtype {
+            // What points in time have no sum of, no other dtype has either.
+            Some(_) if self.dtype().kind() == Kind::DateTime => {
+                reduction.result_dtype(self.dtype())?;
+                self.clone()
+            }
             Some(dtype) => self.astype(dtype)?,
             None => self.clone(),
         };

@@ -35,12 +35,20 @@ impl Array {
     pub fn unique(&self) -> Result<UniqueElements, ArrayError> {
         self.check()?;
         let row = if self.n_dims() == 1 { self.clone() } else { self.ravel()? };
-        let expr = |kernel, operand| Expr::Blockwise { kernel: Arc::new(kernel), operands: vec![operand] };
+        let expr = |kernel, operands| Expr::Blockwise { kernel: Arc::new(kernel), operands };
         let n_blocks = row.chunks().axes()[0].n_blocks();
         let of_blocks = |n_blocks| Chunks::new([AxisChunks::unknown(n_blocks)]);
-        let mut all = Self::from_node(expr(Kernel::Unique, Operand::same(row)), self.dtype(), of_blocks(n_blocks));
-        all = all
-            .joined_in_tree(|groups, n| Self::from_node(expr(Kernel::MergeUnique, groups), self.dtype(), of_blocks(n)));
+        let mut operands = vec![Operand::same(row.clone())];
+        if !row.chunks().axes()[0].is_known() {
+            // Where a block begins is the sum of the lengths before it.
+            let lens = expr(Kernel::Lens { axis: 0 }, operands.clone());
+            let array = Self::from_node(lens, DType::I64, Chunks::new([AxisChunks::uniform(n_blocks as usize, 1)]));
+            operands.push(Operand { array, axes: SmallVec::from_elem(OperandAxis::All, 1) });
+        }
+        let all = Self::from_node(expr(Kernel::Unique, operands), self.dtype(), of_blocks(n_blocks));
+        let all = all.joined_in_tree(|groups, n| {
+            Self::from_node(expr(Kernel::MergeUnique, vec![groups]), self.dtype(), of_blocks(n))
+        });
         let part = |idx, dtype| Self::from_node(Expr::Part { input: all.clone(), idx }, dtype, of_blocks(1));
         let values = part(0, self.dtype());
         let inverse = self.looked_up(&values, Some(Side::Left), DType::I64);
@@ -129,6 +137,10 @@ impl Array {
     /// # Errors
     /// [`ArrayError::Argument`] unless the edges are in order; [`ArrayError::Kernel`] for elements without order.
     pub fn digitize(&self, edges: &[f64], right: bool) -> Result<Self, ArrayError> {
+        if self.dtype().kind() == Kind::Complex {
+            let remedy = "take the absolute or the real part";
+            return Err(ArrayError::DTypeUnsupported { op: "digitize", dtype: self.dtype(), remedy });
+        }
         let is_ascending = edges.is_sorted();
         let mut sorted = edges.to_vec();
         if !is_ascending {

@@ -54,11 +54,10 @@ impl Value for BlockValue {
     }
 
     fn encode(&self) -> Result<Encoded, ValueError> {
-        let mut bytes = Vec::with_capacity(self.size_bytes + 64);
+        let mut bytes = Vec::with_capacity(self.blocks.iter().map(|block| 8 + block.n_encoded_bytes()).sum());
         for block in &self.blocks {
-            let encoded = block.to_bytes().map_err(encode_error)?;
-            bytes.extend_from_slice(&(encoded.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(&encoded);
+            bytes.extend_from_slice(&(block.n_encoded_bytes() as u64).to_le_bytes());
+            block.append_to(&mut bytes).map_err(encode_error)?;
         }
         Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
     }

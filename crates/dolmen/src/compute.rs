@@ -11,7 +11,7 @@ use crate::session::{Inner, Session};
 use crate::{Error, Result};
 
 /// The part of the memory limit that may be kept, unused, for blocks of arrays to come: fresh memory costs more than using it.
-const POOL_SHARE: usize = 8;
+const POOL_SHARE: usize = 16;
 const POOL_BYTES_MAX: usize = 512 << 20;
 
 /// What tasks know of their session; it does not keep the session alive.

@@ -46,7 +46,7 @@ pub use context::{ContextOptions, SqlContext};
 pub use error::{EngineError, Error, Position, Result};
 pub use files::{CsvConflict, FileRequest, OptionValue, WriteRequest};
 pub use lower::register as register_stages;
-pub use lower::{ExecutorSource, NotPortable, RemoteExecutor, SourceExec, StageSource};
+pub use lower::{ExecutorSource, NotPortable, RemoteExecutor, SourceExec, StageSource, UnitRows};
 pub use memory::memory_pool;
 pub use names::FunctionInfo;
 pub use progress::{Progress, Watch};

@@ -504,6 +504,11 @@ impl Block {
         self.offset
     }
 
+    /// The whole buffer.
+    pub(crate) fn buffer_bytes(&self) -> &[u8] {
+        self.buffer.bytes()
+    }
+
     /// The whole buffer as lanes.
     pub(crate) fn storage<T: Lane>(&self) -> &[T] {
         debug_assert_eq!(T::DTYPE, self.dtype.storage());

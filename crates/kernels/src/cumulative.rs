@@ -5,6 +5,7 @@ use num_complex::Complex;
 
 use crate::block::n_elements;
 use crate::element::Lane;
+use crate::time::NAT;
 use crate::{Block, DType, KernelError, Kind, Pool, Result};
 
 /// The sum (or product) of everything up to each element along `axis`, and of `carry` before it, which has the shape of the
@@ -46,6 +47,7 @@ pub fn cumulative(block: &Block, axis: usize, is_product: bool, carry: Option<&B
         };
     }
     match dtype.storage() {
+        DType::I64 if dtype.is_time() => fill::<i64>(&block, axis, carry.as_ref(), plus_time, pool),
         DType::I64 => run!(i64),
         DType::U64 => run!(u64),
         DType::F16 => run!(f16),
@@ -55,6 +57,11 @@ pub fn cumulative(block: &Block, axis: usize, is_product: bool, carry: Option<&B
         DType::C128 => run!(Complex<f64>),
         _ => Err(unsupported()),
     }
+}
+
+/// The sum of spans of time, which is none if one of them is.
+fn plus_time(a: i64, b: i64) -> i64 {
+    if a == NAT || b == NAT { NAT } else { a.wrapping_add(b) }
 }
 
 fn fill<T: Lane>(block: &Block, axis: usize, carry: Option<&Block>, op: fn(T, T) -> T, pool: &Pool) -> Result<Block> {

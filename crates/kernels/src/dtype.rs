@@ -150,6 +150,17 @@ impl DType {
         matches!(self.kind(), Kind::Signed | Kind::Unsigned)
     }
 
+    /// The least and the greatest value of an integer dtype.
+    #[must_use]
+    pub fn integer_bounds(self) -> Option<(i128, i128)> {
+        let bits = 8 * self.size_bytes() as u32;
+        match self.kind() {
+            Kind::Signed => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
+            Kind::Unsigned => Some((0, (1 << bits) - 1)),
+            _ => None,
+        }
+    }
+
     /// Whether this is a floating-point or complex dtype.
     #[must_use]
     pub fn is_inexact(self) -> bool {

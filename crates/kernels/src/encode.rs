@@ -24,32 +24,50 @@ impl Block {
     /// # Errors
     /// [`KernelError::OutOfMemory`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let full =
-            self.len() > 1 && self.strides().iter().zip(self.shape()).all(|(stride, len)| *stride == 0 || *len == 1);
-        let layout = if full { Layout::Full } else { Layout::Dense };
         let mut bytes = Vec::new();
-        let size = header_bytes(self.ndim()) + if full { self.dtype().size_bytes() } else { self.nbytes() };
+        self.append_to(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whether one element stands for all.
+    fn is_full(&self) -> bool {
+        self.len() > 1 && self.strides().iter().zip(self.shape()).all(|(stride, len)| *stride == 0 || *len == 1)
+    }
+
+    /// How many bytes [`to_bytes`](Self::to_bytes) makes.
+    #[must_use]
+    pub fn n_encoded_bytes(&self) -> usize {
+        header_bytes(self.ndim()) + if self.is_full() { self.dtype().size_bytes() } else { self.nbytes() }
+    }
+
+    /// Appends what [`to_bytes`](Self::to_bytes) makes to `bytes`.
+    ///
+    /// # Errors
+    /// [`KernelError::OutOfMemory`].
+    pub fn append_to(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        let full = self.is_full();
+        let layout = if full { Layout::Full } else { Layout::Dense };
+        let size = self.n_encoded_bytes();
         bytes.try_reserve_exact(size).map_err(|_| KernelError::OutOfMemory { bytes: size })?;
+        let start = bytes.len();
         bytes.extend(MAGIC);
         let (kind, unit) = dtype_code(self.dtype());
         bytes.extend([kind, unit, layout as u8, 0, 0, 0, 0, 0]);
         bytes.extend((self.ndim() as u64).to_le_bytes());
         bytes.extend(self.shape().iter().flat_map(|len| (*len as u64).to_le_bytes()));
-        bytes.resize(header_bytes(self.ndim()), 0);
+        bytes.resize(start + header_bytes(self.ndim()), 0);
         let elements = if full { self.region(&vec![0; self.ndim()], &vec![1; self.ndim()])? } else { self.clone() };
-        copy::append_bytes(&elements, &mut bytes);
-        Ok(bytes)
+        copy::append_bytes(&elements, bytes);
+        Ok(())
     }
 
-    /// The bytes of the elements alone, in C order and the byte order of the machine.
+    /// The bytes of the elements alone, in C order and the byte order of the machine: the block's own memory if they lie there
+    /// so, else a copy.
     ///
     /// # Errors
     /// [`KernelError::OutOfMemory`].
-    pub fn element_bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(self.nbytes()).map_err(|_| KernelError::OutOfMemory { bytes: self.nbytes() })?;
-        copy::append_bytes(self, &mut bytes);
-        Ok(bytes)
+    pub fn element_bytes(&self) -> Result<ElementBytes> {
+        Ok(ElementBytes(self.to_contiguous(&Pool::new(0))?))
     }
 
     /// Reads what [`Block::to_bytes`] wrote.
@@ -75,6 +93,18 @@ impl Block {
         }
         let start = owner.as_ref().len() - data.len();
         from_parts(dtype, &shape, layout, Buffer::from_owner(Tail { owner, start }))
+    }
+}
+
+/// The bytes of a block's elements, see [`Block::element_bytes`].
+#[derive(Debug, Clone)]
+pub struct ElementBytes(Block);
+
+impl AsRef<[u8]> for ElementBytes {
+    fn as_ref(&self) -> &[u8] {
+        let Self(block) = self;
+        let start = block.offset() * block.dtype().size_bytes();
+        if block.is_empty() { &[] } else { &block.buffer_bytes()[start..start + block.nbytes()] }
     }
 }
 

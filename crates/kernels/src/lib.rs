@@ -84,6 +84,7 @@ pub use digest::{DIGEST_LEN, digest_quantiles, digests, merge_digests};
 pub use dolmen_simd::scratch_bytes_max as product_scratch_bytes;
 pub use dtype::{DType, Kind, TimeUnit};
 pub use element::Element;
+pub use encode::ElementBytes;
 pub use error::{KernelError, Result};
 pub use fft::{Fft, FftKind, fft};
 pub use histogram::Bins;

@@ -148,6 +148,19 @@ impl Op {
     pub fn is_comparison(self) -> bool {
         matches!(self, Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual)
     }
+
+    /// Whether the result has one dtype for all integers.
+    fn forgets_dtypes(self) -> bool {
+        matches!(self, Self::LogicalAnd | Self::LogicalOr | Self::LogicalXor)
+    }
+
+    /// Whether two integers make a float as small as they are.
+    fn makes_floats(self) -> bool {
+        matches!(
+            self,
+            Self::Arctan2 | Self::Hypot | Self::Copysign | Self::Nextafter | Self::Logaddexp | Self::Logaddexp2
+        )
+    }
 }
 
 /// The dtype of the result of `op`, by NumPy 2's rules.
@@ -206,6 +219,11 @@ pub(crate) fn operand_dtypes(op: Op, operands: &[OperandType]) -> Result<Vec<DTy
         (OperandType::Weak(weak), _) if position < first => Ok(weak.default_dtype()),
         (OperandType::Weak(weak), None) => Ok(literal_dtype.unwrap_or(weak.default_dtype())),
         (OperandType::Weak(weak), Some(common)) if common.is_time() => Ok(weak.default_dtype()),
+        // What is computed in floats takes integers that an integer dtype does not hold.
+        (OperandType::Weak(WeakScalar::Int(_)), Some(common)) if op.makes_floats() && common.is_integer() => {
+            Ok(float_that_holds(common))
+        }
+        (OperandType::Weak(weak @ WeakScalar::Int(_)), Some(_)) if op.forgets_dtypes() => Ok(weak.default_dtype()),
         (OperandType::Weak(weak), Some(common)) => promote_weak(common, *weak),
     };
     operands.iter().enumerate().map(dtype_of).collect()
@@ -297,6 +315,8 @@ pub(crate) fn signature(op: Op, dtypes: &[DType]) -> Result<Signature> {
         Op::Cbrt | Op::Spacing | Op::Mantissa | Op::Exponent | Op::I0 if dtypes[0].kind() == Kind::Complex => {
             unsupported("")
         }
+        // No ufunc of NumPy's, but a series in double precision.
+        Op::I0 if !dtypes[0].is_inexact() => same(DType::F64),
         Op::Sqrt
         | Op::Cbrt
         | Op::Spacing

@@ -73,11 +73,12 @@ keys! {
 }
 
 /// The key of a complex number: NumPy puts those whose imaginary part is NaN behind those without, and behind them those
-/// whose real part is.
+/// whose real part is. Zeros with and without a sign are one value in the order of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct ComplexKey {
     is_nan: [bool; 2],
     parts: [u64; 2],
+    are_positive: [bool; 2],
 }
 
 impl Key for ComplexKey {
@@ -86,7 +87,7 @@ impl Key for ComplexKey {
     }
 
     fn from_high(bits: u64) -> Self {
-        Self { is_nan: [false; 2], parts: [bits, 0] }
+        Self { is_nan: [false; 2], parts: [bits, 0], are_positive: [true; 2] }
     }
 }
 
@@ -209,15 +210,20 @@ macro_rules! ordered_complex {
             type Key = ComplexKey;
 
             fn key(self) -> ComplexKey {
+                let parts = [self.re, self.im];
                 ComplexKey {
-                    is_nan: [self.re.is_nan(), self.im.is_nan()],
-                    parts: [self.re.key().into(), self.im.key().into()],
+                    is_nan: parts.map(<$real>::is_nan),
+                    parts: parts.map(|part| part.value_key().into()),
+                    are_positive: parts.map(|part| part.key() == part.value_key()),
                 }
             }
 
             fn from_key(key: ComplexKey) -> Self {
-                let [re, im] = key.parts.map(|part| <$real>::from_key(part as _));
-                Self::new(re, im)
+                let part = |idx: usize| {
+                    let part = <$real>::from_key(key.parts[idx] as _);
+                    if key.are_positive[idx] { part } else { -part }
+                };
+                Self::new(part(0), part(1))
             }
 
             fn is_missing(self) -> bool {

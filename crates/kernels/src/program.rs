@@ -535,6 +535,14 @@ impl ProgramBuilder {
         if decimals == 0 {
             return self.apply(Op::Rint, &[float]);
         }
+        if dtype.kind() == Kind::Complex {
+            // Part by part: a quotient of complex numbers is not as exact.
+            let [real, imaginary] = [Op::Real, Op::Imag].map(|part| self.apply(part, &[float]));
+            let (real, imaginary) = (self.round(real?, decimals)?, self.round(imaginary?, decimals)?);
+            let unit = Operand::Weak(WeakScalar::Complex(num_complex::Complex::I));
+            let turned = self.apply(Op::Multiply, &[imaginary, unit])?;
+            return self.apply(Op::Add, &[real, turned]);
+        }
         let (before, after) =
             if decimals > 0 { (Op::Multiply, Op::TrueDivide) } else { (Op::TrueDivide, Op::Multiply) };
         let scaled = self.apply(before, &[float, scale])?;

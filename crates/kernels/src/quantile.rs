@@ -130,7 +130,7 @@ impl QuantileMethod {
     /// The quantile between two elements.
     pub(crate) fn between(self, low: f64, high: f64, share: f64) -> f64 {
         // What is equal has nothing between it, infinity included; NumPy's difference would be NaN.
-        if low == high {
+        if low == high || share == 0.0 {
             return low;
         }
         let distance = high - low;

@@ -168,9 +168,14 @@ fn fill_f64(seed: u64, stream: u64, start: u64, out: &mut [f64], normal: bool) {
 /// The words of the counters from `pair` on, as [`philox4x32_words`] has them.
 #[inline(always)]
 fn words(pair: u64, stream: u64, key: [u32; 2], low: &mut [u64], high: &mut [u64]) {
-    if philox4x32_words(pair, stream, key, low, high) {
-        return;
+    if !philox4x32_words(pair, stream, key, low, high) {
+        plain_words(pair, stream, key, low, high);
     }
+}
+
+/// The same on machines without AVX-512.
+#[inline(always)]
+fn plain_words(pair: u64, stream: u64, key: [u32; 2], low: &mut [u64], high: &mut [u64]) {
     let (low, high) = (low.as_chunks_mut::<PHILOX_LANES>().0, high.as_chunks_mut::<PHILOX_LANES>().0);
     for (at, (low, high)) in low.iter_mut().zip(high).enumerate() {
         let counters: [u64; PHILOX_LANES] =
@@ -279,6 +284,17 @@ mod tests {
             let bits = if position.is_multiple_of(2) { words[0] | words[1] << 32 } else { words[2] | words[3] << 32 };
             assert_eq!(*value, (bits >> 11) as f64 / (1_u64 << 53) as f64);
         }
+    }
+
+    #[test]
+    fn machines_without_avx512_have_the_same_words() {
+        let (first, stream, key) = ((1 << 33) - 5, 0xfedc_ba98_7654_3210, [0x89ab_cdef, 0x0123_4567]);
+        let [mut own, mut plain] = [[[0; 2 * PHILOX_LANES]; 2]; 2];
+        let [low, high] = &mut own;
+        words(first, stream, key, low, high);
+        let [low, high] = &mut plain;
+        plain_words(first, stream, key, low, high);
+        assert_eq!(own, plain);
     }
 
     /// The largest distance of the sample's distribution from `cdf`: Kolmogorov and Smirnov's.

@@ -30,7 +30,7 @@ WRITTEN = {
     "apply_gufunc": "`Array::apply_gufunc`, `Array::apply_gufunc_many`", "as_gufunc": "`Array::apply_gufunc`", "gufunc": "`Array::apply_gufunc`", "frompyfunc": "`Array::map_blocks`", "fromfunction": "`Array::from_fn`",
     "compute": "`ARRAY x`", "store": "`COPY ARRAY x TO ...`", "optimize": "done by itself, `EXPLAIN ARRAY x` shows it", "reduction": "`Array::blockwise`, `Array::reduce`", "cumreduction": "`Array::cumsum`",
     "overlap.overlap": "`Array::map_overlap`", "select": "nested `where`", "piecewise": "nested `where`", "result_type": "DESCRIBE tells the dtype", "unify_chunks": "done by itself",
-    "normalize_chunks": "done by itself", "shape": "`shape(x)`", "allclose": "`allclose`", "iscomplexobj": "DESCRIBE tells the dtype", "rollaxis": "`moveaxis`", "ravel_multi_index": "arithmetic on positions",
+    "normalize_chunks": "done by itself", "shape": "`shape(x)`", "allclose": "`allclose`", "iscomplexobj": "DESCRIBE tells the dtype", "ravel_multi_index": "arithmetic on positions",
     "random.shuffle": "`random.permutation`", "random.default_rng": "`seed => n`", "random.seed": "`seed => n`", "random.noncentral_chisquare": None, "random.noncentral_f": None,
     "apply_over_axes": "reductions take several axes", "linalg.tsqr": "`linalg.qr`", "linalg.sfqr": "`linalg.qr`", "linalg.compression_level": None, "linalg.compression_matrix": None,
     "linalg.svd_flip": "signs follow from the values", "stats.chisquare": None, "stats.power_divergence": None, "stats.normaltest": None, "stats.kurtosistest": None, "stats.skewtest": None, "stats.f_oneway": None,
@@ -39,7 +39,7 @@ WRITTEN = {
     "fft.fft_wrap": "the transforms are there", "image.imread": "`CREATE ARRAY i FROM 'pictures/*.png'`",
 }
 WRITTEN |= {
-    "atop": "`Array::blockwise`", "coarsen": "`reshape`, and a reduction of the new axes", "iscomplex": "`imag(x) != 0`", "reshape_blockwise": "`reshape`", "shuffle": "`take`",
+    "atop": "`Array::blockwise`", "coarsen": "`reshape`, and a reduction of the new axes", "reshape_blockwise": "`reshape`", "shuffle": "`take`",
     "tril_indices_from": "`tril_indices`", "triu_indices_from": "`triu_indices`",
 }
 # What these modules have of others, and for themselves.

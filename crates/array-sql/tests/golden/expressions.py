@@ -7,6 +7,7 @@ The names stand for the arrays that tests/expressions.rs makes.
 
 import json
 import pathlib
+import warnings
 
 import numpy as np
 import scipy.stats as st
@@ -290,7 +291,7 @@ PAIRS = [
     ("random.uniform([[0], [5]], [7, 8, 9], seed => 1).shape()", "np.array([2, 3])"), ("random.integers([1, 2], [2, 3], dtype => 'int8', seed => 1)", "np.array([1, 2], 'int8')"),
     ("random.integers([4, 7], int8([4, 127]), endpoint => true, seed => 1) >= [4, 7]", "np.array([True, True])"), ("random.integers([1, 1], seed => 1)", "np.array([0, 0])"),
     ("random.binomial([3, 5], 1, seed => 1)", "np.array([3, 5])"), ("random.hypergeometric([3, 0], [0, 3], 2, seed => 1)", "np.array([2, 0])"),
-    ("round(mean(random.normal([[0], [10], [-5]], [[1], [2], [0]], size => [3, 20000], seed => 4), axis => 1))", "np.array([0.0, 10.0, -5.0])"),
+    ("round(mean(random.normal([[0], [10], [-5]], [[1], [2], [0]], size => [3, 20000], seed => 4), axis => 1)) + 0", "np.array([0.0, 10.0, -5.0])"),
     # Quantiles by sketches: short rows are exact.
     ("median(x, method => 'tdigest')", "np.median(x)"), ("nanmedian(n, method => 'tdigest')", "np.nanmedian(n)"), ("quantile(f, 0.3, method => 'tdigest')", "np.quantile(f, 0.3)"),
     ("abs(percentile(rechunk(arange(40000), 1000), [0, 10, 50, 99, 100], method => 'tdigest') - [0, 3999.9, 19999.5, 39599.01, 39999]) < 160", "np.ones(5, 'bool')"),
@@ -299,7 +300,20 @@ PAIRS = [
     ("random.permutation(7, seed => 3).sort()", "np.arange(7)"), ("random.permutation(x, seed => 3).sort(axis => 0)", "x"),
     ("abs(cov(transpose(random.multivariate_normal([1, 2], [[4, 1], [1, 3]], size => 20000, seed => 5))) - [[4, 1], [1, 3]]) < 0.2", "np.ones((2, 2), 'bool')"),
     ("random.multivariate_normal([1, 2], [[4, 1], [1, 3]], seed => 5).shape()", "np.array([2])"),
+    # Truth values, and an ellipsis of no axes, in subscripts.
+    ("x[true]", "x[True]"), ("x[false]", "x[False]"), ("y[2][true]", "y[2][np.True_]"), ("x[true, 0]", "x[True, 0]"), ("x[1, true]", "x[1, True]"), ("x[null, false, ..., 1:3]", "x[None, False, ..., 1:3]"),
+    ("reshape(arange(24), [4, 3, 2])[:, [0, 1], ..., 1]", "np.arange(24).reshape(4, 3, 2)[:, [0, 1], ..., 1]"),
+    ("reshape(arange(24), [4, 3, 2])[:, 0, ..., [0, 1]]", "np.arange(24).reshape(4, 3, 2)[:, 0, ..., [0, 1]]"), ("x[[0, 1], ...]", "x[[0, 1], ...]"), ("x[..., [0, 1], [2, 3]]", "x[..., [0, 1], [2, 3]]"),
+    ("argwhere(m) @ [[1], [2]]", "np.argwhere(m) @ [[1], [2]]"), ("argwhere(m) @ rechunk([[1], [2]], 1)", "np.argwhere(m) @ [[1], [2]]"),
     # More of NumPy's names.
+    ("array_equal(x, x)", "np.array_equal(x, x)"), ("array_equal(x, y)", "np.array_equal(x, y)"), ("array_equal(n, n)", "np.array_equal(n, n)"), ("fabs(i)", "np.fabs(i)"), ("fabs(f - 1)", "np.fabs(f - 1)"),
+    ("inner(x, x + 1)", "np.inner(x, x + 1)"), ("inner(y, 2)", "np.inner(y, 2)"), ("inner(x, y)", "np.inner(x, y)"), ("iscomplex(z)", "np.iscomplex(z)"), ("iscomplex(i)", "np.iscomplex(i)"),
+    ("isposinf(n)", "np.isposinf(n)"), ("isneginf(-n)", "np.isneginf(-n)"), ("rollaxis(reshape(arange(24), [2, 3, 4]), 2).shape()", "np.array([4, 2, 3])"),
+    ("rollaxis(reshape(arange(24), [2, 3, 4]), 0, 3)", "np.rollaxis(np.arange(24).reshape(2, 3, 4), 0, 3)"), ("rollaxis(x, -1, -1)", "np.rollaxis(x, -1, -1)"), ("rollaxis(x, 1, 0)", "np.rollaxis(x, 1, 0)"),
+    ("float_power(i, 2)", "np.float_power(i, 2)"), ("float_power(f, 0.5)", "np.float_power(f, 0.5)"), ("clip(u, -1, 5)", "np.clip(u, -1, 5)"), ("clip(u, 3, 999)", "np.clip(u, 3, 999)"), ("copysign(u, -1)", "np.copysign(u, -1)"),
+    ("nan_to_num(array([complex(1, 2), complex(3, -1)]) / 0)", "np.nan_to_num(np.array([1 + 2j, 3 - 1j]) / 0)"), ("isclose(m, m)", "np.isclose(m, m)"), ("vdot(m, m)", "np.vdot(m, m)"),
+    ("histogram(x, bins => [0, 1, 5])[1]", "np.histogram(x, bins=[0, 1, 5])[1]"), ("tril(y)", "np.tril(y)"), ("triu(i[0], 1)", "np.triu(i[0], 1)"), ("degrees(u[:2])", "np.degrees(u[:2])"), ("i0(u[0])", "np.i0(u[0])"),
+    ("median(x[:0], axis => 0)", "np.median(x[:0], axis=0)"), ("linalg.norm(x[:, :0], 1)", "np.linalg.norm(x[:, :0], 1)"),
     ("frexp(x)[0]", "np.frexp(x)[0]"), ("frexp(x)[1]", "np.frexp(x)[1]"), ("frexp(n)[0]", "np.frexp(n)[0]"), ("frexp(f)[0]", "np.frexp(f)[0]"), ("frexp(i)[1]", "np.frexp(i)[1]"),
     ("ldexp(y, [1, 2, 3, -1, -2, 0])", "np.ldexp(y, [1, 2, 3, -1, -2, 0])"), ("ldexp(f, 3)", "np.ldexp(f, 3)"), ("ldexp(i, 2)", "np.ldexp(i, 2)"), ("logaddexp2(x, 1)", "np.logaddexp2(x, 1)"), ("logaddexp2(n, n)", "np.logaddexp2(n, n)"),
     ("nextafter(y, 0) < y", "np.nextafter(y, 0) < y"), ("nextafter(1, 2) - 1", "np.nextafter(1, 2) - 1"), ("nextafter(f[:1], 1)", "np.nextafter(f[:1], 1, dtype='f4')"), ("spacing(x)", "np.spacing(x)"), ("spacing(f)", "np.spacing(f)"),
@@ -324,13 +338,26 @@ PAIRS = [
     ("(random.random(shape => [9], seed => 7) == random.random(9, seed => 7)).all()", "np.True_"),
 ]
 
-cases = []
-with np.errstate(all="ignore"):
-    for pair in PAIRS:
-        python = pair[-1]
-        value = np.asarray(eval(python, names))  # noqa: S307
-        cases.append({"sql": pair[0], "dtype": str(value.dtype), "shape": list(value.shape), "text": str(value)})
 
-path = pathlib.Path(__file__).with_suffix(".json")
-path.write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
-print(len(cases), "cases,", path.stat().st_size, "bytes, NumPy", np.__version__)
+
+def case(sql, python, raises=False):
+    """What NumPy makes of an expression, or, where it may, that it raises an error."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = np.asarray(eval(python, names))  # noqa: S307
+    except Exception:
+        if not raises:
+            raise
+        return {"sql": sql, "raises": True}
+    return {"sql": sql, "dtype": str(value.dtype), "shape": list(value.shape), "text": str(value)}
+
+
+def write(name, cases):
+    path = pathlib.Path(__file__).with_name(name)
+    path.write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+    print(len(cases), "cases,", path.stat().st_size, "bytes, NumPy", np.__version__)
+
+
+if __name__ == "__main__":
+    write("expressions.json", [case(pair[0], pair[-1]) for pair in PAIRS])

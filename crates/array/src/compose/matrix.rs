@@ -30,27 +30,32 @@ impl Array {
         Self::generated(&[n, m], Formula { steps }, DType::Bool, chunks)?.astype(dtype)
     }
 
-    /// NumPy's `tril`: zeros above the `k`-th diagonal of the last two axes.
+    /// NumPy's `tril`: zeros above the `k`-th diagonal of the last two axes; a vector is each row of a square.
     ///
     /// # Errors
-    /// [`ArrayError::WrongRank`] for fewer than two axes.
+    /// [`ArrayError::WrongRank`] without axes; [`ArrayError::UnknownLength`] of a vector.
     pub fn tril(&self, k: i64) -> Result<Self, ArrayError> {
         self.triangle("tril", Op::LessEqual, k)
     }
 
-    /// NumPy's `triu`: zeros below the `k`-th diagonal of the last two axes.
+    /// NumPy's `triu`: zeros below the `k`-th diagonal of the last two axes; a vector is each row of a square.
     ///
     /// # Errors
-    /// [`ArrayError::WrongRank`] for fewer than two axes.
+    /// As [`tril`](Self::tril).
     pub fn triu(&self, k: i64) -> Result<Self, ArrayError> {
         self.triangle("triu", Op::GreaterEqual, k)
     }
 
     fn triangle(&self, name: &'static str, op: Op, k: i64) -> Result<Self, ArrayError> {
         self.check()?;
-        let (n_dims, expected) = (self.n_dims(), "at least two axes");
-        if n_dims < 2 {
+        let (n_dims, expected) = (self.n_dims(), "at least one axis");
+        if n_dims == 0 {
             return Err(ArrayError::WrongRank { op: name, expected, n_dims });
+        }
+        if n_dims == 1 {
+            // As often as it is long, as NumPy has it.
+            let n = self.known_shape(name)?[0];
+            return self.broadcast_to(&[n, n], None)?.triangle(name, op, k);
         }
         let mut steps = vec![Step::Input(0)];
         let kept = compared(op, n_dims, k, &mut steps);

@@ -245,7 +245,7 @@ fn arrange(selected: &Array, entries: &[Entry<'_>], n_points: usize) -> Result<A
                 at += 1;
             }
             Entry::Keep => at += 1,
-            Entry::Advanced(..) | Entry::Drop(_) => {}
+            Entry::Advanced(..) | Entry::Drop(_) | Entry::Gap => {}
         }
     }
     arranged.expand_dims(&new)
@@ -262,6 +262,7 @@ fn arrange_new(selected: &Array, entries: &[Entry<'_>], axis: usize, n_given: us
                 at += 1;
             }
             Entry::Advanced(own, _) if *own == axis => at += n_given,
+            Entry::Gap => {}
             _ => at += 1,
         }
     }

@@ -9,9 +9,16 @@ use crate::value::BlockValue;
 
 /// What differs in a row, with first positions and counts.
 pub(super) fn unique(task: &Task<'_>, operands: &[KernelOperand]) -> TaskResult {
-    let first = operands.first().and_then(|operand| operand.from.axes()[0].bounds(task.index()[0]));
-    // Positions in a row that is cut at unknown places are not asked for.
-    let start = first.map_or(0, |bounds| bounds.start as i64);
+    let idx = task.index()[0];
+    let first = operands.first().and_then(|operand| operand.from.axes()[0].bounds(idx));
+    let start = match first {
+        Some(bounds) => bounds.start as i64,
+        // The second operand has the lengths of all blocks.
+        None => (0..idx).try_fold(0, |sum, before| {
+            let len = task.block(1, before as usize)?.to_vec::<i64>().map_err(failed)?;
+            Ok::<i64, TaskError>(sum + len.iter().sum::<i64>())
+        })?,
+    };
     packed(dolmen_kernels::unique(task.block(0, 0)?, start, task.pool).map_err(failed)?)
 }
 

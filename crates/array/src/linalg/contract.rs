@@ -144,6 +144,9 @@ pub(crate) fn contracted(op: &'static str, a: &Array, b: &Array, spec: &Contract
     let (mut own_a, mut own_b) = (a.chunks().axes().to_vec(), b.chunks().axes().to_vec());
     for (axis_a, axis_b) in meets_a.zip(meets_b) {
         let both = match own_a[*axis_a].len() == own_b[*axis_b].len() {
+            // What has unknown lengths along other axes cannot be cut anew.
+            true if a.dims().contains(&None) => Some(own_a[*axis_a].clone()),
+            true if b.dims().contains(&None) => Some(own_b[*axis_b].clone()),
             true => common(&own_a[*axis_a], &own_b[*axis_b]),
             false => None,
         };
@@ -155,6 +158,8 @@ pub(crate) fn contracted(op: &'static str, a: &Array, b: &Array, spec: &Contract
         (own_a[*axis_a], own_b[*axis_b]) = (both.clone(), both);
     }
     let (a, b) = (a.with_chunks(&Chunks::new(own_a)), b.with_chunks(&Chunks::new(own_b)));
+    a.check()?;
+    b.check()?;
     summed(&a, &b, spec, dtype)
 }
 

@@ -82,6 +82,11 @@ fn vector_norm(x: &Array, p: f64, options: &Reduce) -> Result<Array, ArrayError>
 fn column_sums(x: &Array, summed: usize, compared: usize, largest: bool, keepdims: bool) -> Result<Array, ArrayError> {
     let sums = x.absolute()?.sum(&Reduce::axis(summed as isize).keepdims())?;
     let options = Reduce::axis(compared as isize).keepdims();
-    let norm = if largest { sums.max(&options)? } else { sums.min(&options)? };
+    let norm = match largest {
+        // Of no sums, the largest is zero.
+        true if sums.dims()[compared] == Some(0) => sums.sum(&options)?,
+        true => sums.max(&options)?,
+        false => sums.min(&options)?,
+    };
     if keepdims { Ok(norm) } else { norm.squeeze(Some(&[summed as isize, compared as isize])) }
 }

@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit as ArrowUnit};
 use dolmen_array::Array;
-use dolmen_kernels::{Block, DType, TimeUnit};
+use dolmen_kernels::{Block, DType, Pool, TimeUnit};
 use num_complex::Complex;
 
 use super::axes::Axis;
@@ -79,23 +79,28 @@ fn arrow_unit(unit: TimeUnit) -> (ArrowUnit, i64) {
     }
 }
 
-/// The rows of blocks of one shape, whose first element stands at `offset`, in batches.
-pub(super) fn batches<'a>(
-    blocks: &[&'a Block],
-    offset: &'a [usize],
-    columns: &'a [Column],
-    labels: &'a [Option<ArrayRef>],
-    schema: &'a SchemaRef,
-) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
-    let values = blocks.iter().map(|block| values(block)).collect::<Result<Vec<_>>>()?;
-    let (shape, n_rows) = blocks.first().map_or((&[][..], 0), |block| (block.shape(), block.len()));
+/// The first `rows_max` rows of blocks of one shape, whose first element stands at `offset`, in batches that are made when
+/// they are asked for.
+pub(super) fn batches(
+    blocks: &[&Block],
+    offset: Vec<usize>,
+    columns: Vec<Column>,
+    labels: Vec<Option<ArrayRef>>,
+    schema: SchemaRef,
+    rows_max: usize,
+) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+    let failed = |error: dolmen_kernels::KernelError| Error::internal(error.to_string());
+    let row = |block: &&Block| block.reshape(&[block.len()], &Pool::new(0)).map_err(failed);
+    let in_a_row = blocks.iter().map(row).collect::<Result<Vec<_>>>()?;
+    let (shape, n_rows) = blocks.first().map_or((Vec::new(), 0), |block| (block.shape().to_vec(), block.len()));
+    let n_rows = n_rows.min(rows_max);
     let starts = (0..n_rows).step_by(BATCH_ROWS);
     Ok(starts.map(move |start| {
         let rows = start..n_rows.min(start + BATCH_ROWS);
         let columns = columns.iter().map(|column| {
             Ok(match *column {
                 Column::Axis(axis) => {
-                    let positions = positions(shape, axis, offset[axis], rows.clone());
+                    let positions = positions(&shape, axis, offset[axis], rows.clone());
                     match &labels[axis] {
                         Some(labels) => {
                             take(labels, &positions, None).map_err(|error| Error::internal(error.to_string()))?
@@ -103,12 +108,15 @@ pub(super) fn batches<'a>(
                         None => Arc::new(positions) as ArrayRef,
                     }
                 }
-                Column::Value(array) => values[array].slice(rows.start, rows.len()),
+                Column::Value(array) => {
+                    let own = in_a_row[array].region(&[rows.start], &[rows.len()]).map_err(failed)?;
+                    values(&own)?
+                }
             })
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options);
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options);
         batch.map_err(|error| Error::internal(error.to_string()))
     }))
 }

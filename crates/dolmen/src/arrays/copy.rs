@@ -4,6 +4,7 @@ use dolmen_array::{ArrayIoError, ArrayWriter, AxisChunks, AxisSpec, ChunkSpec, L
 use dolmen_array_sql::{OptionValue, Span, StatementOption, chunks_option};
 use dolmen_graph::TaskId;
 use dolmen_storage::Location;
+use futures::{TryStreamExt, stream};
 
 use super::compute::ArrayRun;
 use super::of_array;
@@ -93,17 +94,38 @@ impl Target {
                 group.map_err(written)?
             }
         };
+        let block_bytes = usize::try_from(array.block_bytes_max().unwrap_or(0)).unwrap_or(usize::MAX);
         let run = ArrayRun::start(executor(core)?.as_ref(), &[array])?;
         let output = &run.outputs[0];
-        for partition in 0..output.chunks().n_blocks().map_err(of_array)? {
-            let task = TaskId::new(output.stage(), partition);
-            let value = run.run.value(task).await.map_err(dolmen_graph::ComputeError::from)?;
-            let offset = output.chunks().offset(partition).ok_or_else(|| Error::internal("a block without a place"))?;
-            let index = output.chunks().block_index(partition);
-            writer.write(&offset, &index, output.block_of(&value).map_err(of_array)?).await.map_err(written)?;
-            drop(value);
-            run.run.release(task);
+        // What blocks are packed into counts as they do; one is written in any case.
+        let mut packed = core.budget.consumer("COPY ARRAY").reserve();
+        let mut n_at_once = core.threads.get();
+        if self.format != Written::Npy {
+            while n_at_once > 1 && packed.try_grow(block_bytes.saturating_mul(n_at_once)).is_err() {
+                n_at_once -= 1;
+            }
+            if n_at_once == 1 {
+                packed.grow(block_bytes);
+            }
         }
+        let partitions = stream::iter((0..output.chunks().n_blocks().map_err(of_array)?).map(Ok));
+        let write = |partition| {
+            let (writer, run) = (&writer, &run.run);
+            async move {
+                let task = TaskId::new(output.stage(), partition);
+                let value = run.value(task).await.map_err(dolmen_graph::ComputeError::from)?;
+                let place = || Error::internal("a block without a place");
+                let offset = output.chunks().offset(partition).ok_or_else(place)?;
+                let index = output.chunks().block_index(partition);
+                let block = output.block_of(&value).map_err(of_array)?;
+                writer.write(&offset, &index, block).await.map_err(written)?;
+                drop(value);
+                run.release(task);
+                Ok::<_, Error>(())
+            }
+        };
+        partitions.try_for_each_concurrent(n_at_once, write).await?;
+        drop(packed);
         writer.finish().await.map_err(written)
     }
 }

@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use dolmen_array::{Array, ArrayOutput, lower_stages};
-use dolmen_frame::StageSource;
+use dolmen_frame::{StageSource, UnitRows};
 use dolmen_graph::{ComputeError, Executor, GraphBuilder, StageId, TaskId, ValueRef};
 use dolmen_kernels::Block;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -33,6 +33,8 @@ pub(super) struct ArrayRows {
     pub(super) labels: Vec<Option<ArrayRef>>,
     pub(super) schema: SchemaRef,
     pub(super) n_blocks: u32,
+    /// So many rows of a block are enough.
+    rows_max: usize,
     /// Where the blocks are, when the arrays are in a graph.
     outputs: OnceLock<Vec<ArrayOutput>>,
 }
@@ -46,15 +48,34 @@ impl ArrayRows {
         schema: SchemaRef,
     ) -> Result<Self> {
         let n_blocks = arrays[0].chunks().n_blocks().map_err(of_array)?;
-        Ok(Self { arrays, starts, columns, labels, schema, n_blocks, outputs: OnceLock::new() })
+        let (rows_max, outputs) = (usize::MAX, OnceLock::new());
+        Ok(Self { arrays, starts, columns, labels, schema, n_blocks, rows_max, outputs })
     }
 
     fn outputs(&self) -> Result<&[ArrayOutput]> {
         self.outputs.get().map(Vec::as_slice).ok_or_else(|| Error::internal("arrays that are in no graph"))
     }
 
+    /// The same, of which the first `limit` rows are enough.
+    pub(super) fn limited(self, limit: Option<usize>) -> Self {
+        let Some(limit) = limit else { return self };
+        let chunks = self.arrays[0].chunks();
+        let mut n_rows = 0_usize;
+        let first_enough = (0..self.n_blocks).find(|block| {
+            n_rows = n_rows.saturating_add(chunks.block_len(*block).unwrap_or(0));
+            n_rows >= limit
+        });
+        // Blocks of unknown sizes count as none.
+        let n_blocks = first_enough.map_or(self.n_blocks, |block| block + 1);
+        Self { n_blocks, rows_max: limit, ..self }
+    }
+
     /// The rows of block `partition` of each array.
-    fn batches(&self, partition: u32, values: &[ValueRef]) -> Result<Vec<RecordBatch>> {
+    fn batches(
+        &self,
+        partition: u32,
+        values: &[ValueRef],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
         let outputs = self.outputs()?;
         let (of_block, before) = values.split_at(outputs.len().min(values.len()));
         let offset = match outputs[0].chunks().offset(partition) {
@@ -64,7 +85,8 @@ impl ArrayRows {
         let offset: Vec<usize> = offset.iter().zip(&self.starts).map(|(own, start)| own + start).collect();
         let blocks = outputs.iter().zip(of_block).map(|(output, value)| output.block_of(value));
         let blocks: Vec<&Block> = blocks.collect::<std::result::Result<_, _>>().map_err(of_array)?;
-        batches(&blocks, &offset, &self.columns, &self.labels, &self.schema)?.collect()
+        let (columns, labels, schema) = (self.columns.clone(), self.labels.clone(), Arc::clone(&self.schema));
+        batches(&blocks, offset, columns, labels, schema, self.rows_max)
     }
 
     /// Starts to compute the arrays; their rows as they come.
@@ -83,7 +105,7 @@ impl ArrayRows {
                     let value = run.value(TaskId::new(stages[array], block)).await;
                     values.push(value.map_err(|error| external(ComputeError::from(error).into()))?);
                 }
-                rows.rows(partition, &values).map(|rows| stream::iter(rows.into_iter().map(Ok)))
+                rows.rows(partition, &values).map(stream::iter)
             }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
@@ -119,7 +141,11 @@ impl StageSource for ArrayRows {
     }
 
     fn size(&self) -> Option<(usize, usize)> {
-        let rows = self.arrays[0].dims().iter().copied().product::<Option<usize>>()?;
+        let rows = match self.rows_max {
+            usize::MAX => self.arrays[0].dims().iter().copied().product::<Option<usize>>()?,
+            // At least as many of the blocks that are read.
+            _ => return None,
+        };
         let width = |field: &arrow::datatypes::FieldRef| field.data_type().primitive_width().unwrap_or(COLUMN_BYTES);
         Some((rows, rows.saturating_mul(self.schema.fields().iter().map(width).sum())))
     }
@@ -149,8 +175,9 @@ impl StageSource for ArrayRows {
         values
     }
 
-    fn rows(&self, partition: u32, values: &[ValueRef]) -> EngineResult<Vec<RecordBatch>> {
-        self.batches(partition, values).map_err(external)
+    fn rows(&self, partition: u32, values: &[ValueRef]) -> EngineResult<UnitRows> {
+        let rows = self.batches(partition, values).map_err(external)?;
+        Ok(Box::new(rows.map(|batch| batch.map_err(external))))
     }
 }
 

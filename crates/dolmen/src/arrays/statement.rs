@@ -234,13 +234,15 @@ impl Creating<'_> {
         let axes = if axes.is_empty() { Axis::numbered(array.n_dims()) } else { Axis::of_file(&axes)? };
         let (array, held) = match self.persisted {
             true => {
-                let (array, bytes) = persisted(executor(core)?.as_ref(), &array).await?;
                 let mut held = core.budget.consumer(format!("array {name}")).reserve();
                 let refused = |error: dolmen_storage::MemoryError| Error::MemoryLimit {
                     message: error.to_string(),
                     source: None,
                 };
-                held.try_grow(bytes).map_err(refused)?;
+                // What cannot be kept is not computed.
+                held.try_grow(array.nbytes().unwrap_or(0)).map_err(refused)?;
+                let (array, bytes) = persisted(executor(core)?.as_ref(), &array).await?;
+                held.try_resize(bytes).map_err(refused)?;
                 (array, Some(held))
             }
             false => (array, None),

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session as PlanSession, TableProvider};
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use dolmen_array::{Array, Index};
@@ -111,6 +112,18 @@ impl ArrayTable {
     /// What a filter leaves of an axis, if it compares its positions, or what these stand for, with something that is known.
     pub(super) fn limits(&self, filter: &Expr) -> Option<Limits> {
         let comparisons = match filter {
+            // One of several: whatever lies between them.
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                let (first, second) = (self.limits(left)?, self.limits(right)?);
+                return first.hull(second);
+            }
+            Expr::InList(InList { expr, list, negated: false }) => {
+                let one = |value: &Expr| {
+                    let (expr, value) = (expr.clone(), Box::new(value.clone()));
+                    self.limits(&Expr::BinaryExpr(BinaryExpr { left: expr, op: Operator::Eq, right: value }))
+                };
+                return list.iter().map(one).reduce(|first, second| first?.hull(second?))?;
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => vec![(&**left, *op, &**right)],
             Expr::Between(Between { expr, negated: false, low, high }) => {
                 vec![(&**expr, Operator::GtEq, &**low), (&**expr, Operator::LtEq, &**high)]
@@ -157,6 +170,14 @@ pub(super) struct Limits {
     pub(super) is_exact: bool,
 }
 
+impl Limits {
+    /// What lies between two parts of one axis.
+    fn hull(self, other: Self) -> Option<Self> {
+        let kept = self.kept.start.min(other.kept.start)..self.kept.end.max(other.kept.end);
+        (self.axis == other.axis).then_some(Self { kept, is_exact: false, ..self })
+    }
+}
+
 #[async_trait::async_trait]
 impl TableProvider for ArrayTable {
     fn schema(&self) -> SchemaRef {
@@ -181,11 +202,13 @@ impl TableProvider for ArrayTable {
         state: &dyn PlanSession,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
-        _: Option<usize>,
+        limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         let (arrays, starts) = self.cut(filters).map_err(external)?;
         let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let rows = self.read(arrays, starts, &columns).map_err(external)?;
+        // Filters are looked at again, and may leave fewer rows.
+        let rows = if filters.is_empty() { rows.limited(limit) } else { rows };
         Ok(Arc::new(SourceExec::new(Arc::new(rows), state)))
     }
 }

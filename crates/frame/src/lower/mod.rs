@@ -54,7 +54,7 @@ pub(crate) use exchange::ExchangeStore;
 pub(crate) use explain::explain_tasks;
 pub(crate) use options::{Form, LoweringOptions};
 pub use remote::{RemoteExecutor, register};
-pub use source::{SourceExec, StageSource};
+pub use source::{SourceExec, StageSource, UnitRows};
 
 use crate::cancel::in_place_of;
 use crate::progress::{Watch, Watched};

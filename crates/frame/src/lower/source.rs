@@ -54,12 +54,15 @@ pub trait StageSource: fmt::Debug + Send + Sync {
     /// The values that the rows of a unit are made of: a place among the stages that were added, and a task.
     fn values_of(&self, unit: u32) -> Vec<(usize, u32)>;
 
-    /// The rows of a unit, of its values.
+    /// The rows of a unit, of its values: made a batch at a time, as they are asked for.
     ///
     /// # Errors
     /// If the values are none of which rows can be made.
-    fn rows(&self, unit: u32, values: &[ValueRef]) -> Result<Vec<RecordBatch>>;
+    fn rows(&self, unit: u32, values: &[ValueRef]) -> Result<UnitRows>;
 }
+
+/// The rows of a unit.
+pub type UnitRows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
 /// Reads the rows of a [`StageSource`]: the leaf of a plan.
 #[derive(Debug, Clone)]
@@ -110,13 +113,13 @@ impl SourceExec {
         };
         let n_units = source.n_units();
         let fan_in = n_units.div_ceil(most.max(1)).max(1);
+        let link = Link { source, fan_in, run: watch::Sender::default(), held: Mutex::default() };
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(source.schema())),
-            Partitioning::UnknownPartitioning(n_units.div_ceil(fan_in).max(1) as usize),
+            EquivalenceProperties::new(Arc::clone(link.source.schema())),
+            Partitioning::UnknownPartitioning(link.n_partitions()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        let link = Link { source, fan_in, run: watch::Sender::default(), held: Mutex::default() };
         Self {
             link: Arc::new(link),
             properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
@@ -146,8 +149,10 @@ impl ReadFromRun {
     /// Adds the stages of a source to a graph, as results of it.
     pub(super) fn of(link: Arc<Link>, builder: &mut GraphBuilder) -> Result<Self> {
         let stages = link.source.add_stages(builder)?;
-        for stage in &stages {
-            builder.add_output_all(*stage).map_err(external)?;
+        for (place, stage) in stages.iter().enumerate() {
+            let n_partitions = link.n_partitions();
+            let read = (0..n_partitions).flat_map(|partition| link.tasks(place, partition));
+            builder.add_output(*stage, read.collect()).map_err(external)?;
         }
         Ok(Self { link, stages })
     }
@@ -171,6 +176,10 @@ impl Link {
 
     pub(super) fn add_stages(&self, builder: &mut GraphBuilder) -> Result<Vec<StageId>> {
         self.source.add_stages(builder)
+    }
+
+    fn n_partitions(&self) -> usize {
+        self.source.n_units().div_ceil(self.fan_in).max(1) as usize
     }
 
     fn units(&self, partition: usize) -> Range<u32> {
@@ -212,7 +221,7 @@ impl Link {
     }
 
     /// The rows of a unit, as soon as its values are there.
-    async fn rows_of_run(&self, unit: u32) -> Result<Vec<RecordBatch>> {
+    async fn rows_of_run(&self, unit: u32) -> Result<UnitRows> {
         let mut run = self.run.subscribe();
         let run = run.wait_for(Option::is_some).await.map_err(external)?.clone();
         let Run { run, stages } = run.ok_or_else(|| internal_datafusion_err!("a source without a run"))?;
@@ -227,7 +236,7 @@ impl Link {
         self.source.rows(unit, &values)
     }
 
-    fn rows_held(&self, unit: u32, values: &Values) -> Result<Vec<RecordBatch>> {
+    fn rows_held(&self, unit: u32, values: &Values) -> Result<UnitRows> {
         let value =
             |key| values.get(&key).cloned().ok_or_else(|| internal_datafusion_err!("a source without value {key:?}"));
         let values = self.source.values_of(unit).into_iter().map(value).collect::<Result<Vec<_>>>()?;
@@ -353,7 +362,7 @@ impl ExecutionPlan for SourceExec {
                 rows.right_stream()
             }
         };
-        let rows = rows.map_ok(|batches| stream::iter(batches.into_iter().map(Ok))).try_flatten();
+        let rows = rows.map_ok(stream::iter).try_flatten();
         Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(self.schema(), rows.boxed()))))
     }
 

@@ -64,9 +64,12 @@ macro_rules! complex_ops {
                         let one = Complex::new(1.0, 0.0);
                         if a == Complex::default() { Complex::new($real::NAN, $real::NAN) } else { divide(one, a) }
                     }),
-                    Op::Sign => map(a, out, |a| if a == Complex::default() { a } else { a / a.re.hypot(a.im) }),
+                    Op::Sign => map(a, out, sign),
                     Op::Sqrt => map(a, out, |a| a.sqrt()),
-                    Op::Exp => map(a, out, |a| a.exp()),
+                    Op::Exp => map(a, out, |a| {
+                        // Zero times infinity is not what is meant there.
+                        if a.im == 0.0 { Complex::new(a.re.exp(), a.im) } else { a.exp() }
+                    }),
                     Op::Exp2 => map(a, out, |a| (a * std::f64::consts::LN_2 as $real).exp()),
                     Op::Expm1 => map(a, out, |a| {
                         // e^re cos im - 1, without the cancellation near zero.
@@ -146,7 +149,17 @@ fn is_nan<T: num_traits::Float>(a: Complex<T>) -> bool {
 
 /// The order of NumPy: by the real part, then by the imaginary one.
 fn less<T: num_traits::Float>(a: Complex<T>, b: Complex<T>) -> bool {
-    a.re < b.re || a.re == b.re && a.im < b.im
+    a.re < b.re && !a.im.is_nan() && !b.im.is_nan() || a.re == b.re && a.im < b.im
+}
+
+/// The number of size one in the same direction; zero stays what it is.
+fn sign<T: num_traits::Float>(a: Complex<T>) -> Complex<T> {
+    let toward = |part: T| if part.is_infinite() { part.signum() } else { T::zero() };
+    match (a.re.is_infinite(), a.im.is_infinite()) {
+        _ if a.re.is_zero() && a.im.is_zero() => a,
+        (true, false) | (false, true) if !a.re.is_nan() && !a.im.is_nan() => Complex::new(toward(a.re), toward(a.im)),
+        _ => a / a.re.hypot(a.im),
+    }
 }
 
 /// Division by the larger part of the divisor first, which keeps squares of large numbers from overflowing.

@@ -74,7 +74,7 @@ impl Engine {
                 }
                 CoreEvent::Loaded { io }
             }
-            Err(_) => CoreEvent::LoadFailed { io },
+            Err(error) => CoreEvent::LoadFailed { io, is_memory: error.is_memory() },
         };
         self.tell_locked(&mut state, event, &mut fx);
         drop(state);

@@ -1,7 +1,7 @@
 //! Functions that are made of others: diagonals, splits, covariances, differences.
 
 use dolmen_array::{Array, Index, Reduce, Spacing};
-use dolmen_kernels::{DType, Kind};
+use dolmen_kernels::{DType, Kind, WeakScalar};
 
 use super::{Function, one, own};
 use crate::Result;
@@ -325,7 +325,13 @@ fn statistics() -> Vec<Function> {
             let n = call.count("n")?.unwrap_or(1);
             one(call.at(call.array("a")?.diff(n, call.axis("axis")?.unwrap_or(-1)))?)
         }),
-        own("ediff1d", "ary", |call| one(call.at(call.array("ary")?.ravel().and_then(|array| array.diff(1, 0)))?)),
+        own("ediff1d", "ary", |call| {
+            let array = call.array("ary")?;
+            if array.dtype() == DType::Bool {
+                return Err(call.bad("ary", "should be numbers or times; cast it with astype"));
+            }
+            one(call.at(array.ravel().and_then(|array| array.diff(1, 0)))?)
+        }),
         own("gradient", "*f, axis=null, edge_order=1", gradient),
         own("trapezoid", "y, x=null, dx=1.0, axis=-1", |call| {
             let (x, dx) = (call.optional_array("x")?, call.float("dx")?.unwrap_or(1.0));
@@ -364,32 +370,35 @@ fn elements() -> Vec<Function> {
     vec![
         own("nan_to_num", "x, nan=0.0, posinf=null, neginf=null", |call| {
             let x = call.array("x")?;
-            let dtype = x.dtype();
-            if dtype.kind() == Kind::Complex {
-                return Err(call.bad("x", "should be real; write complex(nan_to_num(real(x)), nan_to_num(imag(x)))"));
-            }
-            if dtype.kind() != Kind::Float {
+            if !x.dtype().is_inexact() {
                 return one(x);
             }
-            let most = match dtype {
+            let most = match x.dtype().real() {
                 DType::F16 => 65504.0,
                 DType::F32 => f64::from(f32::MAX),
                 _ => f64::MAX,
             };
             let (nan, high) = (call.float("nan")?.unwrap_or(0.0), call.float("posinf")?.unwrap_or(most));
             let low = call.float("neginf")?.unwrap_or(-most);
-            let replaced = || {
-                let finite = Array::where_(x.equal(f64::INFINITY)?, high, &x)?;
+            let replaced = |x: &Array| {
+                let finite = Array::where_(x.equal(f64::INFINITY)?, high, x)?;
                 let finite = Array::where_(x.equal(f64::NEG_INFINITY)?, low, finite)?;
                 Array::where_(x.isnan()?, nan, finite)
             };
-            one(call.at(replaced())?)
+            if x.dtype().kind() == Kind::Complex {
+                let parts = || {
+                    replaced(&x.real()?)?
+                        .add(replaced(&x.imag()?)?.multiply(WeakScalar::Complex(num_complex::Complex::I))?)
+                };
+                return one(call.at(parts())?);
+            }
+            one(call.at(replaced(&x))?)
         }),
         own("sinc", "x", |call| {
             let x = call.array("x")?;
             let sinc = || {
-                let turned = Array::where_(x.equal(0)?, 1e-20, &x)?.multiply(std::f64::consts::PI)?;
-                turned.sin()?.true_divide(&turned)
+                let turned = x.multiply(std::f64::consts::PI)?;
+                Array::where_(x.equal(0)?, 1.0, turned.sin()?.true_divide(&turned)?)
             };
             one(call.at(sinc())?)
         }),

@@ -1,7 +1,7 @@
 //! Functions of each element.
 
-use dolmen_array::Array;
-use dolmen_kernels::{Kind, Op, WeakScalar};
+use dolmen_array::{Array, Reduce};
+use dolmen_kernels::{DType, Kind, Op, Scalar, float_that_holds, promote};
 
 use super::{Body, Function, one, own};
 use crate::Result;
@@ -50,13 +50,26 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         own("isclose", "a, b, rtol=1e-05, atol=1e-08, equal_nan=false", isclose),
         own("allclose", "a, b, rtol=1e-05, atol=1e-08, equal_nan=false", |call| {
             let Value::Array(close) = isclose(call)? else { return Ok(Value::Null) };
-            one(call.at(close.all(&dolmen_array::Reduce::all()))?)
+            one(call.at(close.all(&Reduce::all()))?)
         }),
-        own("isreal", "x", |call| {
-            let x = call.array("x")?;
-            let imaginary =
-                if x.dtype().kind() == Kind::Complex { call.at(x.imag())? } else { call.at(x.zeros_like(None))? };
-            one(call.at(imaginary.equal(0))?)
+        own("isreal", "x", |call| one(call.at(imaginary(call)?.equal(0))?)),
+        own("iscomplex", "x", |call| one(call.at(imaginary(call)?.not_equal(0))?)),
+        own("isposinf", "x", |call| one(call.at(real(call)?.equal(f64::INFINITY))?)),
+        own("isneginf", "x", |call| one(call.at(real(call)?.equal(f64::NEG_INFINITY))?)),
+        own("array_equal", "a1, a2", |call| {
+            let (a, b) = (call.array("a1")?, call.array("a2")?);
+            if call.at(a.shape())? != call.at(b.shape())? {
+                return Ok(Value::Strong(Scalar::Bool(false)));
+            }
+            one(call.at(a.equal(&b).and_then(|same| same.all(&Reduce::all())))?)
+        }),
+        own("fabs", "x", |call| one(call.at(floats(call)?.absolute())?)),
+        own("float_power", "x1, x2", |call| {
+            let wide = |array: Array| {
+                call.at(promote(array.dtype(), DType::F64).map_err(Into::into).and_then(|dtype| array.astype(dtype)))
+            };
+            let (base, exponent) = (wide(call.array("x1")?)?, wide(call.array("x2")?)?);
+            one(call.at(base.power(&exponent))?)
         }),
         own("degrees", "x", |call| scaled(call, 180.0 / std::f64::consts::PI)),
         own("rad2deg", "x", |call| scaled(call, 180.0 / std::f64::consts::PI)),
@@ -91,7 +104,10 @@ fn clip(call: &Call<'_>) -> Result<Value> {
 
 /// `|a - b| <= atol + rtol * |b|`; infinities are close to themselves only, NaN to nothing, or to itself if asked for.
 fn isclose(call: &Call<'_>) -> Result<Value> {
-    let (a, b) = (call.array("a")?, call.array("b")?);
+    let (a, mut b) = (call.array("a")?, call.array("b")?);
+    if !b.dtype().is_inexact() && !b.dtype().is_time() {
+        b = call.at(b.astype(DType::F64))?;
+    }
     let relative = call.float("rtol")?.unwrap_or(1e-5);
     let absolute = call.float("atol")?.unwrap_or(1e-8);
     let close = || {
@@ -108,5 +124,23 @@ fn isclose(call: &Call<'_>) -> Result<Value> {
 }
 
 fn scaled(call: &Call<'_>, factor: f64) -> Result<Value> {
-    one(call.at(Array::apply(Op::Multiply, &[call.arg("x")?, WeakScalar::Float(factor).into()]))?)
+    one(call.at(floats(call)?.multiply(factor))?)
+}
+
+/// The imaginary part of `x`, which is zero for real numbers.
+fn imaginary(call: &Call<'_>) -> Result<Array> {
+    let x = call.array("x")?;
+    if x.dtype().kind() == Kind::Complex { call.at(x.imag()) } else { call.at(x.zeros_like(None)) }
+}
+
+/// `x`, which is to be real.
+fn real(call: &Call<'_>) -> Result<Array> {
+    let x = call.array("x")?;
+    if x.dtype().kind() == Kind::Complex { Err(call.bad("x", "should be real")) } else { Ok(x) }
+}
+
+/// `x`, which is to be real, as floats.
+fn floats(call: &Call<'_>) -> Result<Array> {
+    let x = real(call)?;
+    call.at(x.astype(float_that_holds(x.dtype())))
 }

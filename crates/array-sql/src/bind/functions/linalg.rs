@@ -1,6 +1,7 @@
 //! Products, factorisations, norms, histograms.
 
 use dolmen_array::{Array, ChunkSpec, HistogramBins, Index, NormOrder};
+use dolmen_kernels::Kind;
 
 use super::{Function, one, own};
 use crate::Result;
@@ -14,7 +15,14 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         own("dot", "a, b", |call| one(call.at(call.array("a")?.dot(&call.array("b")?))?)),
         own("vdot", "a, b", |call| {
             let (a, b) = (call.at(call.array("a")?.ravel())?, call.at(call.array("b")?.ravel())?);
-            one(call.at(a.conjugate().and_then(|a| a.dot(&b)))?)
+            // Of booleans it is whether any are true together, so they stay what they are.
+            let a = if a.dtype().kind() == Kind::Complex { call.at(a.conjugate())? } else { a };
+            one(call.at(a.dot(&b))?)
+        }),
+        own("inner", "a, b", |call| {
+            let (a, b) = (call.array("a")?, call.array("b")?);
+            let is_scaled = a.n_dims() == 0 || b.n_dims() == 0;
+            one(call.at(if is_scaled { a.multiply(&b) } else { a.tensordot(&b, &[-1], &[-1]) })?)
         }),
         own("outer", "a, b", |call| {
             let (a, b) = (call.at(call.array("a")?.ravel())?, call.at(call.array("b")?.ravel())?);
@@ -158,6 +166,10 @@ fn histogram(call: &Call<'_>) -> Result<Value> {
     };
     let weights: Option<Array> = call.optional_array("weights")?;
     let density = call.flag("density")?;
-    let (counts, edges) = call.at(call.array("a")?.histogram(&bins, range, weights.as_ref(), density))?;
+    let (counts, mut edges) = call.at(call.array("a")?.histogram(&bins, range, weights.as_ref(), density))?;
+    if let HistogramBins::Edges(_) = bins {
+        // With the dtype that they are given with.
+        edges = call.array("bins")?;
+    }
     Ok(Value::Results { function: "histogram", arrays: vec![counts, edges] })
 }

@@ -46,6 +46,22 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             let axes = |name| call.axes(name)?.ok_or_else(|| call.bad(name, "should be an axis or a list of them"));
             one(call.at(call.array("a")?.moveaxes(&axes("source")?, &axes("destination")?))?)
         }),
+        own("rollaxis", "a, axis, start=0", |call| {
+            let a = call.array("a")?;
+            let n = a.n_dims() as i64;
+            let place = |name: &str, past: i64| {
+                let given = call.int(name)?.unwrap_or(0);
+                let place = if given < 0 { given + n } else { given };
+                if (0..n + past).contains(&place) {
+                    Ok(place)
+                } else {
+                    Err(call.bad(name, &format!("is out of bounds for an array of {n} axes")))
+                }
+            };
+            let (axis, start) = (place("axis", 0)?, place("start", 1)?);
+            let to = if axis < start { start - 1 } else { start };
+            one(call.at(a.moveaxis(axis as isize, to as isize))?)
+        }),
         own("expand_dims", "a, axis", |call| {
             let axes = call.axes("axis")?.ok_or_else(|| call.bad("axis", "should be an axis or a list of them"))?;
             one(call.at(call.array("a")?.expand_dims(&axes))?)
