@@ -10,7 +10,7 @@ use crate::chunks::{AxisChunks, common};
 use crate::formula::{Formula, Step};
 use crate::node::{Expr, Operand, OperandAxis};
 use crate::shape::{broadcast, broadcast_dim};
-use crate::{Array, ArrayError, Chunks};
+use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, Chunks};
 
 /// A formula, and what its inputs are.
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ impl Array {
             return Err(ArrayError::Broadcast { op: op.to_owned(), shapes, hint: keepdims_hint(arrays) });
         };
         let operands: Vec<Operand> = arrays.iter().map(|array| Operand::broadcast(array.clone(), &dims)).collect();
-        let chunks = common_chunks(op, &operands, dims.len())?;
+        let chunks = within_bytes(common_chunks(op, &operands, dims.len())?, &operands, dtype);
         let operands = operands.into_iter().map(|operand| cut_alike(operand, &chunks)).collect();
         let elementwise = Elementwise { formula, operands };
         Ok(Self::from_node(Expr::Elementwise(elementwise), dtype, chunks))
@@ -193,6 +193,34 @@ pub(crate) fn common_chunks(op: &'static str, operands: &[Operand], n_dims: usiz
     let chunks = Chunks::new(found.into_iter().map(|axis| axis.unwrap_or_else(|| AxisChunks::single(1))));
     chunks.n_blocks()?;
     Ok(chunks)
+}
+
+/// `chunks` of which no block has more than [`BLOCK_BYTES_DEFAULT`] because operands broadcast: no more than the largest block of an
+/// operand has in any case.
+fn within_bytes(chunks: Chunks, operands: &[Operand], dtype: DType) -> Chunks {
+    let item = dtype.size_bytes();
+    let bytes = |elements: Option<usize>, item: usize| elements.and_then(|n| n.checked_mul(item));
+    let of_operand = |operand: &Operand| {
+        let array = &operand.array;
+        bytes(array.chunks().block_elements_max(), array.dtype().size_bytes()).unwrap_or(usize::MAX)
+    };
+    let most = operands.iter().map(of_operand).fold(BLOCK_BYTES_DEFAULT, usize::max);
+    let mut axes = chunks.axes().to_vec();
+    if axes.iter().any(|axis| !axis.is_known()) {
+        return chunks;
+    }
+    loop {
+        let n = axes.iter().try_fold(item, |n, axis| n.checked_mul(axis.size_max().unwrap_or(1)));
+        let longest = axes.iter_mut().filter(|axis| axis.uniform_size().is_some_and(|size| size > 1));
+        let Some(longest) = longest.max_by_key(|axis| axis.uniform_size()) else { break };
+        let (Some(len), Some(size)) = (longest.len(), longest.uniform_size()) else { break };
+        if n.is_some_and(|n| n <= most) {
+            break;
+        }
+        *longest = AxisChunks::uniform(len, size.min(len).div_ceil(2));
+    }
+    let cut = Chunks::new(axes);
+    if cut.n_blocks().is_ok() { cut } else { chunks }
 }
 
 /// The operand cut as the output is.

@@ -49,6 +49,11 @@ impl Formula {
         self.steps.iter().any(|step| matches!(step, Step::Random(_)))
     }
 
+    /// Whether elements differ by where they are, so that none stands for all.
+    pub(crate) fn has_positions(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Index { .. } | Step::Random(_)))
+    }
+
     /// The name of its last operation.
     pub(crate) fn name(&self) -> &'static str {
         match self.steps.last() {

@@ -9,7 +9,7 @@ use crate::convert::{assigned, full_block};
 use crate::node::{Expr, Slices};
 use crate::shape::normalize_axis;
 use crate::slice::AxisSlice;
-use crate::{Array, ArrayError, Chunks};
+use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, Chunks};
 
 /// The most elements that are repeated on one side, each of which is found by its position.
 const N_REPEATED_MAX: usize = 1 << 24;
@@ -121,7 +121,13 @@ impl Array {
                 Some(value) => {
                     let mut own = padded.known_shape("pad")?;
                     own[axis] = range.len();
-                    Ok(full_block(&own, value))
+                    // However much is added, blocks of it are no larger than blocks are by themselves.
+                    let others = padded.chunks().axes().iter().enumerate().filter(|(other, _)| *other != axis);
+                    let others: usize = others.filter_map(|(_, own)| own.size_max()).product();
+                    let size = BLOCK_BYTES_DEFAULT / (others * value.dtype().size_bytes()).max(1);
+                    let mut chunks = Chunks::single(&own).axes().to_vec();
+                    chunks[axis] = AxisChunks::uniform(range.len(), size.clamp(1, range.len().max(1)));
+                    Ok(full_block(&own, value).with_chunks(&Chunks::new(chunks)))
                 }
                 None if len == 0 => {
                     let problem = format!("of this mode repeats elements, and axis {axis} has none");

@@ -141,6 +141,19 @@ impl Kernel {
         }
     }
 
+    /// Whether what it makes has the size of a block, and memory of its own.
+    pub(crate) fn is_of_new_memory(&self) -> bool {
+        matches!(
+            self,
+            Self::Contract(_)
+                | Self::BlockProduct
+                | Self::SubtractProduct
+                | Self::Scan { .. }
+                | Self::Along { .. }
+                | Self::Draw { .. }
+        )
+    }
+
     /// The bytes of a task's value, if it is not just a block of `array`.
     pub(crate) fn value_bytes(&self, array: &Array, operands: &[Operand]) -> Option<u64> {
         let read = || operands.first().and_then(read_bytes);

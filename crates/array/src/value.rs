@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dolmen_graph::{Encoded, OpRegistry, RegistryError, Value, ValueError, ValueRef};
+use dolmen_graph::{Encoded, LocalDecoder, OpRegistry, RegistryError, Value, ValueError, ValueRef};
 use dolmen_kernels::{Block, KernelError, Partial, Pool};
 use smallvec::{SmallVec, smallvec};
 
@@ -61,6 +61,12 @@ impl Value for BlockValue {
         }
         Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
     }
+
+    /// So that blocks are read back where arrays are in no registry, as in sessions.
+    fn local_decoder(&self) -> Option<LocalDecoder> {
+        let pool = self.block().pool();
+        Some(Arc::new(move |bytes| decode(bytes, &pool)))
+    }
 }
 
 fn encode_error(error: KernelError) -> ValueError {
@@ -102,17 +108,22 @@ impl Value for PartialValue {
         let bytes = self.0.to_bytes().map_err(encode_error)?;
         Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
     }
+
+    fn local_decoder(&self) -> Option<LocalDecoder> {
+        Some(Arc::new(|bytes| decode_partial(bytes, &Pool::new(0))))
+    }
+}
+
+fn decode_partial(bytes: &[u8], pool: &Pool) -> Result<ValueRef, ValueError> {
+    let malformed =
+        |error| ValueError::Decode { type_name: PartialValue::TYPE_NAME.to_owned(), source: Arc::new(error) };
+    Ok(Arc::new(PartialValue(Partial::from_bytes(bytes, pool).map_err(malformed)?)))
 }
 
 /// Registers the decoders of blocks and of partial results.
 pub(crate) fn register(registry: &mut OpRegistry, pool: &Pool) -> Result<(), RegistryError> {
     let pool = pool.clone();
     let for_partials = pool.clone();
-    registry.register_value(PartialValue::TYPE_NAME, move |bytes, _| {
-        let read = Partial::from_bytes(bytes, &for_partials);
-        let malformed =
-            |error| ValueError::Decode { type_name: PartialValue::TYPE_NAME.to_owned(), source: Arc::new(error) };
-        Ok(Arc::new(PartialValue(read.map_err(malformed)?)))
-    })?;
+    registry.register_value(PartialValue::TYPE_NAME, move |bytes, _| decode_partial(bytes, &for_partials))?;
     registry.register_value(BlockValue::TYPE_NAME, move |bytes, _| decode(bytes, &pool))
 }

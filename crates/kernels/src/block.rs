@@ -504,6 +504,12 @@ impl Block {
         self.offset
     }
 
+    /// The pool that its memory goes back to; one that keeps nothing if there is none.
+    #[must_use]
+    pub fn pool(&self) -> Pool {
+        self.buffer.pool()
+    }
+
     /// The whole buffer.
     pub(crate) fn buffer_bytes(&self) -> &[u8] {
         self.buffer.bytes()

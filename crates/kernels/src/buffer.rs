@@ -276,6 +276,11 @@ impl Buffer {
         }
     }
 
+    /// The pool that it goes back to; one that keeps nothing if there is none.
+    pub(crate) fn pool(&self) -> Pool {
+        self.pool.upgrade().map_or_else(|| Pool::new(0), |shared| Pool { shared })
+    }
+
     /// The memory to write to again, if the system or a pool gave it; otherwise the buffer itself.
     pub(crate) fn into_mut(self) -> std::result::Result<BufferMut, Self> {
         match self.storage {

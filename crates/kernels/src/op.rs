@@ -151,7 +151,7 @@ impl Op {
 
     /// Whether the result has one dtype for all integers.
     fn forgets_dtypes(self) -> bool {
-        matches!(self, Self::LogicalAnd | Self::LogicalOr | Self::LogicalXor)
+        matches!(self, Self::LogicalAnd | Self::LogicalOr | Self::LogicalXor | Self::TrueDivide)
     }
 
     /// Whether two integers make a float as small as they are.
@@ -223,7 +223,9 @@ pub(crate) fn operand_dtypes(op: Op, operands: &[OperandType]) -> Result<Vec<DTy
         (OperandType::Weak(WeakScalar::Int(_)), Some(common)) if op.makes_floats() && common.is_integer() => {
             Ok(float_that_holds(common))
         }
-        (OperandType::Weak(weak @ WeakScalar::Int(_)), Some(_)) if op.forgets_dtypes() => Ok(weak.default_dtype()),
+        (OperandType::Weak(weak @ WeakScalar::Int(_)), Some(common)) if op.forgets_dtypes() && common.is_integer() => {
+            Ok(weak.default_dtype())
+        }
         (OperandType::Weak(weak), Some(common)) => promote_weak(common, *weak),
     };
     operands.iter().enumerate().map(dtype_of).collect()

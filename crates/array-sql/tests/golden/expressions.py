@@ -300,6 +300,13 @@ PAIRS = [
     ("random.permutation(7, seed => 3).sort()", "np.arange(7)"), ("random.permutation(x, seed => 3).sort(axis => 0)", "x"),
     ("abs(cov(transpose(random.multivariate_normal([1, 2], [[4, 1], [1, 3]], size => 20000, seed => 5))) - [[4, 1], [1, 3]]) < 0.2", "np.ones((2, 2), 'bool')"),
     ("random.multivariate_normal([1, 2], [[4, 1], [1, 3]], seed => 5).shape()", "np.array([2])"),
+    ("u / -1", "u / np.int64(-1)"), ("logical_xor(u, -1)", "np.logical_xor(u, -1)"), ("heaviside(f - 1, 0.5)", "np.heaviside(f - 1, np.float32(0.5))"), ("heaviside(int16(i), 0)", "np.heaviside(i.astype('i2'), np.int16(0))"),
+    ("modf(int16(i))[0]", "np.modf(i.astype('i2'))[0]"), ("sinc(float16(y - 0.5))", "np.sinc((y - 0.5).astype('f2'))"), ("median([1.0, 2.0, inf])", "np.median([1, 2, np.inf])"), ("nanmedian([-inf, 1, inf, nan])", "np.nanmedian([-np.inf, 1, np.inf, np.nan])"),
+    ("sort([complex(-0.0, 5), complex(0, 1)]) == [complex(0, 1), complex(-0.0, 5)]", "np.array([True, True])"), ("isin([0], [complex(-0.0, 0), complex(0, -1)])", "np.array([True])"),
+    ("exp(array([complex(800, 0)]))", "np.exp(np.array([800 + 0j]))"), ("sign(array([complex(inf, 0), complex(-2, 0)]))", "np.sign(np.array([complex(np.inf, 0), -2]))"), ("complex(0, nan) <= array([1.0])", "np.array([False])"),
+    ("cumsum(array([timedelta64(1, 's'), timedelta64('NaT'), timedelta64(2, 's')]))", "np.cumsum(np.array([1, 'NaT', 2], 'm8[s]'))"),
+    ("unique(rechunk([5, 6, 7, 8], 2)[rechunk([5, 6, 7, 8], 2) > 0], return_index => true)[1]", "np.arange(4)"), ("unique(x[x > 0], return_index => true)[1]", "np.unique(x[x > 0], return_index=True)[1]"),
+    ("isclose(uint8([1]), uint8([2]), atol => 5)", "np.isclose(np.uint8([1]), np.uint8([2]), atol=5)"), ("isclose(int8([100]), int8([-100]), atol => 60)", "np.isclose(np.int8([100]), np.int8([-100]), atol=60)"),
     # Truth values, and an ellipsis of no axes, in subscripts.
     ("x[true]", "x[True]"), ("x[false]", "x[False]"), ("y[2][true]", "y[2][np.True_]"), ("x[true, 0]", "x[True, 0]"), ("x[1, true]", "x[1, True]"), ("x[null, false, ..., 1:3]", "x[None, False, ..., 1:3]"),
     ("reshape(arange(24), [4, 3, 2])[:, [0, 1], ..., 1]", "np.arange(24).reshape(4, 3, 2)[:, [0, 1], ..., 1]"),

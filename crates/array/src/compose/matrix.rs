@@ -8,7 +8,7 @@ use crate::chunks::AxisSpec;
 use crate::formula::{Formula, Step};
 use crate::linalg::{Contraction, contracted};
 use crate::shape::normalize_axes;
-use crate::{Array, ArrayError, ChunkSpec, Index, Reduce};
+use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, ChunkSpec, Index, Reduce};
 
 /// The steps that tell whether the column of an element is `op` its row and `k`.
 fn compared(op: Op, n_dims: usize, k: i64, steps: &mut Vec<Step>) -> u32 {
@@ -82,8 +82,10 @@ impl Array {
         let lined = self.pad(&[(0, above)], crate::PadMode::Constant(dolmen_kernels::WeakScalar::Int(0)))?;
         let lined = lined.expand_dims(&[isize::from(k >= 0)])?;
         let own = lined.chunks().axes()[usize::from(k < 0)].sizes().unwrap_or_else(|| vec![size]);
+        let longest = own.iter().copied().max().unwrap_or(1);
+        let is_large = longest.saturating_mul(longest).saturating_mul(self.dtype().size_bytes()) > BLOCK_BYTES_DEFAULT;
         let cut = |sizes: &Vec<usize>| if size == 0 { AxisSpec::Full } else { AxisSpec::Sizes(sizes.clone()) };
-        let chunks = ChunkSpec::PerAxis(vec![cut(&own), cut(&own)]);
+        let chunks = if is_large { ChunkSpec::Auto } else { ChunkSpec::PerAxis(vec![cut(&own), cut(&own)]) };
         let mut steps = Vec::new();
         compared(Op::Equal, 2, k as i64, &mut steps);
         let is_on = Self::generated(&[size, size], Formula { steps }, DType::Bool, chunks)?;

@@ -280,7 +280,9 @@ impl Adding<'_> {
 /// Whether every block is new memory of the size of the largest, so that one that cannot fit is refused before it is made.
 fn is_exact(array: &Array) -> bool {
     let is_new = match &array.node.expr {
-        Expr::Elementwise(elementwise) => !elementwise.operands.is_empty() || elementwise.formula.is_random(),
+        Expr::Elementwise(elementwise) => !elementwise.operands.is_empty() || elementwise.formula.has_positions(),
+        Expr::Take { .. } | Expr::Gather { .. } => true,
+        Expr::Blockwise { kernel, .. } => kernel.is_of_new_memory(),
         Expr::Source { slices, .. } => slices.iter().flatten().all(|slice| slice.step == 1),
         _ => false,
     };

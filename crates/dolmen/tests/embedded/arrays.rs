@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use dolmen::Session;
-use dolmen::array::{Array, DType, Index, Reduce, explain};
+use dolmen::array::{Array, DType, Index, RandomGenerator, Reduce, explain};
+use dolmen::graph::{EventKind, Executor};
 use dolmen::output::Format;
 
 use crate::stages::ran_by;
@@ -223,6 +224,29 @@ fn persisted_arrays_count_against_the_limit() {
     run(&session, "DROP ARRAY p");
     assert_eq!(session.memory_used_bytes(), 0);
     assert!(error(&session, "CREATE PERSISTED ARRAY p AS arange(2000000)").contains("memory"));
+}
+
+#[test]
+fn blocks_that_do_not_fit_wait_on_disk() {
+    let session = Session::builder().threads(2).memory_limit(48 << 20).build().unwrap();
+    // 128 MB, of which all is needed until the mean is known; and once more, cut otherwise.
+    let x = RandomGenerator::new(1).random(&[4000, 4000], [400, 4000]).unwrap();
+    let centred = x.subtract(x.mean(&Reduce::all()).unwrap()).unwrap();
+    let columns = centred.rechunk([4000, 400]).unwrap().absolute().unwrap().sum(&Reduce::axis(0)).unwrap();
+    let explained = explain(std::slice::from_ref(&columns), 2).unwrap();
+    let mut events = session.executor().unwrap().events();
+    let mut sums = Vec::new();
+    let ran = ran_by(&session, || sums = session.compute_arrays_blocking(std::slice::from_ref(&columns)).unwrap());
+    // Nothing is computed again because its value could not be read back.
+    let stages: BTreeMap<String, u32> = explained.stages.iter().map(|s| (s.key.clone(), s.n_tasks)).collect();
+    assert_eq!(ran, stages);
+    let mut read = Vec::new();
+    events.read(&mut read);
+    let n_loaded = read.iter().filter(|event| matches!(event.kind, EventKind::Loaded { .. })).count();
+    assert!(n_loaded > 0, "nothing was read back");
+    let whole = Session::builder().threads(1).memory_limit(1 << 30).build().unwrap();
+    let expected = whole.compute_arrays_blocking(&[columns]).unwrap();
+    assert_eq!(sums[0].to_vec::<f64>().unwrap(), expected[0].to_vec::<f64>().unwrap());
 }
 
 #[test]

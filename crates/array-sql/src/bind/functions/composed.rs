@@ -1,7 +1,7 @@
 //! Functions that are made of others: diagonals, splits, covariances, differences.
 
 use dolmen_array::{Array, Index, Reduce, Spacing};
-use dolmen_kernels::{DType, Kind, WeakScalar};
+use dolmen_kernels::{DType, Kind, WeakScalar, float_that_holds};
 
 use super::{Function, one, own};
 use crate::Result;
@@ -404,8 +404,12 @@ fn elements() -> Vec<Function> {
         }),
         own("heaviside", "x1, x2", |call| {
             let (x, at_zero) = (call.array("x1")?, call.arg("x2")?);
+            if x.dtype().kind() == Kind::Complex {
+                return Err(call.bad("x1", "should be real"));
+            }
             let step = || {
-                let right = Array::where_(x.less(0)?, 0.0, 1.0)?;
+                let x = x.astype(float_that_holds(x.dtype()))?;
+                let right = x.greater_equal(0)?.astype(x.dtype())?;
                 let step = Array::where_(x.equal(0)?, at_zero, right)?;
                 Array::where_(x.isnan()?, &x, step)
             };
@@ -414,7 +418,7 @@ fn elements() -> Vec<Function> {
         own("modf", "x", |call| {
             let x = call.array("x")?;
             let parts = || {
-                let x = if x.dtype().is_inexact() { x.clone() } else { x.astype(DType::F64)? };
+                let x = x.astype(float_that_holds(x.dtype()))?;
                 let whole = x.trunc()?;
                 let rest = Array::where_(x.isinf()?, 0.0, x.subtract(&whole)?)?;
                 Ok::<_, dolmen_array::ArrayError>(vec![rest.copysign(&x)?, whole])
