@@ -322,6 +322,10 @@ impl Array {
             let problem = "is zero; a transform has at least one element".to_owned();
             return Err(ArrayError::Argument { op, argument: "n", problem });
         }
+        // A row has to be in memory.
+        if len > isize::MAX as usize / DType::C128.size_bytes() {
+            return Err(ArrayError::TooLarge { shape: vec![len] });
+        }
         let is_forward = matches!(kind, FftKind::Forward | FftKind::Real);
         let fft = Fft { kind, len, scale: norm.scale(is_forward, len) };
         // What a row does not need is not read.

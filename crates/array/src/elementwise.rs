@@ -195,28 +195,20 @@ pub(crate) fn common_chunks(op: &'static str, operands: &[Operand], n_dims: usiz
     Ok(chunks)
 }
 
-/// `chunks` of which no block has more than [`BLOCK_BYTES_DEFAULT`] because operands broadcast: no more than the largest block of an
-/// operand has in any case.
+/// `chunks` without blocks of more than [`BLOCK_BYTES_DEFAULT`] that are there because operands broadcast: those of blocks that an operand has
+/// itself stay.
 fn within_bytes(chunks: Chunks, operands: &[Operand], dtype: DType) -> Chunks {
-    let item = dtype.size_bytes();
-    let bytes = |elements: Option<usize>, item: usize| elements.and_then(|n| n.checked_mul(item));
-    let of_operand = |operand: &Operand| {
-        let array = &operand.array;
-        bytes(array.chunks().block_elements_max(), array.dtype().size_bytes()).unwrap_or(usize::MAX)
-    };
-    let most = operands.iter().map(of_operand).fold(BLOCK_BYTES_DEFAULT, usize::max);
+    let of_operand = |operand: &Operand| operand.array.chunks().block_elements_max().unwrap_or(usize::MAX);
+    let most = operands.iter().map(of_operand).fold(BLOCK_BYTES_DEFAULT / dtype.size_bytes(), usize::max);
     let mut axes = chunks.axes().to_vec();
     if axes.iter().any(|axis| !axis.is_known()) {
         return chunks;
     }
-    loop {
-        let n = axes.iter().try_fold(item, |n, axis| n.checked_mul(axis.size_max().unwrap_or(1)));
-        let longest = axes.iter_mut().filter(|axis| axis.uniform_size().is_some_and(|size| size > 1));
-        let Some(longest) = longest.max_by_key(|axis| axis.uniform_size()) else { break };
+    let n_elements = |axes: &[AxisChunks]| axes.iter().try_fold(1_usize, |n, axis| n.checked_mul(axis.size_max()?));
+    while n_elements(&axes).is_none_or(|n| n > most) {
+        let even = axes.iter_mut().filter(|axis| axis.uniform_size().is_some_and(|size| size > 1));
+        let Some(longest) = even.max_by_key(|axis| axis.uniform_size()) else { break };
         let (Some(len), Some(size)) = (longest.len(), longest.uniform_size()) else { break };
-        if n.is_some_and(|n| n <= most) {
-            break;
-        }
         *longest = AxisChunks::uniform(len, size.min(len).div_ceil(2));
     }
     let cut = Chunks::new(axes);

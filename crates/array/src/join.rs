@@ -11,6 +11,9 @@ use crate::shape::normalize_axis;
 use crate::slice::AxisSlice;
 use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, Chunks};
 
+/// The most blocks that constants are added in: their sizes are listed.
+const N_ADDED_MAX: usize = 1 << 16;
+
 /// The most elements that are repeated on one side, each of which is found by its position.
 const N_REPEATED_MAX: usize = 1 << 24;
 
@@ -125,6 +128,7 @@ impl Array {
                     let others = padded.chunks().axes().iter().enumerate().filter(|(other, _)| *other != axis);
                     let others: usize = others.filter_map(|(_, own)| own.size_max()).product();
                     let size = BLOCK_BYTES_DEFAULT / (others * value.dtype().size_bytes()).max(1);
+                    let size = size.max(range.len().div_ceil(N_ADDED_MAX));
                     let mut chunks = Chunks::single(&own).axes().to_vec();
                     chunks[axis] = AxisChunks::uniform(range.len(), size.clamp(1, range.len().max(1)));
                     Ok(full_block(&own, value).with_chunks(&Chunks::new(chunks)))

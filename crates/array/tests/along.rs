@@ -7,9 +7,11 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{chunkings, compute, try_compute};
-use dolmen_array::{Array, ArrayError, BlockError, BlockFn, BlockInfo, ChunkSpec, FftNorm, RandomGenerator, Reduce};
+use dolmen_array::{
+    Array, ArrayError, BlockError, BlockFn, BlockInfo, ChunkSpec, FftNorm, PadMode, RandomGenerator, Reduce,
+};
 use dolmen_graph::InlineExecutor;
-use dolmen_kernels::{Block, DType, QuantileMethod};
+use dolmen_kernels::{Block, DType, QuantileMethod, WeakScalar};
 
 const SHAPE: [usize; 3] = [6, 50, 7];
 
@@ -307,4 +309,23 @@ fn what_has_no_meaning_is_told_before_anything_runs() {
         fails(negative.choose(&[x.ravel().unwrap().index(&[(..2).into()]).unwrap()]).unwrap())
             .contains("out of bounds")
     );
+}
+
+#[test]
+fn blocks_stay_small_where_operands_broadcast() {
+    let row = Array::arange(0_i64, 30_000_i64, 1_i64, None, 30_000).unwrap();
+    let outer = row.expand_dims(&[1]).unwrap().multiply(&row).unwrap();
+    let padded = Array::ones(&[4], DType::F64, 4).unwrap();
+    let padded = padded.pad(&[(100_000_000, 0)], PadMode::Constant(WeakScalar::Int(0))).unwrap();
+    for array in [outer, row.kron(&row).unwrap(), row.diag(3).unwrap(), padded] {
+        assert!(array.block_bytes_max().unwrap() <= 128 << 20, "{:?}", array.chunks());
+    }
+    // Sizes that no machine has are told.
+    let row = Array::ones(&[2], DType::F64, 2).unwrap();
+    let long = row.fft(Some(usize::MAX / 2), 0, FftNorm::Backward);
+    assert!(matches!(long, Err(ArrayError::TooLarge { .. })), "{long:?}");
+    assert!(matches!(row.array_split(1_000_000_000, 0), Err(ArrayError::Argument { .. })));
+    // What an operand has itself stays.
+    let large = Array::ones(&[30_000, 30_000], DType::I8, 30_000).unwrap();
+    assert_eq!((&large + 1.5).chunks(), large.chunks());
 }

@@ -5,7 +5,11 @@
 Of each pair there is what NumPy makes of it, or that it raises an error. The names stand for the arrays of expressions.py.
 """
 
-from expressions import case, write
+import numpy as np
+
+from expressions import case, names, write
+
+names |= {"fft": np.fft, "linalg": np.linalg}
 
 # The array, and the same in Python; without a second form it is Python already.
 ARRAYS = [
@@ -38,7 +42,8 @@ OTHERS = [
     "linalg.norm({})", "linalg.norm({}, axis=0)", "linalg.norm({}, 1)", "unique({}, return_counts=True)[1]", "unique({}, return_inverse=True)[1]",
     "array_equal({0}, {0})", "allclose({0}, {0})", "isclose({0}, {0}, equal_nan=True)", "union1d({}, [1, 2])", "float_power({}, 2)",
     "power({}, 2)", "floor_divide({}, 2)", "remainder({}, 2)", "true_divide({}, 0)", "hypot({}, 1)", "arctan2({}, 2)", "copysign({}, -1)", "logaddexp({}, 1)", "bitwise_and({}, 3)",
-    "left_shift({}, 1)", "rollaxis({}, 0)", "compress([True, False], {}, axis=0)", "nonzero({})[0]",
+    "real(fft.fft({}))", "imag(fft.rfft({}))", "real(fft.fft({}, n=3))", "imag(fft.fft({}, axis=0))", "real(fft.ifft({}))", "real(fft.fftn({}))", "fft.fftshift({})",
+    "linalg.svdvals({})", "abs(linalg.qr({})[1])", "matmul({0}, {0})", "tensordot({0}, {0}, axes=1)", "split({}, 1)[0]", "left_shift({}, 1)", "rollaxis({}, 0)", "compress([True, False], {}, axis=0)", "nonzero({})[0]",
 ]
 
 
@@ -51,6 +56,8 @@ LEFT_OUT = [
     ("nanquantile nanpercentile", ["y[:0]", "x[:, :0]", "x[:0]", "i[:0]", "m[:0, :]"]),  # of nothing
     ("compress", ["y[1:2]", "x[1:2, 2:3]", "n[1:2]"]),  # a mask that is longer than the axis
     ("i0", ["n", "stack([n, n * 2])"]),  # of infinity
+    ("fft.fftshift", ["y[2]"]),  # stays what it is
+    ("abs", ["stack([n, n * 2])"]),  # a factorisation of what is not finite is refused
     ("true_divide", ["z", "z[::-1]"]),  # infinite parts, rounded
 ]
 

@@ -10,6 +10,9 @@ fn along(n_dims: usize, axis: usize, index: Index) -> Vec<Index> {
     indices
 }
 
+/// The most parts that an array is split into: each is an array.
+const N_PARTS_MAX: usize = 1 << 20;
+
 impl Array {
     /// The elements with positions from `start` to before `stop` along `axis`.
     pub(crate) fn between(&self, axis: usize, start: usize, stop: usize) -> Result<Self, ArrayError> {
@@ -129,6 +132,10 @@ impl Array {
         let len = self.known_shape(op)?[axis];
         if n == 0 {
             let problem = "is 0, and there is at least one part".to_owned();
+            return Err(ArrayError::Argument { op, argument: "indices_or_sections", problem });
+        }
+        if n > N_PARTS_MAX {
+            let problem = format!("is {n}, and there are at most {N_PARTS_MAX} parts");
             return Err(ArrayError::Argument { op, argument: "indices_or_sections", problem });
         }
         let start = |part: usize| part * (len / n) + part.min(len % n);

@@ -82,10 +82,14 @@ impl Array {
         let lined = self.pad(&[(0, above)], crate::PadMode::Constant(dolmen_kernels::WeakScalar::Int(0)))?;
         let lined = lined.expand_dims(&[isize::from(k >= 0)])?;
         let own = lined.chunks().axes()[usize::from(k < 0)].sizes().unwrap_or_else(|| vec![size]);
-        let longest = own.iter().copied().max().unwrap_or(1);
-        let is_large = longest.saturating_mul(longest).saturating_mul(self.dtype().size_bytes()) > BLOCK_BYTES_DEFAULT;
-        let cut = |sizes: &Vec<usize>| if size == 0 { AxisSpec::Full } else { AxisSpec::Sizes(sizes.clone()) };
-        let chunks = if is_large { ChunkSpec::Auto } else { ChunkSpec::PerAxis(vec![cut(&own), cut(&own)]) };
+        // Long pieces would make a square that is too large for a block.
+        let side_max = (BLOCK_BYTES_DEFAULT / self.dtype().size_bytes()).isqrt();
+        let cut = match own.iter().max() {
+            _ if size == 0 => AxisSpec::Full,
+            Some(longest) if *longest > side_max => AxisSpec::Size(side_max),
+            _ => AxisSpec::Sizes(own),
+        };
+        let chunks = ChunkSpec::PerAxis(vec![cut.clone(), cut]);
         let mut steps = Vec::new();
         compared(Op::Equal, 2, k as i64, &mut steps);
         let is_on = Self::generated(&[size, size], Formula { steps }, DType::Bool, chunks)?;

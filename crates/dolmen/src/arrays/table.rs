@@ -115,14 +115,14 @@ impl ArrayTable {
             // One of several: whatever lies between them.
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
                 let (first, second) = (self.limits(left)?, self.limits(right)?);
-                return first.hull(second);
+                return first.hull(&second);
             }
             Expr::InList(InList { expr, list, negated: false }) => {
                 let one = |value: &Expr| {
                     let (expr, value) = (expr.clone(), Box::new(value.clone()));
                     self.limits(&Expr::BinaryExpr(BinaryExpr { left: expr, op: Operator::Eq, right: value }))
                 };
-                return list.iter().map(one).reduce(|first, second| first?.hull(second?))?;
+                return list.iter().map(one).reduce(|first, second| first?.hull(&second?))?;
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => vec![(&**left, *op, &**right)],
             Expr::Between(Between { expr, negated: false, low, high }) => {
@@ -172,7 +172,7 @@ pub(super) struct Limits {
 
 impl Limits {
     /// What lies between two parts of one axis.
-    fn hull(self, other: Self) -> Option<Self> {
+    fn hull(self, other: &Self) -> Option<Self> {
         let kept = self.kept.start.min(other.kept.start)..self.kept.end.max(other.kept.end);
         (self.axis == other.axis).then_some(Self { kept, is_exact: false, ..self })
     }
