@@ -115,7 +115,19 @@ impl<'a> Call<'a> {
     }
 
     fn kind(&self, name: &str, expected: &'static str, given: &Given) -> ArraySqlError {
-        ArraySqlError::Kind { subject: self.subject(name), expected, found: given.value.kind(), span: given.span }
+        // What is of the right kind is told apart by what is wrong with it.
+        let found = match &given.value {
+            Value::Weak(WeakScalar::Int(value)) if expected.contains("integer") => {
+                if *value < 0 {
+                    "a negative one"
+                } else {
+                    "one that is so large"
+                }
+            }
+            Value::List(_) if expected.contains("list") => "a list of other things",
+            value => value.kind(),
+        };
+        ArraySqlError::Kind { subject: self.subject(name), expected, found, span: given.span }
     }
 
     /// The error that an argument has a value that makes no sense.
