@@ -125,11 +125,13 @@ impl Array {
             let problem = format!("are {}, it has {}", args.len(), op.n_operands());
             return Err(ArrayError::Argument { op: op.name(), argument: "operands", problem });
         }
-        if op == Op::Clip
-            && let Some(args) = bounds_within(args)
-        {
-            return Self::apply(op, &args);
-        }
+        let within;
+        let args = if op == Op::Clip {
+            within = bounds_within(args);
+            &within
+        } else {
+            args
+        };
         let types: SmallVec<[OperandType; 3]> = args.iter().map(Arg::operand_type).collect();
         let arrays = args.iter().filter_map(|arg| match arg {
             Arg::Array(array) => Some(array.clone()),
@@ -195,8 +197,8 @@ pub(crate) fn common_chunks(op: &'static str, operands: &[Operand], n_dims: usiz
     Ok(chunks)
 }
 
-/// `chunks` without blocks of more than [`BLOCK_BYTES_DEFAULT`] that are there because operands broadcast: those of blocks that an operand has
-/// itself stay.
+/// `chunks` without blocks of more than [`BLOCK_BYTES_DEFAULT`] that are there because operands broadcast; blocks as large as
+/// an operand has them stay.
 fn within_bytes(chunks: Chunks, operands: &[Operand], dtype: DType) -> Chunks {
     let of_operand = |operand: &Operand| operand.array.chunks().block_elements_max().unwrap_or(usize::MAX);
     let most = operands.iter().map(of_operand).fold(BLOCK_BYTES_DEFAULT / dtype.size_bytes(), usize::max);
@@ -246,23 +248,19 @@ fn keepdims_hint(arrays: &[Array]) -> String {
     String::new()
 }
 
-/// The operands of `clip` with integers, which are no bounds to elements of an integer dtype that does not reach them, as what
-/// it reaches; `None` if there is none.
-fn bounds_within(args: &[Arg]) -> Option<Vec<Arg>> {
-    let [Arg::Array(array), low, high] = args else { return None };
-    let dtype = array.dtype();
-    let (least, most) = dtype.integer_bounds()?;
-    let within = |bound: &Arg, reach: i128, is_beyond: fn(i128, i128) -> bool| match bound {
-        Arg::Weak(WeakScalar::Int(value)) if is_beyond(*value, reach) => Some(Arg::Weak(WeakScalar::Int(reach))),
-        _ => None,
-    };
-    let new = (within(low, least, |value, least| value < least), within(high, most, |value, most| value > most));
-    match new {
-        (None, None) => None,
-        (new_low, new_high) => Some(vec![
-            args[0].clone(),
-            new_low.unwrap_or_else(|| low.clone()),
-            new_high.unwrap_or_else(|| high.clone()),
-        ]),
+/// The operands of `clip`: literals beyond what an integer dtype reaches are no bounds to its elements, so that what it reaches
+/// stands for them.
+fn bounds_within(args: &[Arg]) -> Vec<Arg> {
+    let mut args = args.to_vec();
+    if let [Arg::Array(array), low, high] = &mut args[..]
+        && let Some((least, most)) = array.dtype().integer_bounds()
+    {
+        if let Arg::Weak(WeakScalar::Int(low)) = low {
+            *low = least.max(*low);
+        }
+        if let Arg::Weak(WeakScalar::Int(high)) = high {
+            *high = most.min(*high);
+        }
     }
+    args
 }

@@ -30,6 +30,13 @@ enum Entry<'a> {
     Advanced(usize, &'a Index),
 }
 
+impl Entry<'_> {
+    /// Whether there is an axis of the result for it, if it selects by no list.
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Keep | Self::New)
+    }
+}
+
 impl Array {
     /// `x[indices]`, by NumPy's rules: slices keep the borders of blocks, and what they leave out is never computed.
     ///
@@ -58,7 +65,7 @@ impl Array {
             })
             .collect();
         let kept = sliced.without_axes(&dropped);
-        let result = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_) | Entry::Gap));
+        let result = parsed.entries.iter().filter(|entry| entry.is_kept());
         let new: Vec<isize> = result
             .enumerate()
             .filter(|(_, entry)| matches!(entry, Entry::New))
@@ -74,18 +81,20 @@ impl Array {
             let problem = "a truth value stands beside lists or other truth values; select in two steps";
             return Err(ArrayError::Index { problem: problem.to_owned() });
         }
-        let is_true = matches!(&indices[at], Index::Mask { values, .. } if values == &[true]);
         let mut plain = indices.to_vec();
         plain[at] = Index::NewAxis;
-        let parsed = self.parse(&plain)?;
-        // The entry is the first new axis that is not one of those before it.
-        let n_before = indices[..at].iter().filter(|index| matches!(index, Index::NewAxis)).count();
-        let kept = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_) | Entry::Gap));
-        let axis = kept.enumerate().filter(|(_, entry)| matches!(entry, Entry::New)).nth(n_before);
         let whole = self.index(&plain)?;
-        let (Some((axis, _)), false) = (axis, is_true) else { return Ok(whole) };
+        if matches!(&indices[at], Index::Mask { values, .. } if values == &[true]) {
+            return Ok(whole);
+        }
+        let n_left = self.n_dims() - indices.iter().map(Index::n_axes).sum::<usize>();
+        let axes_before = indices[..at].iter().map(|index| match index {
+            Index::Ellipsis => n_left,
+            Index::At(_) => 0,
+            _ => 1,
+        });
         let mut slices: Slices = SmallVec::from_elem(None, whole.n_dims());
-        slices[axis] = Some(AxisSlice { start: 0, step: 1, len: 0 });
+        slices[axes_before.sum::<usize>()] = Some(AxisSlice { start: 0, step: 1, len: 0 });
         Ok(whole.sliced(slices))
     }
 
@@ -212,7 +221,7 @@ impl Array {
             other => other,
         })?;
         // The axes that the subscript dropped come back, those that it made go.
-        let kept = parsed.entries.iter().filter(|entry| !matches!(entry, Entry::Drop(_) | Entry::Gap));
+        let kept = parsed.entries.iter().filter(|entry| entry.is_kept());
         let new: Vec<usize> =
             kept.enumerate().filter(|(_, entry)| matches!(entry, Entry::New)).map(|(place, _)| place).collect();
         let dropped = parsed.entries.iter().filter_map(|entry| match entry {

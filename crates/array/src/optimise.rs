@@ -8,6 +8,8 @@ mod slices;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+pub(crate) use expand::lens_along;
+
 use crate::node::{Expr, Node, OperandAxis};
 use crate::{Array, ArrayError, Chunks};
 

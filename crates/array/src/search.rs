@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::chunks::AxisChunks;
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand, OperandAxis};
+use crate::optimise::lens_along;
 use crate::{Array, ArrayError, Chunks, HistogramBins, Reduce};
 
 /// So many blocks' results a task puts together.
@@ -39,12 +40,8 @@ impl Array {
         let n_blocks = row.chunks().axes()[0].n_blocks();
         let of_blocks = |n_blocks| Chunks::new([AxisChunks::unknown(n_blocks)]);
         let mut operands = vec![Operand::same(row.clone())];
-        if !row.chunks().axes()[0].is_known() {
-            // Where a block begins is the sum of the lengths before it.
-            let lens = expr(Kernel::Lens { axis: 0 }, operands.clone());
-            let array = Self::from_node(lens, DType::I64, Chunks::new([AxisChunks::uniform(n_blocks as usize, 1)]));
-            operands.push(Operand { array, axes: SmallVec::from_elem(OperandAxis::All, 1) });
-        }
+        // Where a block of unknown size begins is the sum of the lengths before it.
+        operands.extend(lens_along(0, &operands, row.chunks()));
         let all = Self::from_node(expr(Kernel::Unique, operands), self.dtype(), of_blocks(n_blocks));
         let all = all.joined_in_tree(|groups, n| {
             Self::from_node(expr(Kernel::MergeUnique, vec![groups]), self.dtype(), of_blocks(n))

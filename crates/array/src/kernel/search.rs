@@ -4,20 +4,22 @@ use dolmen_graph::{TaskError, TaskResult};
 use dolmen_kernels::{Block, Side, Unique, bincount, contains, merge_unique, searchsorted, sum_rows};
 use smallvec::smallvec;
 
-use crate::task::{KernelOperand, Task, failed};
+use crate::task::{KernelOperand, Task, failed, joined_one};
 use crate::value::BlockValue;
 
 /// What differs in a row, with first positions and counts.
 pub(super) fn unique(task: &Task<'_>, operands: &[KernelOperand]) -> TaskResult {
     let idx = task.index()[0];
-    let first = operands.first().and_then(|operand| operand.from.axes()[0].bounds(idx));
-    let start = match first {
-        Some(bounds) => bounds.start as i64,
-        // The second operand has the lengths of all blocks.
-        None => (0..idx).try_fold(0, |sum, before| {
-            let len = task.block(1, before as usize)?.to_vec::<i64>().map_err(failed)?;
-            Ok::<i64, TaskError>(sum + len.iter().sum::<i64>())
-        })?,
+    let start = match operands {
+        // The second one has the lengths of all blocks.
+        [_, lens] => {
+            let lens = joined_one(task, 1, lens)?.to_vec::<i64>().map_err(failed)?;
+            lens.iter().take(idx as usize).sum()
+        }
+        _ => {
+            let first = operands.first().and_then(|operand| operand.from.axes()[0].bounds(idx));
+            first.map_or(0, |bounds| bounds.start as i64)
+        }
     };
     packed(dolmen_kernels::unique(task.block(0, 0)?, start, task.pool).map_err(failed)?)
 }

@@ -84,7 +84,7 @@ fn reduced(reduction: Reduced, array: &Array) -> Result<Array, ArrayError> {
 }
 
 /// The lengths of blocks along an axis of unknown sizes, read as a whole, from an operand that has the axis.
-fn lens_along(axis: usize, operands: &[Operand], chunks: &Chunks) -> Option<Operand> {
+pub(crate) fn lens_along(axis: usize, operands: &[Operand], chunks: &Chunks) -> Option<Operand> {
     let (operand, own) = operands.iter().find_map(|operand| {
         let own = operand.axes.iter().position(|from| *from == OperandAxis::Out(axis))?;
         (!operand.array.chunks().axes()[own].is_known()).then_some((operand, own))

@@ -3,6 +3,7 @@
 use dolmen_array::{Array, Index, Reduce, Spacing};
 use dolmen_kernels::{DType, Kind, WeakScalar, float_that_holds};
 
+use super::elementwise::floats;
 use super::{Function, one, own};
 use crate::Result;
 use crate::bind::call::Call;
@@ -403,12 +404,8 @@ fn elements() -> Vec<Function> {
             one(call.at(sinc())?)
         }),
         own("heaviside", "x1, x2", |call| {
-            let (x, at_zero) = (call.array("x1")?, call.arg("x2")?);
-            if x.dtype().kind() == Kind::Complex {
-                return Err(call.bad("x1", "should be real"));
-            }
+            let (x, at_zero) = (floats(call, "x1")?, call.arg("x2")?);
             let step = || {
-                let x = x.astype(float_that_holds(x.dtype()))?;
                 let right = x.greater_equal(0)?.astype(x.dtype())?;
                 let step = Array::where_(x.equal(0)?, at_zero, right)?;
                 Array::where_(x.isnan()?, &x, step)

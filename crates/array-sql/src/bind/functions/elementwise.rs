@@ -54,8 +54,8 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
         }),
         own("isreal", "x", |call| one(call.at(imaginary(call)?.equal(0))?)),
         own("iscomplex", "x", |call| one(call.at(imaginary(call)?.not_equal(0))?)),
-        own("isposinf", "x", |call| one(call.at(real(call)?.equal(f64::INFINITY))?)),
-        own("isneginf", "x", |call| one(call.at(real(call)?.equal(f64::NEG_INFINITY))?)),
+        own("isposinf", "x", |call| one(call.at(real(call, "x")?.equal(f64::INFINITY))?)),
+        own("isneginf", "x", |call| one(call.at(real(call, "x")?.equal(f64::NEG_INFINITY))?)),
         own("array_equal", "a1, a2", |call| {
             let (a, b) = (call.array("a1")?, call.array("a2")?);
             if call.at(a.shape())? != call.at(b.shape())? {
@@ -63,7 +63,7 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             }
             one(call.at(a.equal(&b).and_then(|same| same.all(&Reduce::all())))?)
         }),
-        own("fabs", "x", |call| one(call.at(floats(call)?.absolute())?)),
+        own("fabs", "x", |call| one(call.at(floats(call, "x")?.absolute())?)),
         own("float_power", "x1, x2", |call| {
             let wide = |array: Array| {
                 call.at(promote(array.dtype(), DType::F64).map_err(Into::into).and_then(|dtype| array.astype(dtype)))
@@ -124,7 +124,7 @@ fn isclose(call: &Call<'_>) -> Result<Value> {
 }
 
 fn scaled(call: &Call<'_>, factor: f64) -> Result<Value> {
-    one(call.at(floats(call)?.multiply(factor))?)
+    one(call.at(floats(call, "x")?.multiply(factor))?)
 }
 
 /// The imaginary part of `x`, which is zero for real numbers.
@@ -133,14 +133,14 @@ fn imaginary(call: &Call<'_>) -> Result<Array> {
     if x.dtype().kind() == Kind::Complex { call.at(x.imag()) } else { call.at(x.zeros_like(None)) }
 }
 
-/// `x`, which is to be real.
-fn real(call: &Call<'_>) -> Result<Array> {
-    let x = call.array("x")?;
-    if x.dtype().kind() == Kind::Complex { Err(call.bad("x", "should be real")) } else { Ok(x) }
+/// An argument that is to be real.
+fn real(call: &Call<'_>, name: &str) -> Result<Array> {
+    let array = call.array(name)?;
+    if array.dtype().kind() == Kind::Complex { Err(call.bad(name, "should be real")) } else { Ok(array) }
 }
 
-/// `x`, which is to be real, as floats.
-fn floats(call: &Call<'_>) -> Result<Array> {
-    let x = real(call)?;
-    call.at(x.astype(float_that_holds(x.dtype())))
+/// An argument that is to be real, as floats.
+pub(super) fn floats(call: &Call<'_>, name: &str) -> Result<Array> {
+    let array = real(call, name)?;
+    call.at(array.astype(float_that_holds(array.dtype())))
 }
