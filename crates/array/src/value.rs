@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dolmen_graph::{Encoded, LocalDecoder, OpRegistry, RegistryError, Value, ValueError, ValueRef};
 use dolmen_kernels::{Block, KernelError, Partial, Pool};
 use smallvec::{SmallVec, smallvec};
@@ -54,18 +55,20 @@ impl Value for BlockValue {
     }
 
     fn encode(&self) -> Result<Encoded, ValueError> {
-        let mut bytes = Vec::with_capacity(self.blocks.iter().map(|block| 8 + block.n_encoded_bytes()).sum());
+        let mut parts = Vec::with_capacity(2 * self.blocks.len());
         for block in &self.blocks {
-            bytes.extend_from_slice(&(block.n_encoded_bytes() as u64).to_le_bytes());
-            block.append_to(&mut bytes).map_err(encode_error)?;
+            let (header, elements) = block.encoded().map_err(encode_error)?;
+            let n_bytes = (header.len() + elements.as_ref().len()) as u64;
+            parts.push([&n_bytes.to_le_bytes(), &*header].concat().into());
+            parts.push(Bytes::from_owner(elements));
         }
-        Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
+        Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), parts })
     }
 
     /// So that blocks are read back where arrays are in no registry, as in sessions.
     fn local_decoder(&self) -> Option<LocalDecoder> {
         let pool = self.block().pool();
-        Some(Arc::new(move |bytes| decode(bytes, &pool)))
+        Some(Arc::new(move |bytes| decode(&bytes, |block| Block::from_owned_bytes(bytes.slice_ref(block), &pool))))
     }
 }
 
@@ -73,7 +76,8 @@ fn encode_error(error: KernelError) -> ValueError {
     ValueError::Encode { type_name: BlockValue::TYPE_NAME, source: Arc::new(error) }
 }
 
-fn decode(mut bytes: &[u8], pool: &Pool) -> Result<ValueRef, ValueError> {
+/// `read` makes a block of its part of `bytes`.
+fn decode(mut bytes: &[u8], read: impl Fn(&[u8]) -> Result<Block, KernelError>) -> Result<ValueRef, ValueError> {
     let malformed = |source: Arc<dyn std::error::Error + Send + Sync>| ValueError::Decode {
         type_name: BlockValue::TYPE_NAME.to_owned(),
         source,
@@ -82,7 +86,7 @@ fn decode(mut bytes: &[u8], pool: &Pool) -> Result<ValueRef, ValueError> {
     while let Some((len, rest)) = bytes.split_first_chunk::<8>() {
         let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
         let encoded = rest.get(..len).ok_or_else(|| malformed(Arc::from(Box::from("they end early"))))?;
-        blocks.push(Block::from_bytes(encoded, pool).map_err(|error| malformed(Arc::new(error)))?);
+        blocks.push(read(encoded).map_err(|error| malformed(Arc::new(error)))?);
         bytes = &rest[len..];
     }
     if blocks.is_empty() || !bytes.is_empty() {
@@ -106,11 +110,11 @@ impl Value for PartialValue {
 
     fn encode(&self) -> Result<Encoded, ValueError> {
         let bytes = self.0.to_bytes().map_err(encode_error)?;
-        Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
+        Ok(Encoded::new(Self::TYPE_NAME, bytes))
     }
 
     fn local_decoder(&self) -> Option<LocalDecoder> {
-        Some(Arc::new(|bytes| decode_partial(bytes, &Pool::new(0))))
+        Some(Arc::new(|bytes| decode_partial(&bytes, &Pool::new(0))))
     }
 }
 
@@ -125,5 +129,6 @@ pub(crate) fn register(registry: &mut OpRegistry, pool: &Pool) -> Result<(), Reg
     let pool = pool.clone();
     let for_partials = pool.clone();
     registry.register_value(PartialValue::TYPE_NAME, move |bytes, _| decode_partial(bytes, &for_partials))?;
-    registry.register_value(BlockValue::TYPE_NAME, move |bytes, _| decode(bytes, &pool))
+    registry
+        .register_value(BlockValue::TYPE_NAME, move |bytes, _| decode(bytes, |block| Block::from_bytes(block, &pool)))
 }

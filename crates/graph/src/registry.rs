@@ -83,7 +83,7 @@ impl OpRegistry {
     /// # Errors
     /// [`ValueError::UnknownType`] if the name is not registered, otherwise what the decoder says.
     pub fn decode_value(&self, encoded: &Encoded) -> Result<ValueRef, ValueError> {
-        self.decode_value_bytes(&encoded.type_name, &encoded.bytes)
+        self.decode_value_bytes(&encoded.type_name, &encoded.bytes())
     }
 
     /// As [`decode_value`](Self::decode_value), of bytes that belong to someone else.

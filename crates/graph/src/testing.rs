@@ -75,7 +75,7 @@ impl Value for Number {
     fn encode(&self) -> Result<Encoded, ValueError> {
         let encoded = postcard::to_stdvec(self);
         let bytes = encoded.map_err(|error| ValueError::Encode { type_name: "number", source: Arc::new(error) })?;
-        Ok(Encoded { type_name: "number".into(), bytes })
+        Ok(Encoded::new("number", bytes))
     }
 
     // Piece `p` is told apart by `p`.

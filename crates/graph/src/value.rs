@@ -1,9 +1,11 @@
 //! What travels between tasks.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use crate::OpRegistry;
@@ -50,8 +52,8 @@ pub trait Value: Any + Send + Sync {
 /// A shared value. Cloning it copies a pointer.
 pub type ValueRef = Arc<dyn Value>;
 
-/// Reads the bytes of one value, see [`Value::local_decoder`].
-pub type LocalDecoder = Arc<dyn Fn(&[u8]) -> Result<ValueRef, ValueError> + Send + Sync>;
+/// Reads the bytes of one value, which it may keep; see [`Value::local_decoder`].
+pub type LocalDecoder = Arc<dyn Fn(Bytes) -> Result<ValueRef, ValueError> + Send + Sync>;
 
 impl dyn Value {
     /// Whether the value is a `T`.
@@ -92,8 +94,30 @@ impl fmt::Debug for dyn Value {
 pub struct Encoded {
     /// The name under which the decoder is registered.
     pub type_name: String,
-    /// What the decoder reads.
-    pub bytes: Vec<u8>,
+    /// What the decoder reads, in parts that follow one another: memory that the value shares needs no copy.
+    pub parts: Vec<Bytes>,
+}
+
+impl Encoded {
+    /// A value whose bytes lie in one piece.
+    pub fn new(type_name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Self { type_name: type_name.into(), parts: vec![bytes.into()] }
+    }
+
+    /// The length of all parts.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+
+    /// The bytes in one piece, copied if there are several parts.
+    #[must_use]
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match &*self.parts {
+            [bytes] => Cow::Borrowed(bytes),
+            parts => Cow::Owned(parts.concat()),
+        }
+    }
 }
 
 /// The result of a task before an exchange: one value for each consumer.
@@ -141,11 +165,11 @@ impl Value for Pieces {
 
     fn encode(&self) -> Result<Encoded, ValueError> {
         let pieces = self.pieces.iter().map(|piece| piece.encode()).collect::<Result<Vec<_>, _>>()?;
-        let pieces: Vec<(&str, &[u8])> =
-            pieces.iter().map(|piece| (piece.type_name.as_str(), piece.bytes.as_slice())).collect();
+        let pieces: Vec<(&str, Cow<'_, [u8]>)> =
+            pieces.iter().map(|piece| (piece.type_name.as_str(), piece.bytes())).collect();
         let bytes = postcard::to_stdvec(&pieces)
             .map_err(|error| ValueError::Encode { type_name: self.type_name(), source: Arc::new(error) })?;
-        Ok(Encoded { type_name: Self::TYPE_NAME.to_owned(), bytes })
+        Ok(Encoded::new(Self::TYPE_NAME, bytes))
     }
 }
 

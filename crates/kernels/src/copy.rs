@@ -20,23 +20,6 @@ pub(crate) fn compact(block: &Block, pool: &Pool) -> Result<Block> {
     Ok(Block::contiguous(block.dtype(), block.shape(), buffer.freeze()))
 }
 
-/// Appends the elements of `block` in C order to `bytes`.
-pub(crate) fn append_bytes(block: &Block, bytes: &mut Vec<u8>) {
-    with_word!(block.dtype(), W => {
-        for_each_run(block.shape(), [block.strides()], |[offset], len, [stride]| {
-            let words = block.words::<W>();
-            let start = (block.offset() as isize + offset) as usize;
-            if stride == 1 {
-                bytes.extend_from_slice(bytemuck::cast_slice(&words[start..start + len]));
-            } else {
-                for at in 0..len {
-                    bytes.extend_from_slice(bytemuck::bytes_of(&words[(start as isize + at as isize * stride) as usize]));
-                }
-            }
-        });
-    });
-}
-
 /// Copies `shape` elements from strided to strided memory.
 pub(crate) fn strided<W: Pod>(
     from: &[W],

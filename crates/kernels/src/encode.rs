@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, Buffer, BufferMut, DType, KernelError, Pool, Result, Shape, copy};
+use crate::{Block, Buffer, BufferMut, DType, KernelError, Pool, Result, Shape};
 
 /// `DLBK`, the version, and three bytes for later.
 const MAGIC: [u8; 8] = *b"DLBK\x01\0\0\0";
@@ -24,41 +24,30 @@ impl Block {
     /// # Errors
     /// [`KernelError::OutOfMemory`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.append_to(&mut bytes)?;
+        let (mut bytes, elements) = self.encoded()?;
+        let elements = elements.as_ref();
+        bytes.try_reserve_exact(elements.len()).map_err(|_| KernelError::OutOfMemory { bytes: elements.len() })?;
+        bytes.extend_from_slice(elements);
         Ok(bytes)
     }
 
-    /// Whether one element stands for all.
-    fn is_full(&self) -> bool {
-        self.len() > 1 && self.strides().iter().zip(self.shape()).all(|(stride, len)| *stride == 0 || *len == 1)
-    }
-
-    /// How many bytes [`to_bytes`](Self::to_bytes) makes.
-    #[must_use]
-    pub fn n_encoded_bytes(&self) -> usize {
-        header_bytes(self.ndim()) + if self.is_full() { self.dtype().size_bytes() } else { self.nbytes() }
-    }
-
-    /// Appends what [`to_bytes`](Self::to_bytes) makes to `bytes`.
+    /// The two parts of what [`to_bytes`](Self::to_bytes) makes: the header, and the elements, which are the block's own
+    /// memory if they lie there in C order.
     ///
     /// # Errors
     /// [`KernelError::OutOfMemory`].
-    pub fn append_to(&self, bytes: &mut Vec<u8>) -> Result<()> {
-        let full = self.is_full();
+    pub fn encoded(&self) -> Result<(Vec<u8>, ElementBytes)> {
+        let full =
+            self.len() > 1 && self.strides().iter().zip(self.shape()).all(|(stride, len)| *stride == 0 || *len == 1);
         let layout = if full { Layout::Full } else { Layout::Dense };
-        let size = self.n_encoded_bytes();
-        bytes.try_reserve_exact(size).map_err(|_| KernelError::OutOfMemory { bytes: size })?;
-        let start = bytes.len();
-        bytes.extend(MAGIC);
+        let mut header = MAGIC.to_vec();
         let (kind, unit) = dtype_code(self.dtype());
-        bytes.extend([kind, unit, layout as u8, 0, 0, 0, 0, 0]);
-        bytes.extend((self.ndim() as u64).to_le_bytes());
-        bytes.extend(self.shape().iter().flat_map(|len| (*len as u64).to_le_bytes()));
-        bytes.resize(start + header_bytes(self.ndim()), 0);
+        header.extend([kind, unit, layout as u8, 0, 0, 0, 0, 0]);
+        header.extend((self.ndim() as u64).to_le_bytes());
+        header.extend(self.shape().iter().flat_map(|len| (*len as u64).to_le_bytes()));
+        header.resize(header_bytes(self.ndim()), 0);
         let elements = if full { self.region(&vec![0; self.ndim()], &vec![1; self.ndim()])? } else { self.clone() };
-        copy::append_bytes(&elements, bytes);
-        Ok(())
+        Ok((header, elements.element_bytes()?))
     }
 
     /// The bytes of the elements alone, in C order and the byte order of the machine: the block's own memory if they lie there

@@ -38,7 +38,7 @@ enum WireWhat {
 
 impl WireWhat {
     fn value(encoded: &Encoded) -> Self {
-        Self::Value { type_name: encoded.type_name.clone(), bytes: encoded.bytes.clone() }
+        Self::Value { type_name: encoded.type_name.clone(), bytes: encoded.bytes().into_owned() }
     }
 }
 
@@ -89,8 +89,7 @@ impl Calls {
 
 fn wire_value(value: &ValueRef, key: &str, registry: &OpRegistry) -> Result<WireWhat, EncodeError> {
     let encoded = registry.encode_value(value).map_err(|source| EncodeError::Value { name: key.to_owned(), source })?;
-    let Encoded { type_name, bytes } = encoded;
-    Ok(WireWhat::Value { type_name, bytes })
+    Ok(WireWhat::value(&encoded))
 }
 
 impl Op for Calls {
@@ -174,7 +173,7 @@ struct EncodedValue(Encoded);
 
 impl Value for EncodedValue {
     fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.0.bytes.len()
+        size_of::<Self>() + self.0.n_bytes()
     }
 
     fn encode(&self) -> Result<Encoded, ValueError> {
@@ -194,7 +193,7 @@ impl RemoteCalls {
                     RemoteWhat::Call { function: registry.function(&function)?, args: Arc::new(args) }
                 }
                 WireWhat::Value { type_name, bytes } => {
-                    RemoteWhat::Value(Arc::new(EncodedValue(Encoded { type_name, bytes })))
+                    RemoteWhat::Value(Arc::new(EncodedValue(Encoded::new(type_name, bytes))))
                 }
             };
             Ok(RemoteTask { what, label, key })

@@ -57,7 +57,7 @@ impl<T: Send + Sync + 'static> Value for Plain<T> {
         // What was measured stays true of the value that is read back.
         let heap_bytes = self.size_bytes - size_of::<Self>();
         Some(Arc::new(move |bytes| {
-            let value = codec.read(bytes)?;
+            let value = codec.read(&bytes)?;
             Ok(Arc::new(Plain::with_size(value, heap_bytes).with_codec(Arc::clone(&codec))))
         }))
     }
@@ -96,7 +96,7 @@ impl<T: Send + Sync + 'static> Codec<T> {
         let bytes = (self.encode)(value);
         let bytes =
             bytes.map_err(|error| ValueError::Encode { type_name: type_name::<T>(), source: Arc::new(error) })?;
-        Ok(Encoded { type_name: self.name.to_string(), bytes })
+        Ok(Encoded::new(&*self.name, bytes))
     }
 
     /// The value that [`Plain::encode`] wrote.
@@ -250,11 +250,11 @@ mod tests {
     #[test]
     fn a_value_with_a_codec_survives_a_spill() {
         let value = Plain::with_size(vec![1_u64, 2], 160).with_codec(Arc::new(Codec::new("numbers".into())));
-        let bytes = value.encode().unwrap().bytes;
-        let read = value.local_decoder().unwrap()(&bytes).unwrap();
+        let bytes = value.encode().unwrap().parts.remove(0);
+        let read = value.local_decoder().unwrap()(bytes).unwrap();
         assert_eq!(read.size_bytes(), value.size_bytes());
         assert_eq!(read.downcast_ref::<Plain<Vec<u64>>>().unwrap().get(), value.get());
-        assert!(value.local_decoder().unwrap()(&[7]).is_err());
+        assert!(value.local_decoder().unwrap()(bytes::Bytes::from_static(&[7])).is_err());
         assert!(Plain::new(1).local_decoder().is_none());
     }
 }

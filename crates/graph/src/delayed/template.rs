@@ -65,7 +65,7 @@ impl Template {
                 Segment::Gap(position) => {
                     let position = *position as usize;
                     let value = inputs.get(position).ok_or(TaskError::InputMissing { input_idx: 0, position })?;
-                    filled.extend(value.encode()?.bytes);
+                    value.encode()?.parts.iter().for_each(|part| filled.extend_from_slice(part));
                 }
             }
         }

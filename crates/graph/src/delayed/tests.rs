@@ -145,7 +145,7 @@ fn results_are_measured_and_written_as_told() {
     let untold = value(&make().call(4000));
     assert_eq!(told.size_bytes() - untold.size_bytes(), 4000);
     assert!(untold.encode().is_err());
-    let read = told.local_decoder().unwrap()(&told.encode().unwrap().bytes).unwrap();
+    let read = told.local_decoder().unwrap()(told.encode().unwrap().parts.remove(0)).unwrap();
     assert_eq!(read.downcast_ref::<Plain<Data>>().unwrap().get()[&7].len(), 4000);
 }
 

@@ -22,6 +22,9 @@ enum Block {
     Bytes(Bytes),
 }
 
+/// Where the bytes of a value start in a file: at a multiple of it, so that values can use them where they lie.
+const ALIGNMENT: usize = 64;
+
 struct Codec(Arc<OpRegistry>);
 
 impl BlockCodec<Block> for Codec {
@@ -36,10 +39,11 @@ impl BlockCodec<Block> for Codec {
         let Block::Value(value) = block else { return Err("bytes are written only once".into()) };
         let encoded = self.0.encode_value(value)?;
         let name = encoded.type_name.as_bytes();
-        out.write_all(&u32::try_from(name.len())?.to_le_bytes())?;
+        let n_bytes = size_of::<u64>() + name.len();
+        out.write_all(&(name.len() as u64).to_le_bytes())?;
         out.write_all(name)?;
-        out.write_all(&encoded.bytes)?;
-        Ok(())
+        out.write_all(&[0; ALIGNMENT][..n_bytes.next_multiple_of(ALIGNMENT) - n_bytes])?;
+        Ok(encoded.parts.iter().try_for_each(|part| out.write_all(part))?)
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Block, CodecError> {
@@ -72,22 +76,25 @@ impl Disk {
     pub(crate) fn read(&self, on_disk: &DiskValue) -> Result<ValueRef, ReadError> {
         let block = self.store.load(on_disk.block)?;
         let Block::Bytes(bytes) = &*block else { return Err(ReadError::Format) };
-        let value = self.decode(bytes, on_disk.decoder.as_ref());
+        let value = self.decode(bytes.clone(), on_disk.decoder.as_ref());
         drop(block);
         // The store's copy: the value itself is the engine's to count.
         let _ = self.store.spill(on_disk.block);
         value
     }
 
-    fn decode(&self, bytes: &[u8], decoder: Option<&LocalDecoder>) -> Result<ValueRef, ReadError> {
-        let (length, rest) = bytes.split_first_chunk().ok_or(ReadError::Format)?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let (name, bytes) = rest.split_at_checked(length).ok_or(ReadError::Format)?;
+    fn decode(&self, mut bytes: Bytes, decoder: Option<&LocalDecoder>) -> Result<ValueRef, ReadError> {
+        let length = bytes.first_chunk().and_then(|length| usize::try_from(u64::from_le_bytes(*length)).ok());
+        let end = length.filter(|length| *length < bytes.len()).ok_or(ReadError::Format)? + size_of::<u64>();
+        if bytes.len() < end.next_multiple_of(ALIGNMENT) {
+            return Err(ReadError::Format);
+        }
+        let name = bytes.split_to(end.next_multiple_of(ALIGNMENT));
         if let Some(decoder) = decoder {
             return Ok(decoder(bytes)?);
         }
-        let name = std::str::from_utf8(name).map_err(|_| ReadError::Format)?;
-        Ok(self.registry.decode_value_bytes(name, bytes)?)
+        let name = std::str::from_utf8(&name[size_of::<u64>()..end]).map_err(|_| ReadError::Format)?;
+        Ok(self.registry.decode_value_bytes(name, &bytes)?)
     }
 
     pub(crate) fn remove(&self, block: BlockId) {

@@ -147,11 +147,11 @@ impl Connection {
         };
         drop(inputs);
         let header =
-            |value: &Encoded| WireValue { type_name: value.type_name.clone(), n_bytes: value.bytes.len() as u64 };
+            |value: &Encoded| WireValue { type_name: value.type_name.clone(), n_bytes: value.n_bytes() as u64 };
         let inputs = encoded.iter().map(|values| values.iter().map(header).collect()).collect();
         let (stage, partition) = (task.stage.0, task.partition);
         let message = ToWorker::Run { run: run.0, stage, partition, attempt, inputs };
-        let blobs: Vec<&[u8]> = encoded.iter().flatten().map(|value| value.bytes.as_slice()).collect();
+        let blobs: Vec<&[u8]> = encoded.iter().flatten().flat_map(|value| &value.parts).map(|part| &**part).collect();
         write(&mut self.writer, &message, &blobs).await?;
         Ok(Ok(()))
     }

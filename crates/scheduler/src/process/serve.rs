@@ -226,7 +226,10 @@ fn reply(result: TaskResult, registry: &OpRegistry, output: &mut UnixStream) -> 
         Ok(encoded.map_err(|panic| TaskError::panicked(&*panic))??)
     });
     match encoded {
-        Ok(Encoded { type_name, bytes }) => write_blocking(output, &FromWorker::Done { type_name }, &[&bytes]),
+        Ok(Encoded { type_name, parts }) => {
+            let blobs: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+            write_blocking(output, &FromWorker::Done { type_name }, &blobs)
+        }
         Err(error) => write_blocking(output, &FromWorker::Failed(WireError::new(&error)), &[]),
     }
 }

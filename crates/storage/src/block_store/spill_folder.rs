@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use memmap2::MmapMut;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::BlockId;
@@ -16,6 +17,10 @@ use crate::temp_folder::{TempFolder, private_folder};
 
 /// Gathers the small writes of codecs. Not counted in the budget: there is one per block that is being written.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// From here on the bytes of a block are read to a mapping of their own, which goes when the last that uses it does:
+/// allocators keep as much for a while, uncounted.
+const MAPPED_BYTES_MIN: usize = 4 << 20;
 
 /// Makes a new file to write a block into. Tests put a disk that fills up here.
 pub(super) type CreateFile = dyn Fn(&Path) -> io::Result<Box<dyn Write>> + Send + Sync;
@@ -75,13 +80,12 @@ impl SpillFolder {
         if found_bytes != written.n_bytes {
             return Err(damaged(Damage::Length { expected_bytes: written.n_bytes, found_bytes }));
         }
-        let mut bytes = Vec::with_capacity(written.n_bytes as usize);
-        file.read_to_end(&mut bytes).map_err(io_error)?;
+        let bytes = read_all(&mut file, written.n_bytes as usize).map_err(io_error)?;
         let found = xxh3_64(&bytes);
         if found != written.checksum {
             return Err(damaged(Damage::Checksum { expected: written.checksum, found }));
         }
-        Ok(Bytes::from(bytes))
+        Ok(bytes)
     }
 
     /// Removes a block's file. What cannot be removed goes with the folder.
@@ -127,6 +131,21 @@ impl Drop for SpillFolder {
             let _ = fs::remove_dir_all(folder);
         }
     }
+}
+
+/// Reads `n_bytes`.
+fn read_all(file: &mut File, n_bytes: usize) -> io::Result<Bytes> {
+    if n_bytes < MAPPED_BYTES_MIN {
+        let mut bytes = Vec::with_capacity(n_bytes);
+        file.read_to_end(&mut bytes)?;
+        return Ok(bytes.into());
+    }
+    let mut map = MmapMut::map_anon(n_bytes)?;
+    #[cfg(target_os = "linux")]
+    // A kernel without huge pages refuses, which costs time and nothing else.
+    map.advise(memmap2::Advice::HugePage).ok();
+    file.read_exact(&mut map)?;
+    Ok(Bytes::from_owner(map))
 }
 
 /// Makes a folder with a name that no other store of the session has.

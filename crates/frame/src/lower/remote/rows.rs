@@ -46,7 +46,7 @@ impl Value for RowsValue {
     }
 
     fn encode(&self) -> Result<Encoded, ValueError> {
-        Ok(Encoded { type_name: ROWS.to_owned(), bytes: self.0.to_vec() })
+        Ok(Encoded::new(ROWS, self.bytes()))
     }
 }
 
@@ -82,7 +82,7 @@ impl Value for Values {
         let bytes = values.collect::<Result<Vec<_>>>().and_then(|values| wire::to_bytes(&values));
         let bytes =
             bytes.map_err(|error| ValueError::Encode { type_name: self.type_name(), source: Arc::new(error) })?;
-        Ok(Encoded { type_name: VALUES.to_owned(), bytes })
+        Ok(Encoded::new(VALUES, bytes))
     }
 }
 
