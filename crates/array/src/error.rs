@@ -115,7 +115,7 @@ pub enum ArrayError {
     /// An operation that needs to know a length that is known only when the array is computed.
     #[error(
         "`{op}` needs the length of axis {axis}, which is known only when the array is computed (a selection by a mask \
-         has no length before); compute the array first"
+         has no length before); persist the array first, as CREATE PERSISTED ARRAY does in SQL"
     )]
     UnknownLength {
         /// The operation.

@@ -2,10 +2,13 @@
 
 mod stages;
 
+use std::sync::Arc;
+
 use dolmen_graph::{GraphBuilder, StageId, ValueRef};
 use dolmen_kernels::{Block, DType, Pool};
 
 use crate::optimise::optimise;
+use crate::persisted::Borrowed;
 use crate::value::BlockValue;
 use crate::{Array, ArrayError, Chunks};
 pub(crate) use stages::{add_stages, read_bytes};
@@ -19,6 +22,8 @@ pub struct ArrayOutput {
     stage: StageId,
     dtype: DType,
     chunks: Chunks,
+    /// The persisted arrays that its graph reads.
+    pub(crate) borrowed: Arc<[Borrowed]>,
 }
 
 /// Adds what computes `arrays` to a graph, and asks for all their blocks. What they share is computed once.
@@ -49,8 +54,8 @@ pub fn lower_stages(arrays: &[Array], builder: &mut GraphBuilder) -> Result<Vec<
 }
 
 impl ArrayOutput {
-    pub(crate) fn new(stage: StageId, array: &Array) -> Self {
-        Self { stage, dtype: array.dtype(), chunks: array.chunks().clone() }
+    pub(crate) fn new(stage: StageId, array: &Array, borrowed: Arc<[Borrowed]>) -> Self {
+        Self { stage, dtype: array.dtype(), chunks: array.chunks().clone(), borrowed }
     }
 
     /// The stage whose values are the blocks.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::elementwise::Elementwise;
 use crate::kernel::Kernel;
+use crate::persisted::Persisted;
 use crate::reduce::Reduced;
 use crate::slice::AxisSlice;
 use crate::source::SourceRef;
@@ -34,6 +35,8 @@ pub(crate) enum Expr {
     Source { source: SourceRef, slices: Slices },
     /// Values that come about outside of the expression, block by block.
     External(External),
+    /// Blocks that were computed before.
+    Persisted(Persisted),
     /// A program for each element.
     Elementwise(Elementwise),
     /// Axes in another order, new ones of length 1, or repeated.
@@ -112,7 +115,9 @@ impl Expr {
     /// The arrays that the expression reads.
     pub(crate) fn inputs(&self) -> SmallVec<[&Array; 4]> {
         match self {
-            Self::Failed(_) | Self::Memory(_) | Self::Source { .. } | Self::External(_) => SmallVec::new(),
+            Self::Failed(_) | Self::Memory(_) | Self::Source { .. } | Self::External(_) | Self::Persisted(_) => {
+                SmallVec::new()
+            }
             Self::Elementwise(elementwise) => elementwise.operands.iter().map(|operand| &operand.array).collect(),
             Self::View(operand) => SmallVec::from_slice(&[&operand.array]),
             Self::Slice { input, .. }
@@ -134,7 +139,7 @@ impl Expr {
     pub(crate) fn inputs_mut(&mut self) -> SmallVec<[&mut Array; 4]> {
         let mut found = SmallVec::new();
         match self {
-            Self::Failed(_) | Self::Memory(_) | Self::Source { .. } | Self::External(_) => {}
+            Self::Failed(_) | Self::Memory(_) | Self::Source { .. } | Self::External(_) | Self::Persisted(_) => {}
             Self::View(operand) => found.push(&mut operand.array),
             Self::Slice { input, .. }
             | Self::Rechunk { input }
@@ -159,6 +164,7 @@ impl Expr {
             Self::Memory(_) => "array".to_owned(),
             Self::Source { source, .. } => source.name().to_owned(),
             Self::External(external) => external.name().to_owned(),
+            Self::Persisted(persisted) => persisted.name().to_owned(),
             Self::Elementwise(elementwise) => elementwise.name(),
             Self::View(_) => "view".to_owned(),
             Self::Slice { .. } => "getitem".to_owned(),

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use dolmen_graph::{
-    DecodeError, EncodeError, Op, OpRegistry, RegistryError, TaskBody, TaskContext, TaskError, TaskInputs, TaskResult,
+    Awaited, DecodeError, EncodeError, Given, Op, OpRegistry, RegistryError, TaskBody, TaskContext, TaskError,
+    TaskInputs, TaskResult,
 };
 use dolmen_kernels::{Block, DType, KernelError, Pool, Program};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,8 @@ pub(crate) enum Foreign {
     Function(BlockFn),
     /// Values that are no blocks yet.
     External(External),
+    /// Blocks that another run has.
+    Persisted(Arc<[Arc<dyn Awaited>]>),
 }
 
 /// What each task does.
@@ -67,6 +70,8 @@ pub(crate) enum Work {
     Read { slices: Slices },
     /// Wraps a block that came about elsewhere, which has to be as it was described.
     Adopt,
+    /// Passes on a block that another run has.
+    Persisted,
     /// Runs a program for each element.
     Elementwise { program: Program, operands: Vec<OperandAxes> },
     /// Looks at a block in another way.
@@ -150,7 +155,7 @@ impl Task<'_> {
                 let region = self.plan.out.block_region(self.partition).ok_or_else(unknown)?;
                 Ok(BlockValue::resident(block.region(&region.offset, &region.shape).map_err(failed)?).into_ref())
             }
-            Work::Read { .. } => Err(unknown()),
+            Work::Read { .. } | Work::Persisted => Err(unknown()),
             Work::Adopt => crate::user::adopt(self),
             Work::Elementwise { program, operands } => formula::run(self, program, operands),
             Work::View { axes } => operand::view(self, axes),
@@ -174,6 +179,7 @@ impl Op for ArrayOp {
             Foreign::Source(source) => source.op_name(),
             Foreign::Function(function) => function.op_name(),
             Foreign::External(external) => external.name(),
+            Foreign::Persisted(_) => "array.persisted",
         }
     }
 
@@ -182,7 +188,9 @@ impl Op for ArrayOp {
             Foreign::None => Vec::new(),
             Foreign::Source(source) => source.encode()?,
             Foreign::Function(function) => function.encode()?,
-            Foreign::External(external) => return Err(EncodeError::Local { name: external.name().to_owned() }),
+            Foreign::External(_) | Foreign::Persisted(_) => {
+                return Err(EncodeError::Local { name: self.plan.name.clone() });
+            }
         };
         postcard::to_stdvec(&(&*self.plan, own))
             .map_err(|error| EncodeError::Failed { name: self.plan.name.clone(), source: Arc::new(error) })
@@ -199,11 +207,25 @@ impl Op for ArrayOp {
                 partition,
             );
         }
+        if let Foreign::Persisted(blocks) = &self.foreign {
+            let block = Arc::clone(&blocks[partition as usize]);
+            return match block.now() {
+                Some(value) => TaskBody::sync(move |_, _| value),
+                None => TaskBody::stream(move |_, _| async move { block.value().await }),
+            };
+        }
         TaskBody::sync(move |inputs, context: &TaskContext| {
             let shared = context.service::<Pool>();
             let pool = shared.as_deref().unwrap_or(&op.pool);
             Task { plan: &op.plan, foreign: &op.foreign, pool, partition, inputs: &inputs }.run()
         })
+    }
+
+    fn given(&self, partition: u32) -> Option<Given<'_>> {
+        match &self.foreign {
+            Foreign::Persisted(blocks) => Some(Given::Awaited(&blocks[partition as usize])),
+            _ => None,
+        }
     }
 
     fn label(&self, _: u32) -> String {

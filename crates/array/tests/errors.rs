@@ -97,7 +97,7 @@ fn unknown_lengths_are_told() {
     let some = x.index(&[x.greater(0).unwrap().into()]).unwrap();
     assert_eq!(some.dims().as_slice(), [None]);
     let said = message(some.reshape(&[2, -1]));
-    assert!(said.contains("compute the array first"), "{said}");
+    assert!(said.contains("persist the array first"), "{said}");
     assert!(matches!(some.shape(), Err(ArrayError::UnknownLength { axis: 0, .. })));
     assert!(matches!(some.add(ones(&[24])), Err(ArrayError::Broadcast { .. } | ArrayError::ChunkMismatch { .. })));
     // Elementwise functions and reductions need no length.

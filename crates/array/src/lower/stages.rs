@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::ArrayOutput;
 use crate::chunks::AxisChunks;
 use crate::node::{Expr, Node, Operand, OperandAxis, Slices};
+use crate::persisted::Borrowed;
 use crate::slice::AxisSlice;
 use crate::task::{ArrayOp, Foreign, KernelOperand, Plan, Work};
 use crate::value::BlockValue;
@@ -25,12 +26,14 @@ pub(crate) fn add_stages(
     builder: &mut GraphBuilder,
     pool: &Pool,
 ) -> Result<Vec<ArrayOutput>, ArrayError> {
-    let mut adding = Adding { builder, pool, done: HashMap::new() };
+    let mut adding = Adding { builder, pool, done: HashMap::new(), borrowed: Vec::new() };
     for array in crate::optimise::inputs_first(arrays) {
         let added = adding.node(&array)?;
         adding.done.insert(Arc::as_ptr(&array.node), added);
     }
-    arrays.iter().map(|array| Ok(ArrayOutput::new(adding.of(array).stage, array))).collect()
+    let borrowed = Arc::from(std::mem::take(&mut adding.borrowed));
+    let output = |array| ArrayOutput::new(adding.of(array).stage, array, Arc::clone(&borrowed));
+    Ok(arrays.iter().map(output).collect())
 }
 
 /// A stage, and the most bytes that one of its blocks has, if that is known.
@@ -44,6 +47,7 @@ struct Adding<'a> {
     builder: &'a mut GraphBuilder,
     pool: &'a Pool,
     done: HashMap<*const Node, Added>,
+    borrowed: Vec<Borrowed>,
 }
 
 /// What makes a stage of a node.
@@ -149,6 +153,12 @@ impl Adding<'_> {
                 let table = Table::new(n_up, tasks.iter().map(|task| [task.partition]))?;
                 let inputs = vec![Input { stage, wiring: Wiring::Table(Arc::new(table)) }];
                 Parts { foreign: Foreign::External(external.clone()), ..Parts::new(Work::Adopt, inputs) }
+            }
+            Expr::Persisted(persisted) => {
+                let borrowed = persisted.lend();
+                let foreign = Foreign::Persisted(borrowed.links());
+                self.borrowed.push(borrowed);
+                Parts { foreign, ..Parts::new(Work::Persisted, Vec::new()) }
             }
             Expr::Elementwise(elementwise) => {
                 let axes = elementwise.operands.iter().map(|operand| operand.axes.clone()).collect();

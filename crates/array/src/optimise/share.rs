@@ -49,7 +49,7 @@ fn signature(array: &Array) -> Option<Vec<u8>> {
     let of = |input: &Array| key(input) as usize;
     let own = match &node.expr {
         // Different arrays in memory are rarely equal, and to compare them takes time.
-        Expr::Failed(_) | Expr::Memory(_) | Expr::External(_) => return None,
+        Expr::Failed(_) | Expr::Memory(_) | Expr::External(_) | Expr::Persisted(_) => return None,
         Expr::Source { source, slices } => bytes(&(0, std::ptr::from_ref(&**source).addr(), slices))?,
         Expr::Elementwise(own) => [bytes(&(1, &own.formula))?, operands(&own.operands)?].concat(),
         Expr::View(operand) => [bytes(&2)?, operands(std::slice::from_ref(operand))?].concat(),

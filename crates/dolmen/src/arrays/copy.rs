@@ -95,7 +95,7 @@ impl Target {
             }
         };
         let block_bytes = usize::try_from(array.block_bytes_max().unwrap_or(0)).unwrap_or(usize::MAX);
-        let run = ArrayRun::start(executor(core)?.as_ref(), &[array])?;
+        let run = ArrayRun::start(executor(core)?.as_ref(), "array", &[array])?;
         let output = &run.outputs[0];
         // What blocks are packed into counts as they do; one is written in any case.
         let mut packed = core.budget.consumer("COPY ARRAY").reserve();

@@ -91,7 +91,7 @@ impl ArrayRows {
 
     /// Starts to compute the arrays; their rows as they come.
     pub(super) fn start(self, executor: &dyn Executor) -> Result<SendableRecordBatchStream> {
-        let ArrayRun { run, outputs } = ArrayRun::start(executor, &self.arrays)?;
+        let ArrayRun { run, outputs } = ArrayRun::start(executor, "array", &self.arrays)?;
         let stages: Vec<StageId> = outputs.iter().map(ArrayOutput::stage).collect();
         let _ = self.outputs.set(outputs);
         let schema = Arc::clone(&self.schema);

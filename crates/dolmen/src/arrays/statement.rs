@@ -17,7 +17,7 @@ use dolmen_graph::Executor;
 use futures::{FutureExt, stream};
 
 use super::axes::Axis;
-use super::compute::persisted;
+use super::compute;
 use super::copy::Target;
 use super::histogram::Histogram;
 use super::open::{opened, unlabelled};
@@ -95,8 +95,12 @@ pub(crate) async fn run(core: &Core, text: &str, parameters: &Parameters, caller
             named.create(core, text, &definition, caller).await?
         }
         ArrayStatement::Copy { expression, location, span, options } => {
-            let array = bound(core, text, &expression, caller).await?;
+            let mut array = bound(core, text, &expression, caller).await?;
             let target = Target::of(&location, span, &options, text)?;
+            if array.chunks().axes().iter().any(|axis| !axis.is_known()) {
+                // Files say first how long they are.
+                array = persisted(core, "array", array).await?;
+            }
             // What is computed of an array has no names for its axes.
             let name = expression.as_name().map(|name| name.name).unwrap_or_default();
             let axes = with_table(core, &name, |table| Axis::to_file(table.axes())).flatten();
@@ -168,7 +172,7 @@ async fn rows(core: &Core, shown: Shown) -> Result<Outcome> {
     match shown {
         Shown::Array(array) => {
             let axes = Axis::numbered(array.n_dims());
-            let table = ArrayTable::new(array, axes, None)?;
+            let table = ArrayTable::new(array, axes)?;
             let (schema, stream) = table.rows(executor(core)?.as_ref())?;
             Ok(Outcome { tag: "ARRAY", schema, stream, diagnosis: Diagnosis::default() })
         }
@@ -203,6 +207,12 @@ fn description(array: &Array) -> Result<Outcome> {
     text_rows("DESCRIBE", &["property", "value"], vec![what, values])
 }
 
+/// The array with its blocks computed.
+async fn persisted(core: &Core, name: &str, array: Array) -> Result<Array> {
+    let mut arrays = compute::persisted(core, name, &[array]).await?;
+    arrays.pop().ok_or_else(|| Error::internal("a persisted array is missing"))
+}
+
 /// An array that is to get a name.
 struct Creating<'a> {
     name: &'a ArrayName,
@@ -232,22 +242,8 @@ impl Creating<'_> {
             Definition::File { location, span, options } => opened(core, location, *span, options, text).await?,
         };
         let axes = if axes.is_empty() { Axis::numbered(array.n_dims()) } else { Axis::of_file(&axes)? };
-        let (array, held) = match self.persisted {
-            true => {
-                let mut held = core.budget.consumer(format!("array {name}")).reserve();
-                let refused = |error: dolmen_storage::MemoryError| Error::MemoryLimit {
-                    message: error.to_string(),
-                    source: None,
-                };
-                // What cannot be kept is not computed.
-                held.try_grow(array.nbytes().unwrap_or(0)).map_err(refused)?;
-                let (array, bytes) = persisted(executor(core)?.as_ref(), &array).await?;
-                held.try_resize(bytes).map_err(refused)?;
-                (array, Some(held))
-            }
-            false => (array, None),
-        };
-        let table = ArrayTable::new(array, axes, held)?;
+        let array = if self.persisted { persisted(core, name, array).await? } else { array };
+        let table = ArrayTable::new(array, axes)?;
         core.context.register_provider(&in_catalog(name), Arc::new(table))?;
         Ok(done("CREATE ARRAY"))
     }

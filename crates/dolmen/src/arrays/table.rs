@@ -14,7 +14,6 @@ use datafusion::physical_plan::ExecutionPlan;
 use dolmen_array::{Array, Index};
 use dolmen_frame::SourceExec;
 use dolmen_graph::Executor;
-use dolmen_storage::Reservation;
 
 use super::axes::Axis;
 use super::columns::{Column, schema_of};
@@ -31,19 +30,17 @@ pub(super) struct ArrayTable {
     axes: Vec<Axis>,
     /// A column for each axis, and one of values for each array.
     schema: SchemaRef,
-    /// Counts the bytes of an array that was computed when it was created.
-    _held: Option<Reservation>,
 }
 
 impl ArrayTable {
-    pub(super) fn new(array: Array, axes: Vec<Axis>, held: Option<Reservation>) -> Result<Self> {
+    pub(super) fn new(array: Array, axes: Vec<Axis>) -> Result<Self> {
         let (schema, starts) = (schema_of(&array, &axes)?, vec![0; array.n_dims()]);
-        Ok(Self { arrays: vec![array], starts, axes, schema, _held: held })
+        Ok(Self { arrays: vec![array], starts, axes, schema })
     }
 
     /// Arrays that are computed from this one and have some of its axes, as a table of their own.
     pub(super) fn derived(&self, arrays: Vec<Array>, starts: Vec<usize>, axes: Vec<Axis>, schema: SchemaRef) -> Self {
-        Self { arrays, starts, axes, schema, _held: None }
+        Self { arrays, starts, axes, schema }
     }
 
     pub(super) fn axes(&self) -> &[Axis] {
