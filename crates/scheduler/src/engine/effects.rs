@@ -58,10 +58,13 @@ impl Effects {
                     });
                 }
                 for job in self.io.drain(..) {
+                    let Some(jobs) = engine.io.push(job) else { continue };
                     let Some(engine) = engine.strong() else { return };
                     let guard = CloseIfLost::new(engine);
                     runtime.spawn_blocking(move || {
-                        guard.engine().do_io(job);
+                        while let Some(job) = guard.engine().io.next(jobs) {
+                            guard.engine().do_io(job);
+                        }
                         guard.done();
                     });
                 }

@@ -1,5 +1,7 @@
 //! Writing and reading values, outside the lock.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dolmen_graph::{EventKind, RunId, TaskId};
@@ -8,9 +10,65 @@ use super::effects::{Effects, IoJob};
 use super::{Driver, Engine};
 use crate::core::{CoreEvent, IoId};
 
+/// So many threads write at once, and so many read. More are hardly faster, and what each of them got from the allocator it
+/// keeps.
+const N_THREADS: u32 = 4;
+
 /// How often reading is tried again while others hold the memory, and how long is waited before.
 const N_TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Values that wait for a thread to write or to read them.
+#[derive(Default)]
+pub(super) struct IoQueues {
+    writes: Mutex<Queue>,
+    /// Apart, as writing makes the room that reading waits for.
+    reads: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<IoJob>,
+    n_threads: u32,
+}
+
+/// Which queue a thread works on.
+#[derive(Clone, Copy)]
+pub(super) enum Jobs {
+    Writes,
+    Reads,
+}
+
+impl IoQueues {
+    fn queue(&self, jobs: Jobs) -> MutexGuard<'_, Queue> {
+        let queue = match jobs {
+            Jobs::Writes => &self.writes,
+            Jobs::Reads => &self.reads,
+        };
+        queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a job. If there is to be one more thread, tells which queue it is for.
+    pub(super) fn push(&self, job: IoJob) -> Option<Jobs> {
+        let jobs = match job {
+            IoJob::Write { .. } => Jobs::Writes,
+            IoJob::Read { .. } => Jobs::Reads,
+        };
+        let mut queue = self.queue(jobs);
+        queue.jobs.push_back(job);
+        let is_new = queue.n_threads < N_THREADS;
+        queue.n_threads += u32::from(is_new);
+        is_new.then_some(jobs)
+    }
+
+    /// The next job of a thread; without one the thread ends.
+    pub(super) fn next(&self, jobs: Jobs) -> Option<IoJob> {
+        let mut queue = self.queue(jobs);
+        let job = queue.jobs.pop_front();
+        queue.n_threads -= u32::from(job.is_none());
+        job
+    }
+}
 
 impl Engine {
     /// Does one job and tells the core. Blocks on the disk.

@@ -94,6 +94,7 @@ pub(crate) struct Engine {
     pub(crate) driver: Driver,
     bells: Vec<Arc<Bell>>,
     disk: Disk,
+    io: io::IoQueues,
     budget: Arc<MemoryBudget>,
     extend: Extend,
     /// Bytes that others were refused.
@@ -213,6 +214,7 @@ impl Engine {
             driver,
             bells: (0..n_workers).map(|_| Arc::default()).collect(),
             disk: Disk::new(Arc::clone(&budget), temp, registry),
+            io: io::IoQueues::default(),
             budget,
             extend,
             shortage_bytes: AtomicU64::new(0),
