@@ -150,7 +150,7 @@ fn mistakes_are_told_with_what_was_meant() {
         ("sum(x, axis => 2)", "axis 2 is out of bounds", 0),
         ("sum(x, axis => 9223372036854775808)", "which are integers, not one that is so large", 15),
         ("fft.irfft(y, n => -1)", "an integer that is not negative, not a negative one", 18),
-        ("digitize(y, ['a'])", "a list of numbers, not a list of other things", 12),
+        ("digitize(y, ['a'])", "an array, not a string", 12),
         ("x + i", "do not broadcast", 0),
         ("x - mean(x, axis => 1)", "keepdims", 0),
         ("x.T", "the attribute t is not supported; write transpose(x)", 2),

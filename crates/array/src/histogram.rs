@@ -15,12 +15,14 @@ use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, ChunkSpec, Chunks, Reduce};
 const N_BINS_MAX: usize = BLOCK_BYTES_DEFAULT / 8;
 
 /// The bins of a histogram.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum HistogramBins {
     /// So many of equal width.
     Count(usize),
     /// Between these edges, which ascend.
     Edges(Vec<f64>),
+    /// Between the edges of a row, which ascend: that is seen when they are computed.
+    EdgeArray(Array),
 }
 
 impl Array {
@@ -34,7 +36,8 @@ impl Array {
     ///
     /// # Errors
     /// [`ArrayError::Argument`] for no bins or more than a block of 128 MB holds, edges that go down, or a range that does; [`ArrayError::ShapeMismatch`] for
-    /// weights of another shape; [`ArrayError::DTypeUnsupported`] for complex numbers and times.
+    /// weights of another shape; [`ArrayError::DTypeUnsupported`] for complex numbers and times; [`ArrayError::WrongRank`] and
+    /// [`ArrayError::UnknownLength`] for edges that are no row of a known length.
     pub fn histogram(
         &self,
         bins: &HistogramBins,
@@ -75,6 +78,13 @@ impl Array {
                     dolmen_kernels::Block::from_vec(&[edges.len()], edges.clone())?,
                     ChunkSpec::Auto,
                 );
+            }
+            HistogramBins::EdgeArray(edges) => {
+                let ascending = edges.edges_in_order(op, false)?.astype(DType::F64)?;
+                if ascending.known_shape(op)?[0] < 2 {
+                    return Err(bad("bins", "are to be at least two edges that ascend"));
+                }
+                return Ok(ascending);
             }
             HistogramBins::Count(0) => return Err(bad("bins", "are none")),
             HistogramBins::Count(n) if *n > N_BINS_MAX => return Err(bad("bins", "are more than one block holds")),

@@ -93,6 +93,8 @@ pub(crate) enum Kernel {
     SumRows,
     /// Where elements belong in a sorted table, the second operand; without a side whether they are there.
     Search { side: Option<Side> },
+    /// A row that has to ascend, as it is; or, if it may descend, in ascending order.
+    Ascending { may_descend: bool },
     /// The factors of a block.
     Factor(Factorisation),
     /// The solution of a triangular system.
@@ -132,6 +134,7 @@ impl Kernel {
             Self::BinCount { .. } | Self::SumRows => "bincount",
             Self::Search { side: Some(_) } => "searchsorted",
             Self::Search { side: None } => "isin",
+            Self::Ascending { .. } => "edges",
             Self::Factor(factorisation) => factorisation.name(),
             Self::SolveTriangular { .. } => "solve_triangular",
             Self::Multinomial { .. } => "multinomial",
@@ -266,6 +269,8 @@ impl Kernel {
                 let table = operands.get(1).and_then(read_bytes)?.checked_mul(2)?;
                 read()?.checked_mul(2)?.checked_add(table)
             }
+            // The elements as floats.
+            Self::Ascending { .. } => (array.chunks().block_elements_max()? as u64).checked_mul(8),
             // In place of its result.
             Self::Factor(Factorisation::Cholesky) => Some(0),
             Self::Factor(Factorisation::Lu) => read(),
@@ -313,6 +318,7 @@ pub(crate) fn run(task: &Task<'_>, kernel: &Kernel, operands: &[KernelOperand]) 
         Kernel::BinCount { len_min, as_row } => search::counts(task, *len_min, *as_row),
         Kernel::SumRows => search::summed(task),
         Kernel::Search { side } => search::looked_up(task, *side, &joined(task, operands)?),
+        Kernel::Ascending { may_descend } => search::ascending(task, *may_descend, &joined(task, operands)?),
         Kernel::Factor(factorisation) => linalg::factors(task, *factorisation),
         Kernel::SolveTriangular { is_lower, unit_diagonal } => linalg::solved(task, *is_lower, *unit_diagonal),
         Kernel::Choose => pick::choose(task),

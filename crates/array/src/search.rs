@@ -9,7 +9,7 @@ use crate::chunks::AxisChunks;
 use crate::kernel::Kernel;
 use crate::node::{Expr, Operand, OperandAxis};
 use crate::optimise::lens_along;
-use crate::{Array, ArrayError, Chunks, HistogramBins, Reduce};
+use crate::{Array, ArrayError, Chunks, HistogramBins, Index, Reduce};
 
 /// So many blocks' results a task puts together.
 const FAN_IN: u32 = 8;
@@ -128,28 +128,57 @@ impl Array {
         Ok(Self::from_node(expr, dtype, chunks))
     }
 
-    /// NumPy's `digitize`: which of the bins between `edges`, which ascend or descend, each element is in; 0 in front of them.
-    /// A bin has its lower edge, or its upper one if `right`.
+    /// NumPy's `digitize`: which of the bins between the edges of a row, which ascend or descend, each element is in; 0 in
+    /// front of them. A bin has its lower edge, or its upper one if `right`.
     ///
     /// # Errors
-    /// [`ArrayError::Argument`] unless the edges are in order; [`ArrayError::Kernel`] for elements without order.
-    pub fn digitize(&self, edges: &[f64], right: bool) -> Result<Self, ArrayError> {
+    /// [`ArrayError::WrongRank`] unless the edges are a row; [`ArrayError::DTypeUnsupported`] for complex numbers and times;
+    /// [`ArrayError::Argument`] for edges that are not in order, or an error of the run if they are computed.
+    pub fn digitize(&self, edges: &Self, right: bool) -> Result<Self, ArrayError> {
+        let op = "digitize";
+        self.check()?;
         if self.dtype().kind() == Kind::Complex {
             let remedy = "take the absolute or the real part";
-            return Err(ArrayError::DTypeUnsupported { op: "digitize", dtype: self.dtype(), remedy });
+            return Err(ArrayError::DTypeUnsupported { op, dtype: self.dtype(), remedy });
         }
-        let is_ascending = edges.is_sorted();
-        let mut sorted = edges.to_vec();
-        if !is_ascending {
-            sorted.reverse();
-        }
-        if !sorted.is_sorted() {
-            let problem = "neither ascend nor descend".to_owned();
-            return Err(ArrayError::Argument { op: "digitize", argument: "bins", problem });
-        }
-        let table = Self::from_vec(&[edges.len()], sorted)?;
+        let table = edges.edges_in_order(op, true)?;
         let places = table.searchsorted(self, if right { Side::Left } else { Side::Right })?;
-        if is_ascending { Ok(places) } else { places.negative()?.add(edges.len() as i64) }
+        let n = edges.known_shape(op)?[0];
+        if n == 0 {
+            return Ok(places);
+        }
+        let edge = |at| edges.index(&[Index::At(at)]);
+        let descends = edge(0)?.greater(&edge(-1)?)?;
+        Self::where_(&descends, places.negative()?.add(n as i64)?, places)
+    }
+
+    /// This row of edges in ascending order, in one block. Edges that do not ascend, nor descend if they may, are an error of
+    /// the run.
+    pub(crate) fn edges_in_order(&self, op: &'static str, may_descend: bool) -> Result<Self, ArrayError> {
+        self.check()?;
+        if self.n_dims() != 1 {
+            return Err(ArrayError::WrongRank { op, expected: "a row of edges", n_dims: self.n_dims() });
+        }
+        if self.dtype().is_time() || self.dtype().kind() == Kind::Complex {
+            let remedy = "edges are real numbers";
+            return Err(ArrayError::DTypeUnsupported { op, dtype: self.dtype(), remedy });
+        }
+        if let Expr::Memory(block) = &self.node.expr {
+            // Literals are known now.
+            let values = match block.dtype() {
+                DType::F64 => block.to_vec::<f64>()?,
+                DType::I64 => block.to_vec::<i64>()?.into_iter().map(|edge| edge as f64).collect(),
+                _ => Vec::new(),
+            };
+            if !values.is_sorted() && !(may_descend && values.iter().rev().is_sorted()) {
+                let problem = if may_descend { "neither ascend nor descend" } else { "do not ascend" }.to_owned();
+                return Err(ArrayError::Argument { op, argument: "bins", problem });
+            }
+        }
+        let row = self.rechunk(usize::MAX)?;
+        let operands = [&row, &row.astype(DType::F64)?].map(|array| Operand::same(array.clone())).into();
+        let expr = Expr::Blockwise { kernel: Arc::new(Kernel::Ascending { may_descend }), operands };
+        Ok(Self::from_node(expr, row.dtype(), row.chunks().clone()))
     }
 
     /// NumPy's `bincount` of a row: how often each integer from 0 on is there, or the sum of its weights. It is as long as the

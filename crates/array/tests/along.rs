@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use common::{chunkings, compute, try_compute};
 use dolmen_array::{
-    Array, ArrayError, BlockError, BlockFn, BlockInfo, ChunkSpec, FftNorm, PadMode, RandomGenerator, Reduce,
+    Array, ArrayError, BlockError, BlockFn, BlockInfo, ChunkSpec, FftNorm, HistogramBins, PadMode, RandomGenerator,
+    Reduce,
 };
 use dolmen_graph::InlineExecutor;
 use dolmen_kernels::{Block, DType, QuantileMethod, WeakScalar};
@@ -298,11 +299,15 @@ fn what_has_no_meaning_is_told_before_anything_runs() {
     assert!(matches!(x.bincount(None, 0), Err(ArrayError::WrongRank { .. })));
     assert!(matches!(x.ravel().unwrap().bincount(None, 0), Err(ArrayError::DTypeUnsupported { .. })));
     assert!(matches!(x.searchsorted(&x, dolmen_kernels::Side::Left), Err(ArrayError::WrongRank { .. })));
-    assert!(matches!(x.digitize(&[0.0, 2.0, 1.0], false), Err(ArrayError::Argument { .. })));
+    let edges = Array::from_vec(&[3], vec![0.0, 2.0, 1.0]).unwrap();
+    assert!(matches!(x.digitize(&edges, false), Err(ArrayError::Argument { .. })));
     let random = RandomGenerator::new(1);
     assert!(matches!(random.exponential(-1.0, &[1], 1), Err(ArrayError::Kernel(_))));
     assert!(matches!(random.poisson(-1.0, &[1], 1), Err(ArrayError::Kernel(_))));
     let fails = |array: Array| try_compute(&InlineExecutor::new(), &array).unwrap_err().to_string();
+    assert!(fails(x.digitize(&(&edges + 1.0), false).unwrap()).contains("neither ascend nor descend"));
+    let bins = HistogramBins::EdgeArray(edges.negative().unwrap());
+    assert!(fails(x.histogram(&bins, None, None, false).unwrap().0).contains("do not ascend"));
     let negative = Array::from_vec(&[2], vec![1_i64, -1]).unwrap();
     assert!(fails(negative.bincount(None, 0).unwrap()).contains("negative integer"));
     assert!(

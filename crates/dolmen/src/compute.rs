@@ -75,7 +75,8 @@ impl Session {
         let executor = self.inner.executor.get_or_init(|| {
             let n_workers = u32::try_from(self.inner.threads.get()).unwrap_or(u32::MAX);
             let session = Arc::new(SessionOfTasks(Arc::downgrade(&self.inner)));
-            let pool = Arc::new(Pool::new((self.core().budget.limit_bytes() / POOL_SHARE).min(POOL_BYTES_MAX)));
+            let limit_bytes = self.core().budget.limit_bytes();
+            let pool = Arc::new(Pool::bounded((limit_bytes / POOL_SHARE).min(POOL_BYTES_MAX), limit_bytes));
             let config = LocalConfig::new(cpu, n_workers)
                 .memory(Arc::clone(&self.core().budget), Arc::clone(&self.inner.temp))
                 .registry(Arc::clone(&self.inner.registry))

@@ -103,7 +103,9 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
+        // Whoever sees the end finds it in no list any more.
+        let statement = self.core.statements.running().by_number.remove(&self.number);
         self.watch.end();
-        self.core.statements.running().by_number.remove(&self.number);
+        drop(statement);
     }
 }

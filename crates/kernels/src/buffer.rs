@@ -36,6 +36,7 @@ pub struct Pool {
 
 struct Shared {
     retained_bytes_max: usize,
+    buffer_bytes_max: usize,
     free: Mutex<Free>,
 }
 
@@ -49,7 +50,24 @@ impl Pool {
     /// A pool that keeps at most `retained_bytes_max` bytes that no block uses.
     #[must_use]
     pub fn new(retained_bytes_max: usize) -> Self {
-        Self { shared: Arc::new(Shared { retained_bytes_max, free: Mutex::default() }) }
+        Self::bounded(retained_bytes_max, usize::MAX)
+    }
+
+    /// The same, that refuses buffers of more than `buffer_bytes_max`: how much some kernels need is seen when they run.
+    #[must_use]
+    pub fn bounded(retained_bytes_max: usize, buffer_bytes_max: usize) -> Self {
+        Self { shared: Arc::new(Shared { retained_bytes_max, buffer_bytes_max, free: Mutex::default() }) }
+    }
+
+    /// Whether a buffer of `bytes` would be given, for memory that is to come from elsewhere.
+    ///
+    /// # Errors
+    /// [`KernelError::OverLimit`].
+    pub(crate) fn check(&self, bytes: usize) -> Result<()> {
+        match self.shared.buffer_bytes_max {
+            limit_bytes if bytes > limit_bytes => Err(KernelError::OverLimit { bytes, limit_bytes }),
+            _ => Ok(()),
+        }
     }
 
     /// The bytes that are kept and used by no block.
@@ -68,8 +86,9 @@ impl Pool {
     /// Memory of `len` bytes to write to; what it holds is zeros or what a block left there.
     ///
     /// # Errors
-    /// [`KernelError::OutOfMemory`] if the system refuses.
+    /// [`KernelError::OutOfMemory`] if the system refuses, [`KernelError::OverLimit`] if the pool does.
     pub fn buffer(&self, len: usize) -> Result<BufferMut> {
+        self.check(len)?;
         let storage = if len < MAPPED_BYTES_MIN {
             Storage::Lines(vec![Line::zeroed(); len.div_ceil(size_of::<Line>())].into_boxed_slice())
         } else {

@@ -213,6 +213,14 @@ pub enum KernelError {
         /// The size asked for.
         bytes: usize,
     },
+    /// More memory for one block than is allowed for all.
+    #[error("a block of {bytes} bytes is more than the memory limit of {limit_bytes} bytes")]
+    OverLimit {
+        /// The size asked for.
+        bytes: usize,
+        /// The most.
+        limit_bytes: usize,
+    },
     /// A shape whose size in bytes does not fit the machine.
     #[error("an array of shape {} is too large", shape_text(shape))]
     TooLarge {

@@ -25,14 +25,14 @@ pub fn bincount(block: &Block, weights: Option<&Block>, len_min: usize, pool: &P
         }
     };
     let places = elements::<i64>(&places);
-    let Some(weights) = weights else { return counts(places, len_min) };
+    let Some(weights) = weights else { return counts(places, len_min, pool) };
     if weights.shape() != block.shape() {
         let (left, right) = (block.shape().into(), weights.shape().into());
         return Err(KernelError::ShapeMismatch { op, left, right, expected: "each element has a weight" });
     }
     let len = len_min.max(length(places)?);
     let weights = apply(Op::Cast(DType::F64), &[weights], pool)?.to_contiguous(pool)?;
-    let mut sums = pool.buffer(len * 8)?;
+    let mut sums = pool.buffer(len.saturating_mul(8))?;
     let slots = &mut sums.as_mut_slice::<f64>()[..len];
     slots.fill(0.0);
     for (place, weight) in places.iter().zip(elements::<f64>(&weights)) {
@@ -57,13 +57,14 @@ fn length(places: &[i64]) -> Result<usize> {
 }
 
 /// How often each integer is there.
-fn counts(places: &[i64], len_min: usize) -> Result<Block> {
-    fn grow(slots: &mut Vec<i64>, len: usize) -> Result<()> {
+fn counts(places: &[i64], len_min: usize, pool: &Pool) -> Result<Block> {
+    let grow = |slots: &mut Vec<i64>, len: usize| {
+        pool.check(len.saturating_mul(8))?;
         let more = len.saturating_sub(slots.len());
         slots.try_reserve(more).map_err(|_| KernelError::OutOfMemory { bytes: len.saturating_mul(8) })?;
         slots.resize(slots.len() + more, 0);
         Ok(())
-    }
+    };
     let mut slots: Vec<i64> = Vec::new();
     grow(&mut slots, len_min)?;
     // Four tables by turns, as the same place twice in a row would wait for itself.
@@ -220,6 +221,12 @@ mod tests {
         assert_eq!(counted, expected);
         let far = Block::from_vec(&[2], vec![0, i64::MAX]).unwrap();
         assert!(matches!(bincount(&far, None, 0, &Pool::new(0)), Err(KernelError::OutOfMemory { .. })));
+        let bounded = Pool::bounded(0, 1 << 20);
+        let near = Block::from_vec(&[2], vec![1_i64, 1 << 18]).unwrap();
+        let weights = Block::full(&[2], crate::Scalar::F64(0.5));
+        for weights in [None, Some(&weights)] {
+            assert!(matches!(bincount(&near, weights, 0, &bounded), Err(KernelError::OverLimit { .. })));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What differs, how often, and where in sorted tables.
 
 use dolmen_graph::{TaskError, TaskResult};
-use dolmen_kernels::{Block, Side, Unique, bincount, contains, merge_unique, searchsorted, sum_rows};
+use dolmen_kernels::{Block, KernelError, Side, Unique, bincount, contains, merge_unique, searchsorted, sum_rows};
 use smallvec::smallvec;
 
 use crate::task::{KernelOperand, Task, failed, joined_one};
@@ -62,4 +62,20 @@ pub(super) fn looked_up(task: &Task<'_>, side: Option<Side>, operands: &[Block])
         None => contains(table, values, task.pool),
     };
     task.value(found.map_err(failed)?)
+}
+
+/// The first operand, a row of edges that ascend, or descend if they may: then it comes in the other order. The second has the
+/// edges as floats.
+pub(super) fn ascending(task: &Task<'_>, may_descend: bool, operands: &[Block]) -> TaskResult {
+    let [edges, values] = operands else { return Err(TaskError::InputMissing { input_idx: 1, position: 0 }) };
+    let values = values.to_vec::<f64>().map_err(failed)?;
+    let in_order = if values.is_sorted() {
+        Ok(edges.clone())
+    } else if may_descend && values.iter().rev().is_sorted() {
+        edges.flip(&[0])
+    } else {
+        let problem = if may_descend { "neither ascend nor descend" } else { "do not ascend" };
+        Err(KernelError::Parameter { op: "histogram", parameter: "bins", problem })
+    };
+    task.value(in_order.map_err(failed)?)
 }

@@ -156,7 +156,7 @@ fn svd(call: &Call<'_>) -> Result<Value> {
 
 fn histogram(call: &Call<'_>) -> Result<Value> {
     let bins = match call.given("bins").map(|given| &given.value) {
-        Some(Value::List(_)) => HistogramBins::Edges(call.floats("bins")?.unwrap_or_default()),
+        Some(Value::List(_) | Value::Array(_)) => HistogramBins::EdgeArray(call.array("bins")?),
         _ => HistogramBins::Count(call.count("bins")?.unwrap_or(10)),
     };
     let range = match call.floats("range")?.as_deref() {
@@ -167,9 +167,9 @@ fn histogram(call: &Call<'_>) -> Result<Value> {
     let weights: Option<Array> = call.optional_array("weights")?;
     let density = call.flag("density")?;
     let (counts, mut edges) = call.at(call.array("a")?.histogram(&bins, range, weights.as_ref(), density))?;
-    if let HistogramBins::Edges(_) = bins {
+    if let HistogramBins::EdgeArray(given) = bins {
         // With the dtype that they are given with.
-        edges = call.array("bins")?;
+        edges = given;
     }
     Ok(Value::Results { function: "histogram", arrays: vec![counts, edges] })
 }

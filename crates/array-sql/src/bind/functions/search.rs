@@ -30,8 +30,7 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
             one(call.at(call.array("a")?.searchsorted(&call.array("v")?, side))?)
         }),
         own("digitize", "x, bins, right=false", |call| {
-            let bins = call.floats("bins")?.ok_or_else(|| call.bad("bins", "should be a list of edges"))?;
-            one(call.at(call.array("x")?.digitize(&bins, call.flag("right")?))?)
+            one(call.at(call.array("x")?.digitize(&call.array("bins")?, call.flag("right")?))?)
         }),
         own("bincount", "x, weights=null, minlength=0", |call| {
             let weights = call.optional_array("weights")?;
@@ -113,7 +112,9 @@ fn cells(call: &Call<'_>, coordinates: &[Array]) -> Result<(Array, Vec<Array>)> 
     let n = coordinates.len();
     let expected = "should be a number of bins, or a list with a number or edges for each coordinate";
     let of = |value: &Value| match value {
-        Value::List(edges) => edges.iter().map(Value::as_float).collect::<Option<Vec<_>>>().map(HistogramBins::Edges),
+        Value::List(_) | Value::Array(_) => {
+            value.clone().into_array("the argument bins", call.span).ok().map(HistogramBins::EdgeArray)
+        }
         other => usize::try_from(other.as_int()?).ok().map(HistogramBins::Count),
     };
     let bins = match call.given("bins").map(|given| &given.value) {
@@ -142,5 +143,13 @@ fn cells(call: &Call<'_>, coordinates: &[Array]) -> Result<(Array, Vec<Array>)> 
     };
     let weights = call.optional_array("weights")?;
     let coordinates = coordinates.iter().map(|x| call.at(x.astype(DType::F64))).collect::<Result<Vec<_>>>()?;
-    call.at(Array::histogramdd(&coordinates, &bins, &ranges, weights.as_ref(), call.flag("density")?))
+    let counted = Array::histogramdd(&coordinates, &bins, &ranges, weights.as_ref(), call.flag("density")?);
+    let (counts, mut edges) = call.at(counted)?;
+    for (of_axis, bins) in edges.iter_mut().zip(bins) {
+        // With the dtype that they are given with.
+        if let HistogramBins::EdgeArray(given) = bins {
+            *of_axis = given;
+        }
+    }
+    Ok((counts, edges))
 }
