@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 pub(crate) use along::Along;
 pub(crate) use linalg::Factorisation;
 pub(crate) use reduce::unknown_axes;
+pub(crate) use search::descends;
 
 use crate::linalg::Contraction;
 use crate::lower::read_bytes;

@@ -6,7 +6,7 @@ use dolmen_kernels::{DType, Function, Kind, Side};
 use smallvec::SmallVec;
 
 use crate::chunks::AxisChunks;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, descends};
 use crate::node::{Expr, Operand, OperandAxis};
 use crate::optimise::lens_along;
 use crate::{Array, ArrayError, Chunks, HistogramBins, Index, Reduce};
@@ -170,10 +170,8 @@ impl Array {
                 DType::I64 => block.to_vec::<i64>()?.into_iter().map(|edge| edge as f64).collect(),
                 _ => Vec::new(),
             };
-            if !values.is_sorted() && !(may_descend && values.iter().rev().is_sorted()) {
-                let problem = if may_descend { "neither ascend nor descend" } else { "do not ascend" }.to_owned();
-                return Err(ArrayError::Argument { op, argument: "bins", problem });
-            }
+            let bad = |problem: &str| ArrayError::Argument { op, argument: "bins", problem: problem.to_owned() };
+            descends(&values, may_descend).map_err(bad)?;
         }
         let row = self.rechunk(usize::MAX)?;
         let operands = [&row, &row.astype(DType::F64)?].map(|array| Operand::same(array.clone())).into();

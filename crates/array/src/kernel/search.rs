@@ -69,13 +69,17 @@ pub(super) fn looked_up(task: &Task<'_>, side: Option<Side>, operands: &[Block])
 pub(super) fn ascending(task: &Task<'_>, may_descend: bool, operands: &[Block]) -> TaskResult {
     let [edges, values] = operands else { return Err(TaskError::InputMissing { input_idx: 1, position: 0 }) };
     let values = values.to_vec::<f64>().map_err(failed)?;
-    let in_order = if values.is_sorted() {
-        Ok(edges.clone())
-    } else if may_descend && values.iter().rev().is_sorted() {
-        edges.flip(&[0])
-    } else {
-        let problem = if may_descend { "neither ascend nor descend" } else { "do not ascend" };
-        Err(KernelError::Parameter { op: "histogram", parameter: "bins", problem })
-    };
-    task.value(in_order.map_err(failed)?)
+    let bad = |problem| failed(KernelError::Parameter { op: "histogram", parameter: "bins", problem });
+    let descends = descends(&values, may_descend).map_err(bad)?;
+    task.value(if descends { edges.flip(&[0]).map_err(failed)? } else { edges.clone() })
+}
+
+/// Whether edges descend, if they may; they ascend otherwise, or the error says what they do not.
+pub(crate) fn descends(edges: &[f64], may_descend: bool) -> Result<bool, &'static str> {
+    match (edges.is_sorted(), may_descend) {
+        (true, _) => Ok(false),
+        (false, true) if edges.iter().rev().is_sorted() => Ok(true),
+        (false, true) => Err("neither ascend nor descend"),
+        (false, false) => Err("do not ascend"),
+    }
 }

@@ -100,7 +100,7 @@ fn one_executor_reads_what_another_keeps() {
     let (here, there) = (session(1, 256 << 20), session(2, 256 << 20));
     let kept = here.persist_arrays_blocking(&[Array::ones(&[1000], DType::I64, 100).unwrap()]).unwrap().remove(0);
     let sum = kept.sum(&Reduce::all()).unwrap();
-    assert_eq!(there.compute_arrays_blocking(&[sum.clone()]).unwrap()[0].to_vec::<i64>().unwrap(), [1000]);
+    assert_eq!(there.compute_arrays_blocking(std::slice::from_ref(&sum)).unwrap()[0].to_vec::<i64>().unwrap(), [1000]);
     // What is in memory outlives its session.
     drop(here);
     assert_eq!(there.compute_arrays_blocking(&[sum]).unwrap()[0].to_vec::<i64>().unwrap(), [1000]);
