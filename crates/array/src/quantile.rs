@@ -17,6 +17,9 @@ use crate::{Array, ArrayError, Chunks, Reduce};
 /// So many digests are merged by a task.
 const FAN_IN: u32 = 32;
 
+/// The bytes of counts that one task sums, if those of two blocks are less.
+const COUNTED_BYTES: usize = 8 << 20;
+
 /// So many shares are looked for at once; each has two rows of counts in every task.
 const SHARES_MAX: usize = 8;
 
@@ -205,7 +208,10 @@ impl Array {
             let chunks = Chunks::new(blocks.chain([AxisChunks::single(n_counts)]));
             let rows = Self::from_node(expr, DType::I64, chunks);
             let axes: Vec<isize> = (0..self.n_dims() as isize).collect();
-            let counts = rows.reduce(Function::Sum.plain(), &Reduce::over(&axes))?;
+            // Rows are half a megabyte for each rank, however large the array is.
+            let at_once = (COUNTED_BYTES / (8 * n_counts)).clamp(2, 16) as u32;
+            let options = Reduce { split_every: Some(at_once), ..Reduce::over(&axes) };
+            let counts = rows.reduce(Function::Sum.plain(), &options)?;
             let operands = [whole(&counts)].into_iter().chain(state.as_ref().map(whole)).collect();
             let kernel = Kernel::RankStep { pass, quantiles: quantiles.clone() };
             state = Some(one_row(kernel, operands, DType::U64, 2 + 2 * n_targets));

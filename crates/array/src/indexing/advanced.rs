@@ -208,14 +208,34 @@ fn spread(list: &Positions, shape: &[usize]) -> Vec<usize> {
 }
 
 /// The points of which `points` have the positions along `axes`: first axis the points, behind it the other axes.
+///
+/// They are picked from one block after the other, so that no task reads more than one, and put in order afterwards.
 fn gather(x: &Array, axes: &SmallVec<[usize; 4]>, points: Vec<Box<[usize]>>) -> Array {
     let n_points = points[0].len();
-    let others = (0..x.n_dims()).filter(|axis| !axes.contains(axis)).map(|axis| x.chunks().axes()[axis].clone());
-    let others: Vec<AxisChunks> = others.collect();
+    let own = |axis: usize| &x.chunks().axes()[axis];
+    let blocks_of = |point: usize| -> SmallVec<[u32; 4]> {
+        axes.iter().zip(&points).map(|(axis, list)| own(*axis).block_of(list[point])).collect()
+    };
     // Blocks of the result are no larger than those of the array.
-    let size = axes.iter().filter_map(|axis| x.chunks().axes()[*axis].size_max()).product::<usize>().max(1);
-    let chunks = Chunks::new(std::iter::once(AxisChunks::uniform(n_points, size)).chain(others));
-    let expr = Expr::Gather { input: x.clone(), points: points.into(), axes: axes.clone() };
+    let size = axes.iter().filter_map(|axis| own(*axis).size_max()).product::<usize>().max(1);
+    let mut order: Vec<usize> = (0..n_points).collect();
+    order.sort_by_cached_key(|point| blocks_of(*point));
+    let runs = order.chunk_by(|point, next| blocks_of(*point) == blocks_of(*next));
+    let sizes: Vec<usize> = runs.flat_map(|run| run.chunks(size)).map(<[usize]>::len).collect();
+    let picked: Vec<Box<[usize]>> =
+        points.iter().map(|list| order.iter().map(|point| list[*point]).collect()).collect();
+    let others = (0..x.n_dims()).filter(|axis| !axes.contains(axis)).map(|axis| own(axis).clone());
+    let others: Vec<AxisChunks> = others.collect();
+    let cut = |points| Chunks::new(std::iter::once(points).chain(others.iter().cloned()));
+    let expr = Expr::Gather { input: x.clone(), points: picked.into(), axes: axes.clone() };
+    let gathered = Array::from_node(expr, x.dtype(), cut(AxisChunks::from_sizes(&sizes)));
+    let chunks = cut(AxisChunks::uniform(n_points, size));
+    if order.is_sorted() {
+        return gathered.with_chunks(&chunks);
+    }
+    let mut places = vec![0; n_points];
+    order.iter().enumerate().for_each(|(place, point)| places[*point] = place);
+    let expr = Expr::Take { input: gathered, axis: 0, positions: places.into() };
     Array::from_node(expr, x.dtype(), chunks)
 }
 

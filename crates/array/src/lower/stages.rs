@@ -210,14 +210,15 @@ impl Adding<'_> {
             }
             Expr::Gather { input, points, axes } => {
                 let mut next = 0;
-                let of_input = (0..input.n_dims()).map(|axis| match axes.contains(&axis) {
-                    true => BlockAxis::All,
-                    false => {
+                let of_input = (0..input.n_dims()).map(|axis| {
+                    let Some(list) = axes.iter().position(|picked| *picked == axis) else {
                         next += 1;
-                        BlockAxis::same(next)
-                    }
+                        return Ok(BlockAxis::same(next));
+                    };
+                    take_axis(&input.chunks().axes()[axis], &chunks.axes()[0], 0, &points[list])
                 });
-                let wired = self.blocks(input, chunks, of_input.collect())?;
+                let of_input: Vec<BlockAxis> = of_input.collect::<Result<_, _>>()?;
+                let wired = self.blocks(input, chunks, of_input)?;
                 let work =
                     Work::Gather { from: input.chunks().clone(), axes: axes.clone(), points: Arc::clone(points) };
                 Parts::new(work, vec![wired])

@@ -50,24 +50,21 @@ pub(super) fn take(task: &Task<'_>, from: &AxisChunks, axis: usize, positions: &
     task.value(dolmen_kernels::take(&joined, axis, &place_of, task.pool).map_err(failed)?)
 }
 
-/// The points that the output's block shows, along its first axis. The picked axes of the input are read as a whole, their
-/// blocks in row-major order; its others follow in the output.
+/// The points that the output's block shows, along its first axis: all of one block of the picked axes. The others follow in
+/// the output.
 pub(super) fn gather(task: &Task<'_>, from: &Chunks, axes: &[usize], points: &[Box<[usize]>]) -> TaskResult {
     let bounds = task.plan.out.axes()[0].bounds(task.index()[0]).ok_or_else(unknown)?;
     let n_points = bounds.len();
     let mut parts: Vec<(SmallVec<[usize; 4]>, Block)> = Vec::with_capacity(n_points);
     let mut shape: SmallVec<[usize; 4]> = SmallVec::new();
     for (at, point) in bounds.enumerate() {
-        // Which of the blocks has the point: they come in row-major order of the picked axes.
-        let mut position = 0;
         let mut local: SmallVec<[usize; 4]> = SmallVec::new();
         for (list, axis) in points.iter().zip(axes) {
             let chunks = &from.axes()[*axis];
-            let idx = chunks.block_of(list[point]);
-            position = position * chunks.n_blocks() as usize + idx as usize;
-            local.push(list[point] - chunks.bounds(idx).ok_or_else(unknown)?.start);
+            let start = chunks.bounds(chunks.block_of(list[point])).ok_or_else(unknown)?.start;
+            local.push(list[point] - start);
         }
-        let block = task.block(0, position)?;
+        let block = task.block(0, 0)?;
         let mut slices: SmallVec<[BlockSlice; 4]> =
             block.shape().iter().map(|&len| BlockSlice::range(0, len)).collect();
         for (axis, start) in axes.iter().zip(&local) {

@@ -9,6 +9,7 @@ mod explain_analyze;
 mod fake_store;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod out_of_core;
 mod persisted;
 mod progress;
 mod registered;
