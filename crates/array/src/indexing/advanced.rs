@@ -110,7 +110,7 @@ pub(super) fn select(x: &Array, entries: &[Entry<'_>]) -> Result<Array, ArrayErr
     let picked: SmallVec<[usize; 4]> = lists.iter().map(|list| list.axis).collect();
     let selected = match &points[..] {
         [one] => x.take_known(picked[0], one.to_vec()).moveaxis(picked[0] as isize, 0)?,
-        _ => gather(x, &picked, points),
+        _ => gather(x, &picked, &points),
     };
     // The points come first, behind them the other axes, of which those that one element is left of go.
     let others = (0..x.n_dims()).filter(|axis| !picked.contains(axis));
@@ -210,11 +210,11 @@ fn spread(list: &Positions, shape: &[usize]) -> Vec<usize> {
 /// The points of which `points` have the positions along `axes`: first axis the points, behind it the other axes.
 ///
 /// They are picked from one block after the other, so that no task reads more than one, and put in order afterwards.
-fn gather(x: &Array, axes: &SmallVec<[usize; 4]>, points: Vec<Box<[usize]>>) -> Array {
+fn gather(x: &Array, axes: &SmallVec<[usize; 4]>, points: &[Box<[usize]>]) -> Array {
     let n_points = points[0].len();
     let own = |axis: usize| &x.chunks().axes()[axis];
     let blocks_of = |point: usize| -> SmallVec<[u32; 4]> {
-        axes.iter().zip(&points).map(|(axis, list)| own(*axis).block_of(list[point])).collect()
+        axes.iter().zip(points).map(|(axis, list)| own(*axis).block_of(list[point])).collect()
     };
     // Blocks of the result are no larger than those of the array.
     let size = axes.iter().filter_map(|axis| own(*axis).size_max()).product::<usize>().max(1);

@@ -30,7 +30,7 @@ pub(crate) struct Effects {
 /// A value to be written or read.
 pub(crate) enum IoJob {
     Write { io: IoId, run: RunId, task: TaskId, value: ValueRef, size_bytes: u64, held: Reservation },
-    Read { io: IoId, run: RunId, task: TaskId, from: DiskValue },
+    Read { io: IoId, run: RunId, task: TaskId, from: DiskValue, n_tries: u32 },
 }
 
 impl Effects {
@@ -63,7 +63,9 @@ impl Effects {
                     let guard = CloseIfLost::new(engine);
                     runtime.spawn_blocking(move || {
                         while let Some(job) = guard.engine().io.next(jobs) {
-                            guard.engine().do_io(job);
+                            if let Some(again) = guard.engine().do_io(job) {
+                                guard.engine().io.put_back(again);
+                            }
                         }
                         guard.done();
                     });
@@ -74,6 +76,7 @@ impl Effects {
             }
             Driver::Inline { .. } => {
                 for job in std::mem::take(&mut self.io) {
+                    // Nothing is tried again here.
                     engine.do_io(job);
                 }
             }

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dolmen_graph::{EventKind, RunId, TaskId};
+use dolmen_graph::{EventKind, RunId, TaskId, ValueRef};
 
+use super::disk::ReadError;
 use super::effects::{Effects, IoJob};
+use super::values::DiskValue;
 use super::{Driver, Engine};
 use crate::core::{CoreEvent, IoId};
 
@@ -39,6 +41,15 @@ pub(super) enum Jobs {
     Reads,
 }
 
+impl Jobs {
+    fn of(job: &IoJob) -> Self {
+        match job {
+            IoJob::Write { .. } => Self::Writes,
+            IoJob::Read { .. } => Self::Reads,
+        }
+    }
+}
+
 impl IoQueues {
     fn queue(&self, jobs: Jobs) -> MutexGuard<'_, Queue> {
         let queue = match jobs {
@@ -50,10 +61,7 @@ impl IoQueues {
 
     /// Adds a job. If there is to be one more thread, tells which queue it is for.
     pub(super) fn push(&self, job: IoJob) -> Option<Jobs> {
-        let jobs = match job {
-            IoJob::Write { .. } => Jobs::Writes,
-            IoJob::Read { .. } => Jobs::Reads,
-        };
+        let jobs = Jobs::of(&job);
         let mut queue = self.queue(jobs);
         queue.jobs.push_back(job);
         let is_new = queue.n_threads < N_THREADS;
@@ -68,11 +76,17 @@ impl IoQueues {
         queue.n_threads -= u32::from(job.is_none());
         job
     }
+
+    /// Puts back what a thread could not do, behind what else there is.
+    pub(super) fn put_back(&self, job: IoJob) {
+        let jobs = Jobs::of(&job);
+        self.queue(jobs).jobs.push_back(job);
+    }
 }
 
 impl Engine {
-    /// Does one job and tells the core. Blocks on the disk.
-    pub(crate) fn do_io(&self, job: IoJob) {
+    /// Does one job and tells the core, or gives it back to be tried again, after a pause. Blocks on the disk.
+    pub(crate) fn do_io(&self, job: IoJob) -> Option<IoJob> {
         match job {
             IoJob::Write { io, run, task, value, size_bytes, held } => {
                 let written = self.disk.write(&value, held);
@@ -99,22 +113,22 @@ impl Engine {
                 self.tell_locked(&mut state, event, &mut fx);
                 drop(state);
                 fx.settle(self);
+                None
             }
-            IoJob::Read { io, run, task, from } => self.do_read(io, run, task, &from),
+            IoJob::Read { io, run, task, from, n_tries } => {
+                let value = self.disk.read(&from);
+                let is_refused = value.as_ref().is_err_and(ReadError::is_memory);
+                if is_refused && n_tries < N_TRIES && self.may_sleep() {
+                    std::thread::sleep(PAUSE);
+                    return Some(IoJob::Read { io, run, task, from, n_tries: n_tries + 1 });
+                }
+                self.has_read(io, run, task, &from, value);
+                None
+            }
         }
     }
 
-    fn do_read(&self, io: IoId, run: RunId, task: TaskId, from: &super::values::DiskValue) {
-        let mut n_tries = 0;
-        let value = loop {
-            match self.disk.read(from) {
-                Err(error) if error.is_memory() && n_tries < N_TRIES && self.may_sleep() => {
-                    n_tries += 1;
-                    std::thread::sleep(PAUSE);
-                }
-                result => break result,
-            }
-        };
+    fn has_read(&self, io: IoId, run: RunId, task: TaskId, from: &DiskValue, value: Result<ValueRef, ReadError>) {
         let mut fx = Effects::default();
         let mut state = self.lock();
         state.lent_bytes -= from.size_bytes;

@@ -131,7 +131,7 @@ impl Engine {
                 let Some(entry) = state.entry(run) else { return };
                 let Some(from) = entry.values.disk(task).cloned() else { return };
                 state.lent_bytes += from.size_bytes;
-                fx.io.push(IoJob::Read { io, run, task, from });
+                fx.io.push(IoJob::Read { io, run, task, from, n_tries: 0 });
             }
             Instruction::Free { run, task, size_bytes } => {
                 fx.garbage.extend(state.take_value(run, task));
