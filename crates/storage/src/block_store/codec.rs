@@ -24,7 +24,7 @@ pub trait BlockCodec<V>: Send + Sync {
     fn encode(&self, value: &V, out: &mut dyn Write) -> Result<(), CodecError>;
 
     /// Makes a value from what [`encode`](Self::encode) wrote. The checksum of `bytes` has been verified, and the value
-    /// is to keep them where it can: a copy besides them is not counted while it is made.
+    /// may keep them.
     ///
     /// # Errors
     /// That the bytes do not describe a value.

@@ -23,7 +23,7 @@
 //!   caller, but for clean blocks, of which the one that is needed last goes first.
 //!
 //! The memory of a value is counted exactly. Beyond the budget's limit go only [`put`](BlockStore::put), for a value that
-//! is larger than its reservation, and [`load`](BlockStore::load), for what the encoded bytes are longer than the value.
+//! is larger than its reservation, and [`load`](BlockStore::load), for the encoded bytes while it decodes them.
 
 mod codec;
 mod error;
@@ -351,14 +351,13 @@ impl<V> BlockStore<V> {
     }
 
     fn read(&self, id: BlockId, on_disk: &OnDisk, mut reservation: Reservation) -> Result<Resident<V>, BlockError> {
-        // Refusing the few bytes more would make a block that fills most of the budget unreadable.
-        reservation.resize(on_disk.value_bytes.max(on_disk.written.n_bytes as usize));
+        // Refusing these would make a block that fills most of the budget unreadable.
+        let mut encoded = on_disk.consumer.reserve();
+        encoded.grow(on_disk.written.n_bytes as usize);
         let bytes = self.folder.read(id, on_disk.written)?;
-        let value = self.codec.decode(bytes).map_err(|source| BlockError::Decode {
-            block: id,
-            path: self.folder.path(id),
-            source,
-        })?;
+        let made = self.codec.decode(bytes);
+        drop(encoded);
+        let value = made.map_err(|source| BlockError::Decode { block: id, path: self.folder.path(id), source })?;
         reservation.resize(self.codec.size_bytes(&value));
         Ok(Resident { value, reservation })
     }

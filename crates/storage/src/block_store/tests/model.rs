@@ -135,7 +135,7 @@ impl Model {
                     (gone, fits) = self.make_room(n_bytes, true);
                     if fits {
                         self.other_bytes += n_bytes;
-                        gone.extend(self.make_room(HEADER.len(), false).0);
+                        gone.extend(self.make_room(n_bytes + HEADER.len(), false).0);
                         self.other_bytes -= n_bytes;
                     }
                 }
