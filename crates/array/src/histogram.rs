@@ -25,9 +25,19 @@ pub enum HistogramBins {
     EdgeArray(Array),
 }
 
+impl HistogramBins {
+    /// The edges as they were given, if they are an array.
+    pub(crate) fn given(&self) -> Option<Array> {
+        match self {
+            Self::EdgeArray(edges) => Some(edges.clone()),
+            Self::Count(_) | Self::Edges(_) => None,
+        }
+    }
+}
+
 impl Array {
     /// How many elements fall into each bin, and the edges of the bins: NumPy's `histogram`. The last bin has its upper
-    /// edge. Without a `range`, bins of equal width go from the least to the largest element.
+    /// edge. An array of edges is given back as it is, with its dtype. Without a `range`, bins of equal width go from the least to the largest element.
     ///
     /// With `weights`, of the shape of the array, each element counts for its weight; with `density` the result is that
     /// whose integral is 1.
@@ -63,9 +73,10 @@ impl Array {
             }
         };
         counts.check()?;
-        Ok((counts, edges))
+        Ok((counts, bins.given().unwrap_or(edges)))
     }
 
+    /// The edges as `float64`, in ascending order.
     pub(crate) fn edges(&self, bins: &HistogramBins, range: Option<(f64, f64)>) -> Result<Self, ArrayError> {
         let op = "histogram";
         let bad = |argument, problem: &str| ArrayError::Argument { op, argument, problem: problem.to_owned() };

@@ -288,6 +288,7 @@ impl Array {
                 counts = counts.true_divide(widths.expand_dims(&new)?)?;
             }
         }
+        let edges = edges.into_iter().zip(bins).map(|(edges, bins)| bins.given().unwrap_or(edges)).collect();
         Ok((counts, edges))
     }
 }

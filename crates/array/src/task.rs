@@ -208,11 +208,7 @@ impl Op for ArrayOp {
             );
         }
         if let Foreign::Persisted(blocks) = &self.foreign {
-            let block = Arc::clone(&blocks[partition as usize]);
-            return match block.now() {
-                Some(value) => TaskBody::sync(move |_, _| value),
-                None => TaskBody::stream(move |_, _| async move { block.value().await }),
-            };
+            return TaskBody::awaited(Arc::clone(&blocks[partition as usize]));
         }
         TaskBody::sync(move |inputs, context: &TaskContext| {
             let shared = context.service::<Pool>();

@@ -43,6 +43,15 @@ impl TaskBody {
     {
         Self::Stream(Box::new(move |inputs, context| Box::pin(body(inputs, context))))
     }
+
+    /// A body that passes on a value that comes about elsewhere: it waits only if the value is not there yet.
+    #[must_use]
+    pub fn awaited(value: Arc<dyn Awaited>) -> Self {
+        match value.now() {
+            Some(value) => Self::sync(move |_, _| value),
+            None => Self::stream(move |_, _| async move { value.value().await }),
+        }
+    }
 }
 
 impl fmt::Debug for TaskBody {

@@ -69,7 +69,8 @@ pub(super) fn looked_up(task: &Task<'_>, side: Option<Side>, operands: &[Block])
 pub(super) fn ascending(task: &Task<'_>, may_descend: bool, operands: &[Block]) -> TaskResult {
     let [edges, values] = operands else { return Err(TaskError::InputMissing { input_idx: 1, position: 0 }) };
     let values = values.to_vec::<f64>().map_err(failed)?;
-    let bad = |problem| failed(KernelError::Parameter { op: "histogram", parameter: "bins", problem });
+    let op = if may_descend { "digitize" } else { "histogram" };
+    let bad = |problem| failed(KernelError::Parameter { op, parameter: "bins", problem });
     let descends = descends(&values, may_descend).map_err(bad)?;
     task.value(if descends { edges.flip(&[0]).map_err(failed)? } else { edges.clone() })
 }

@@ -55,20 +55,21 @@ pub(super) fn take(task: &Task<'_>, from: &AxisChunks, axis: usize, positions: &
 pub(super) fn gather(task: &Task<'_>, from: &Chunks, axes: &[usize], points: &[Box<[usize]>]) -> TaskResult {
     let bounds = task.plan.out.axes()[0].bounds(task.index()[0]).ok_or_else(unknown)?;
     let n_points = bounds.len();
+    let block = task.block(0, 0)?;
+    let mut starts: SmallVec<[usize; 4]> = SmallVec::new();
+    if !bounds.is_empty() {
+        for (list, axis) in points.iter().zip(axes) {
+            let chunks = &from.axes()[*axis];
+            starts.push(chunks.bounds(chunks.block_of(list[bounds.start])).ok_or_else(unknown)?.start);
+        }
+    }
     let mut parts: Vec<(SmallVec<[usize; 4]>, Block)> = Vec::with_capacity(n_points);
     let mut shape: SmallVec<[usize; 4]> = SmallVec::new();
     for (at, point) in bounds.enumerate() {
-        let mut local: SmallVec<[usize; 4]> = SmallVec::new();
-        for (list, axis) in points.iter().zip(axes) {
-            let chunks = &from.axes()[*axis];
-            let start = chunks.bounds(chunks.block_of(list[point])).ok_or_else(unknown)?.start;
-            local.push(list[point] - start);
-        }
-        let block = task.block(0, 0)?;
         let mut slices: SmallVec<[BlockSlice; 4]> =
             block.shape().iter().map(|&len| BlockSlice::range(0, len)).collect();
-        for (axis, start) in axes.iter().zip(&local) {
-            slices[*axis] = BlockSlice { start: *start, len: 1, step: 1 };
+        for ((axis, list), start) in axes.iter().zip(points).zip(&starts) {
+            slices[*axis] = BlockSlice { start: list[point] - start, len: 1, step: 1 };
         }
         let mut part = block.slice(&slices).map_err(failed)?;
         for axis in axes.iter().rev() {

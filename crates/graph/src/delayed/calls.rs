@@ -115,13 +115,7 @@ impl Op for Calls {
             });
         }
         if let Kind::Awaited(awaited) = &node.kind {
-            return match awaited.now() {
-                Some(value) => TaskBody::sync(move |_, _| value),
-                None => {
-                    let awaited = Arc::clone(awaited);
-                    TaskBody::stream(move |_, _| async move { awaited.value().await })
-                }
-            };
+            return TaskBody::awaited(Arc::clone(awaited));
         }
         TaskBody::sync(move |inputs, context| match &node.kind {
             Kind::Call(call) => call.run(inputs.input(0), context),

@@ -166,10 +166,6 @@ fn histogram(call: &Call<'_>) -> Result<Value> {
     };
     let weights: Option<Array> = call.optional_array("weights")?;
     let density = call.flag("density")?;
-    let (counts, mut edges) = call.at(call.array("a")?.histogram(&bins, range, weights.as_ref(), density))?;
-    if let HistogramBins::EdgeArray(given) = bins {
-        // With the dtype that they are given with.
-        edges = given;
-    }
+    let (counts, edges) = call.at(call.array("a")?.histogram(&bins, range, weights.as_ref(), density))?;
     Ok(Value::Results { function: "histogram", arrays: vec![counts, edges] })
 }

@@ -143,13 +143,5 @@ fn cells(call: &Call<'_>, coordinates: &[Array]) -> Result<(Array, Vec<Array>)> 
     };
     let weights = call.optional_array("weights")?;
     let coordinates = coordinates.iter().map(|x| call.at(x.astype(DType::F64))).collect::<Result<Vec<_>>>()?;
-    let counted = Array::histogramdd(&coordinates, &bins, &ranges, weights.as_ref(), call.flag("density")?);
-    let (counts, mut edges) = call.at(counted)?;
-    for (of_axis, bins) in edges.iter_mut().zip(bins) {
-        // With the dtype that they are given with.
-        if let HistogramBins::EdgeArray(given) = bins {
-            *of_axis = given;
-        }
-    }
-    Ok((counts, edges))
+    call.at(Array::histogramdd(&coordinates, &bins, &ranges, weights.as_ref(), call.flag("density")?))
 }
