@@ -19,6 +19,7 @@
 //!     names: &|| vec!["x".to_owned()],
 //!     queries: &[],
 //!     seed: 42,
+//!     block_bytes: 128 << 20,
 //! };
 //! let array = bind_array(&expression, &environment)?;
 //! assert_eq!((array.shape()?, array.dtype()), (vec![5], DType::F32));

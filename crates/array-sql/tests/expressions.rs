@@ -56,10 +56,12 @@ fn named(name: &ArrayName, size: usize) -> Option<Array> {
     Some(Array::from_block(block, ChunkSpec::Size(size)).unwrap())
 }
 
+const BLOCK_BYTES: usize = 128 << 20;
+
 /// Gives `f` what expressions of the tests may refer to.
 fn with_environment<T>(size: usize, f: impl FnOnce(&Environment<'_>) -> T) -> T {
     let names = || ["x", "y", "i", "u", "f", "m", "n", "z", "t"].map(str::to_owned).to_vec();
-    f(&Environment { array: &|name| named(name, size), names: &names, queries: &[], seed: 5 })
+    f(&Environment { array: &|name| named(name, size), names: &names, queries: &[], seed: 5, block_bytes: BLOCK_BYTES })
 }
 
 fn bound(sql: &str, size: usize) -> Result<Array, ArraySqlError> {
@@ -204,6 +206,7 @@ fn names_come_before_constants_and_may_have_a_schema() {
         names: &Vec::new,
         queries: &[],
         seed: 0,
+        block_bytes: BLOCK_BYTES,
     };
     let text = |sql: &str| {
         let block = compute(&bind_array(&parse_expression(sql).unwrap(), &environment).unwrap()).unwrap();
@@ -233,7 +236,8 @@ fn queries_are_told_and_taken_in_their_order() {
     let texts: Vec<&str> = queries(&expression).iter().map(|span| &text[span.start..span.end]).collect();
     assert_eq!(texts, ["SELECT b FROM t", "VALUES (1), (2)"]);
     let arrays = [vec![10_i64, 20], vec![1, 2]].map(|values| Array::from_vec(&[2], values).unwrap());
-    let environment = Environment { array: &|_| None, names: &Vec::new, queries: &arrays, seed: 0 };
+    let environment =
+        Environment { array: &|_| None, names: &Vec::new, queries: &arrays, seed: 0, block_bytes: BLOCK_BYTES };
     let block = compute(&bind_array(&expression, &environment).unwrap()).unwrap();
     assert_eq!(block.to_vec::<i64>().unwrap(), [13, 23]);
 }
@@ -242,7 +246,8 @@ fn queries_are_told_and_taken_in_their_order() {
 fn unseeded_numbers_come_from_the_seed_of_the_statement() {
     let expression = parse_expression("random.random(4) - random.random(4)").unwrap();
     let draw = |seed| {
-        let environment = Environment { array: &|_| None, names: &Vec::new, queries: &[], seed };
+        let environment =
+            Environment { array: &|_| None, names: &Vec::new, queries: &[], seed, block_bytes: BLOCK_BYTES };
         compute(&bind_array(&expression, &environment).unwrap()).unwrap().to_vec::<f64>().unwrap()
     };
     assert_eq!(draw(1), draw(1));

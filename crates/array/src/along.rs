@@ -123,7 +123,8 @@ impl Array {
         };
         let mut chunks = own.to_vec();
         chunks[axis] = AxisChunks::uniform(len, size.max(1));
-        let room = elements.max(CUT_BYTES_MIN / self.dtype().size_bytes()) / size.max(1);
+        let bytes_min = CUT_BYTES_MIN.min(self.block_bytes());
+        let room = elements.max(bytes_min / self.dtype().size_bytes()) / size.max(1);
         let mut across: usize =
             chunks.iter().enumerate().filter(|(at, _)| *at != axis).filter_map(|(_, c)| c.size_max()).product();
         for at in (0..chunks.len()).filter(|at| *at != axis) {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::node::{Expr, Node};
 use crate::shape::{Dims, n_elements, shape_text};
-use crate::{ArrayError, Chunks, lower};
+use crate::{ArrayError, BLOCK_BYTES_DEFAULT, Chunks, lower};
 
 /// An array that is described, not computed: its shape, dtype and chunks are known, its elements are made block by block
 /// when it is computed.
@@ -24,7 +24,26 @@ pub struct Array {
 
 impl Array {
     pub(crate) fn from_node(expr: Expr, dtype: DType, chunks: Chunks) -> Self {
-        Self { node: Arc::new(Node { expr, dtype, chunks }) }
+        let block_bytes =
+            expr.inputs().iter().map(|input| input.node.block_bytes).fold(BLOCK_BYTES_DEFAULT, usize::min);
+        Self { node: Arc::new(Node { expr, dtype, chunks, block_bytes }) }
+    }
+
+    /// The array, with blocks of at most about so many bytes where they can be chosen, in what is made of it too: those of a
+    /// product that goes by parts, of an array that is larger because others are broadcast, of what a change of chunks
+    /// goes through. It is [`BLOCK_BYTES_DEFAULT`] otherwise, and of several arrays the least. The chunks of the array itself
+    /// stay.
+    ///
+    /// A task has several blocks at a time: a sixty-fourth of the memory that is there leaves room for some threads. The last
+    /// bits of sums depend on where these are cut, so other bytes may change them.
+    #[must_use]
+    pub fn with_block_bytes(self, block_bytes: usize) -> Self {
+        let block_bytes = block_bytes.max(1);
+        if block_bytes >= self.node.block_bytes {
+            return self;
+        }
+        let Node { ref expr, dtype, ref chunks, .. } = *self.node;
+        Self { node: Arc::new(Node { expr: expr.clone(), dtype, chunks: chunks.clone(), block_bytes }) }
     }
 
     /// What an operator gives that cannot give an array.
@@ -109,6 +128,17 @@ impl Array {
     pub fn block_bytes_max(&self) -> Option<u64> {
         let elements = self.chunks().block_elements_max()? as u64;
         elements.checked_mul(self.dtype().size_bytes() as u64)
+    }
+
+    /// How many bytes blocks have where they can be chosen, see [`with_block_bytes`](Self::with_block_bytes).
+    #[must_use]
+    pub fn block_bytes(&self) -> usize {
+        self.node.block_bytes
+    }
+
+    /// How many bytes of its inputs a task should read at once.
+    pub(crate) fn task_bytes(&self) -> u64 {
+        (self.node.block_bytes as u64).saturating_mul(4).min(BLOCK_BYTES_DEFAULT as u64)
     }
 
     /// Whether the elements are booleans.

@@ -197,11 +197,13 @@ pub(crate) fn common_chunks(op: &'static str, operands: &[Operand], n_dims: usiz
     Ok(chunks)
 }
 
-/// `chunks` without blocks of more than [`BLOCK_BYTES_DEFAULT`] that are there because operands broadcast; blocks as large as
-/// an operand has them stay.
+/// `chunks` without blocks of more than the operands aim at that are there because these broadcast; blocks as large as an
+/// operand has them stay.
 fn within_bytes(chunks: Chunks, operands: &[Operand], dtype: DType) -> Chunks {
     let of_operand = |operand: &Operand| operand.array.chunks().block_elements_max().unwrap_or(usize::MAX);
-    let most = operands.iter().map(of_operand).fold(BLOCK_BYTES_DEFAULT / dtype.size_bytes(), usize::max);
+    let block_bytes =
+        operands.iter().map(|operand| operand.array.node.block_bytes).fold(BLOCK_BYTES_DEFAULT, usize::min);
+    let most = operands.iter().map(of_operand).fold(block_bytes / dtype.size_bytes(), usize::max);
     let mut axes = chunks.axes().to_vec();
     if axes.iter().any(|axis| !axis.is_known()) {
         return chunks;

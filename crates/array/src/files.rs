@@ -103,7 +103,8 @@ impl Opened {
 }
 
 impl FileArray {
-    fn new(location: &Location, file: Opened) -> Result<Self, ArrayIoError> {
+    /// `block_bytes` are those of a block where the file has no chunks.
+    fn new(location: &Location, file: Opened, block_bytes: usize) -> Result<Self, ArrayIoError> {
         let (name, element) = (location.to_string(), file.element());
         let len =
             |len: &u64| usize::try_from(*len).map_err(|_| ArrayIoError::TooLarge { location: name.clone(), len: *len });
@@ -115,17 +116,17 @@ impl FileArray {
             Opened::ZarrVariable(variable) => as_stored(&shape, variable.chunks()),
             Opened::Netcdf(variable) => match variable.chunks() {
                 Some(sizes) => as_stored(&shape, sizes),
-                None => by_slowest_axis(&shape, 0, dtype)?,
+                None => by_slowest_axis(&shape, 0, dtype, block_bytes)?,
             },
             Opened::Npy(npy) => {
                 let slowest = if npy.is_fortran() { shape.len().saturating_sub(1) } else { 0 };
-                by_slowest_axis(&shape, slowest, dtype)?
+                by_slowest_axis(&shape, slowest, dtype, block_bytes)?
             }
             // A picture is decoded as a whole.
             Opened::Images(_) => Chunks::new(
                 shape.iter().enumerate().map(|(axis, len)| AxisChunks::uniform(*len, if axis == 0 { 1 } else { *len })),
             ),
-            Opened::NpyStack(stack) => by_file(&shape, stack.axis(), stack.extents(), dtype),
+            Opened::NpyStack(stack) => by_file(&shape, stack.axis(), stack.extents(), dtype, block_bytes),
         };
         Ok(Self { name, shape, dtype, chunks, file })
     }
@@ -150,16 +151,23 @@ fn as_stored(shape: &[usize], sizes: &[u64]) -> Chunks {
 }
 
 /// What lies together in a file is read together: the axis that varies slowest is cut.
-fn by_slowest_axis(shape: &[usize], slowest: usize, dtype: DType) -> Result<Chunks, ArrayError> {
-    let axes = (0..shape.len()).map(|axis| if axis == slowest { AxisSpec::Auto } else { AxisSpec::Full });
+fn by_slowest_axis(shape: &[usize], slowest: usize, dtype: DType, block_bytes: usize) -> Result<Chunks, ArrayError> {
+    let axes =
+        (0..shape.len()).map(|axis| if axis == slowest { AxisSpec::AutoBytes(block_bytes) } else { AxisSpec::Full });
     ChunkSpec::PerAxis(axes.collect()).chunks(shape, dtype.size_bytes(), None)
 }
 
 /// What is in different files is in different blocks, and a large file is several.
-fn by_file(shape: &[usize], axis: usize, extents: impl Iterator<Item = u64>, dtype: DType) -> Chunks {
+fn by_file(
+    shape: &[usize],
+    axis: usize,
+    extents: impl Iterator<Item = u64>,
+    dtype: DType,
+    block_bytes: usize,
+) -> Chunks {
     let others = shape.iter().enumerate().filter(|(other, _)| *other != axis).map(|(_, len)| *len as u64);
     let each_bytes = others.fold(dtype.size_bytes() as u64, |bytes, len| bytes.saturating_mul(len));
-    let size_max = (BLOCK_BYTES_DEFAULT as u64 / each_bytes.max(1)).max(1);
+    let size_max = (block_bytes as u64 / each_bytes.max(1)).max(1);
     let mut sizes = Vec::new();
     for extent in extents {
         // The pieces of a file are alike, as far as they can be. Of files without elements no length is to be trusted.
@@ -219,7 +227,11 @@ impl Source for FileArray {
 
 /// The array of a file that has been opened.
 fn in_file(location: &Location, file: Opened, chunks: Option<&ChunkSpec>) -> Result<Array, ArrayIoError> {
-    Ok(Array::from_source(Arc::new(FileArray::new(location, file)?), chunks)?)
+    let block_bytes = match chunks {
+        Some(ChunkSpec::Keep(bytes)) => *bytes,
+        _ => BLOCK_BYTES_DEFAULT,
+    };
+    Ok(Array::from_source(Arc::new(FileArray::new(location, file, block_bytes)?), chunks)?)
 }
 
 /// A block of elements in C order; copied only if the bytes do not lie as elements must.
@@ -348,7 +360,9 @@ impl LabelledArray {
         let mut axes = Vec::new();
         for dimension in variable.dimensions() {
             let labels = match file.coordinate(&variable, dimension).await {
-                Some(coordinate) => Some(FileArray::new(location, Opened::Netcdf(coordinate))?.whole().await?),
+                Some(coordinate) => {
+                    Some(FileArray::new(location, Opened::Netcdf(coordinate), BLOCK_BYTES_DEFAULT)?.whole().await?)
+                }
                 None => None,
             };
             axes.push(AxisLabels { name: dimension.clone(), labels });
@@ -371,7 +385,9 @@ impl LabelledArray {
         let mut coordinates = Vec::new();
         for axis in 0..variable.shape().len() {
             coordinates.push(match group.coordinate(&variable, axis).await? {
-                Some(coordinate) => Some(FileArray::new(location, Opened::ZarrVariable(coordinate))?.whole().await?),
+                Some(coordinate) => Some(
+                    FileArray::new(location, Opened::ZarrVariable(coordinate), BLOCK_BYTES_DEFAULT)?.whole().await?,
+                ),
                 None => None,
             });
         }
@@ -566,12 +582,15 @@ mod tests {
     #[test]
     fn files_end_where_blocks_end_and_large_ones_are_several() {
         let sizes = |chunks: &Chunks, axis: usize| chunks.axes()[axis].sizes().unwrap();
-        let small = by_file(&[4, 6], 1, [3, 0, 3].into_iter(), DType::F64);
+        let small = by_file(&[4, 6], 1, [3, 0, 3].into_iter(), DType::F64, BLOCK_BYTES_DEFAULT);
         assert_eq!((sizes(&small, 0), sizes(&small, 1)), (vec![4], vec![3, 3]));
         // Blocks have 128 MiB at most, which is 16 Mi elements.
-        let large = by_file(&[40_000_008, 1], 0, [3, 40_000_000, 5].into_iter(), DType::F64);
+        let large = by_file(&[40_000_008, 1], 0, [3, 40_000_000, 5].into_iter(), DType::F64, BLOCK_BYTES_DEFAULT);
         assert_eq!(sizes(&large, 0), [3, 13_333_334, 13_333_333, 13_333_333, 5]);
-        assert_eq!(sizes(&by_file(&[0, 2], 0, [0].into_iter(), DType::U8), 0), [0]);
-        assert_eq!(sizes(&by_file(&[1 << 62, 0], 0, [1 << 62].into_iter(), DType::U8), 0), [1 << 62]);
+        assert_eq!(sizes(&by_file(&[0, 2], 0, [0].into_iter(), DType::U8, BLOCK_BYTES_DEFAULT), 0), [0]);
+        assert_eq!(
+            sizes(&by_file(&[1 << 62, 0], 0, [1 << 62].into_iter(), DType::U8, BLOCK_BYTES_DEFAULT), 0),
+            [1 << 62]
+        );
     }
 }

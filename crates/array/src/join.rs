@@ -9,7 +9,7 @@ use crate::convert::{assigned, full_block};
 use crate::node::{Expr, Slices};
 use crate::shape::normalize_axis;
 use crate::slice::AxisSlice;
-use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, Chunks};
+use crate::{Array, ArrayError, Chunks};
 
 /// The most blocks that constants are added in: their sizes are listed.
 const N_ADDED_MAX: usize = 1 << 16;
@@ -127,7 +127,7 @@ impl Array {
                     // However much is added, blocks of it are no larger than blocks are by themselves.
                     let others = padded.chunks().axes().iter().enumerate().filter(|(other, _)| *other != axis);
                     let others: usize = others.filter_map(|(_, own)| own.size_max()).product();
-                    let size = BLOCK_BYTES_DEFAULT / (others * value.dtype().size_bytes()).max(1);
+                    let size = padded.node.block_bytes / (others * value.dtype().size_bytes()).max(1);
                     let size = size.max(range.len().div_ceil(N_ADDED_MAX));
                     let mut chunks = Chunks::single(&own).axes().to_vec();
                     chunks[axis] = AxisChunks::uniform(range.len(), size.clamp(1, range.len().max(1)));

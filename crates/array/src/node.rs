@@ -22,6 +22,8 @@ pub(crate) struct Node {
     pub(crate) expr: Expr,
     pub(crate) dtype: DType,
     pub(crate) chunks: Chunks,
+    /// How many bytes blocks have where they can be chosen, in what is made of the array too.
+    pub(crate) block_bytes: usize,
 }
 
 /// What an array is made of.

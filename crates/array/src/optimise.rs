@@ -22,7 +22,8 @@ use crate::{Array, ArrayError, Chunks};
 /// The error of [`Array::check`] of an array in the expressions.
 pub(crate) fn optimise(arrays: &[Array]) -> Result<Vec<Array>, ArrayError> {
     let simplified = simplify(arrays)?;
-    expand::expand(&simplified)
+    let task_bytes = arrays.iter().map(Array::task_bytes).min().unwrap_or(0);
+    expand::expand(&simplified, task_bytes)
 }
 
 /// The expressions before they are expanded to what tasks do.

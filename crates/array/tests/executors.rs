@@ -55,7 +55,7 @@ fn programs() -> Vec<(&'static str, Array)> {
         ("unique", random.integers(0, 30, &[1000], 70).unwrap().unique().unwrap().inverse),
         ("solution", b.t().matmul(&b).unwrap().solve(&b.t(), true).unwrap()),
         ("lower", a.lu().unwrap().1),
-        ("kinds", random.multinomial(20, &[0.3, 0.7], &[40]).unwrap()),
+        ("kinds", random.multinomial(20, &[0.3, 0.7], &[40], 40).unwrap()),
         ("gamma", random.gamma(0.7, 2.0, &[500], 33).unwrap()),
         ("parameters", random.gamma(b.add(0.1).unwrap(), &b, dolmen_array::Size::OfParameters, 9).unwrap()),
         (

@@ -73,6 +73,19 @@ pub(crate) struct Core {
     pub(crate) temp: Arc<TempFolder>,
 }
 
+/// Blocks of arrays in the memory limit: several for each of several threads. How many threads there are does not count, so
+/// that it changes no sum.
+const BLOCKS_IN_LIMIT: usize = 64;
+/// Smaller blocks cost more to handle than to compute.
+const BLOCK_BYTES_MIN: usize = 32 << 10;
+
+impl Core {
+    /// How many bytes blocks of arrays have where a statement does not say it.
+    pub(crate) fn block_bytes(&self) -> usize {
+        (self.budget.limit_bytes() / BLOCKS_IN_LIMIT).clamp(BLOCK_BYTES_MIN, dolmen_array::BLOCK_BYTES_DEFAULT)
+    }
+}
+
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core").field("budget", &self.budget).field("timeout", &self.timeout).finish_non_exhaustive()
@@ -610,6 +623,14 @@ impl Session {
     /// The memory limit in bytes.
     pub fn memory_limit_bytes(&self) -> usize {
         self.core().budget.limit_bytes()
+    }
+
+    /// How many bytes blocks of arrays have in statements that do not say it: 128 MiB, or a
+    /// sixty-fourth of a memory limit below 8 GiB. For arrays that are made in Rust:
+    /// [`ChunkSpec::AutoBytes`](crate::array::ChunkSpec::AutoBytes) and
+    /// [`Array::with_block_bytes`](crate::array::Array::with_block_bytes).
+    pub fn array_block_bytes(&self) -> usize {
+        self.core().block_bytes()
     }
 }
 

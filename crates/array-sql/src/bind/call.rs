@@ -23,6 +23,7 @@ pub(super) struct Call<'a> {
     given: Vec<(&'static str, Option<Given>)>,
     /// Where random numbers come from that have no seed of their own.
     random: &'a RandomGenerator,
+    block_bytes: usize,
 }
 
 /// The parameters of a signature: the name and its other spelling, and whether the parameter may be left out.
@@ -52,6 +53,7 @@ impl<'a> Call<'a> {
         positional: Vec<Given>,
         keywords: Vec<(Ident, Given)>,
         random: &'a RandomGenerator,
+        block_bytes: usize,
     ) -> Result<Self> {
         let signature = function.signature;
         let wrong =
@@ -88,7 +90,7 @@ impl<'a> Call<'a> {
         if let Some(((name, ..), _)) = missing {
             return wrong(format!("{name} is missing"), span);
         }
-        Ok(Self { function, span, given, random })
+        Ok(Self { function, span, given, random, block_bytes })
     }
 
     /// What was given for a parameter; `None` if nothing was, or null.
@@ -288,7 +290,13 @@ impl<'a> Call<'a> {
     /// How to cut an array: a size, a size for each axis, a list of sizes for each axis; -1 is the whole axis, `'auto'` what
     /// is best, null what it is.
     pub(super) fn chunks(&self, name: &str) -> Result<ChunkSpec> {
-        Ok(self.read(name, CHUNKS_EXPECTED, chunk_spec)?.unwrap_or_default())
+        let chunks = self.read(name, CHUNKS_EXPECTED, chunk_spec)?.unwrap_or_default();
+        Ok(chunks.with_block_bytes(self.block_bytes))
+    }
+
+    /// How an array is cut of which nothing is said.
+    pub(super) fn auto(&self) -> ChunkSpec {
+        ChunkSpec::AutoBytes(self.block_bytes)
     }
 
     /// The parameters of reductions, as far as the function has them.

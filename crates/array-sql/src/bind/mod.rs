@@ -32,6 +32,8 @@ pub struct Environment<'a> {
     pub queries: &'a [Array],
     /// The seed of random numbers that have none of their own.
     pub seed: u64,
+    /// How many bytes blocks have where they can be chosen, see [`Array::with_block_bytes`].
+    pub block_bytes: usize,
 }
 
 impl std::fmt::Debug for Environment<'_> {
@@ -127,8 +129,19 @@ impl<'a> Binder<'a> {
         Self { environment, queries: queries(expression), random: RandomGenerator::new(environment.seed) }
     }
 
-    #[recursive::recursive]
     fn value(&self, expr: &Expr) -> Result<Value> {
+        Ok(match self.described(expr)? {
+            Value::Array(array) => Value::Array(array.with_block_bytes(self.environment.block_bytes)),
+            Value::Results { function, arrays } => {
+                let arrays = arrays.into_iter().map(|array| array.with_block_bytes(self.environment.block_bytes));
+                Value::Results { function, arrays: arrays.collect() }
+            }
+            other => other,
+        })
+    }
+
+    #[recursive::recursive]
+    fn described(&self, expr: &Expr) -> Result<Value> {
         Ok(match &expr.kind {
             ExprKind::Null => Value::Null,
             ExprKind::Bool(value) => Value::Weak(WeakScalar::Bool(*value)),
@@ -255,7 +268,8 @@ impl<'a> Binder<'a> {
         span: Span,
     ) -> Result<Value> {
         let (positional, keywords) = self.arguments(receiver, arguments)?;
-        functions::run(&Call::new(function, span, positional, keywords, &self.random)?)
+        let call = Call::new(function, span, positional, keywords, &self.random, self.environment.block_bytes)?;
+        functions::run(&call)
     }
 
     fn arguments(&self, receiver: Option<Given>, arguments: &[Argument]) -> Result<Arguments> {

@@ -15,6 +15,8 @@ pub enum ChunkSpec {
     Auto,
     /// Blocks of about so many bytes.
     AutoBytes(usize),
+    /// As it is, or lies in a file; where a file says nothing of chunks, blocks of about so many bytes.
+    Keep(usize),
     /// The same size along every axis.
     Size(usize),
     /// One entry for each axis.
@@ -26,6 +28,8 @@ pub enum ChunkSpec {
 pub enum AxisSpec {
     /// So that blocks have about [`BLOCK_BYTES_DEFAULT`].
     Auto,
+    /// So that blocks have about so many bytes; of several axes, the least counts.
+    AutoBytes(usize),
     /// One block.
     Full,
     /// As it is; for a new array as [`Full`](Self::Full).
@@ -67,6 +71,20 @@ impl From<Vec<AxisSpec>> for ChunkSpec {
 }
 
 impl ChunkSpec {
+    /// The same, with blocks of `block_bytes` in place of [`BLOCK_BYTES_DEFAULT`] wherever this says `Auto`.
+    #[must_use]
+    pub fn with_block_bytes(self, block_bytes: usize) -> Self {
+        match self {
+            Self::Auto => Self::AutoBytes(block_bytes),
+            Self::PerAxis(axes) => Self::PerAxis(
+                axes.into_iter()
+                    .map(|axis| if axis == AxisSpec::Auto { AxisSpec::AutoBytes(block_bytes) } else { axis })
+                    .collect(),
+            ),
+            other => other,
+        }
+    }
+
     /// The chunks of an array of `shape` with elements of `item_bytes`; `own` are those it has, for [`AxisSpec::Keep`].
     ///
     /// # Errors
@@ -78,13 +96,22 @@ impl ChunkSpec {
         let chunks = match self {
             Self::Auto => resolve(&auto, shape, item_bytes, BLOCK_BYTES_DEFAULT, own),
             Self::AutoBytes(bytes) => resolve(&auto, shape, item_bytes, *bytes, own),
+            Self::Keep(bytes) => {
+                own.map_or_else(|| resolve(&auto, shape, item_bytes, *bytes, None), |own| Ok(own.clone()))
+            }
             Self::Size(size) => {
                 resolve(&vec![AxisSpec::Size(*size); shape.len()], shape, item_bytes, BLOCK_BYTES_DEFAULT, own)
             }
             Self::PerAxis(axes) if axes.len() != shape.len() => {
                 Err(ArrayError::ChunkAxes { n_given: axes.len(), shape: shape.to_vec() })
             }
-            Self::PerAxis(axes) => resolve(axes, shape, item_bytes, BLOCK_BYTES_DEFAULT, own),
+            Self::PerAxis(axes) => {
+                let bytes = axes.iter().filter_map(|axis| match axis {
+                    AxisSpec::AutoBytes(bytes) => Some(*bytes),
+                    _ => None,
+                });
+                resolve(axes, shape, item_bytes, bytes.min().unwrap_or(BLOCK_BYTES_DEFAULT), own)
+            }
         }?;
         chunks.n_blocks()?;
         Ok(chunks)
@@ -103,7 +130,7 @@ fn resolve(
         .zip(shape)
         .enumerate()
         .map(|(axis, (spec, len))| match spec {
-            AxisSpec::Auto => Ok(None),
+            AxisSpec::Auto | AxisSpec::AutoBytes(_) => Ok(None),
             AxisSpec::Full => Ok(Some(AxisChunks::single(*len))),
             AxisSpec::Keep => Ok(Some(own.map_or_else(|| AxisChunks::single(*len), |own| own.axes()[axis].clone()))),
             AxisSpec::Size(0) => Err(ArrayError::ChunkZero { axis }),

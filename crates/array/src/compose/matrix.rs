@@ -8,7 +8,7 @@ use crate::chunks::AxisSpec;
 use crate::formula::{Formula, Step};
 use crate::linalg::{Contraction, contracted};
 use crate::shape::normalize_axes;
-use crate::{Array, ArrayError, BLOCK_BYTES_DEFAULT, ChunkSpec, Index, Reduce};
+use crate::{Array, ArrayError, ChunkSpec, Index, Reduce};
 
 /// The steps that tell whether the column of an element is `op` its row and `k`.
 fn compared(op: Op, n_dims: usize, k: i64, steps: &mut Vec<Step>) -> u32 {
@@ -83,7 +83,7 @@ impl Array {
         let lined = lined.expand_dims(&[isize::from(k >= 0)])?;
         let own = lined.chunks().axes()[usize::from(k < 0)].sizes().unwrap_or_else(|| vec![size]);
         // Long pieces would make a square that is too large for a block.
-        let side_max = (BLOCK_BYTES_DEFAULT / self.dtype().size_bytes()).isqrt();
+        let side_max = (self.node.block_bytes / self.dtype().size_bytes()).isqrt().max(1);
         let cut = match own.iter().max() {
             _ if size == 0 => AxisSpec::Full,
             Some(longest) if *longest > side_max => AxisSpec::Size(side_max),

@@ -13,9 +13,6 @@ use crate::node::{Expr, Operand, OperandAxis};
 use crate::shape::{broadcast, normalize_axes};
 use crate::{Array, ArrayError, Chunks, Reduce};
 
-/// The bytes of blocks that one task multiplies; what is more to sum over goes to other tasks.
-const READ_BYTES: u64 = 128 << 20;
-
 /// How the axes of two operands take part in a product. Both are brought to three axes: those that go along, those of the
 /// rows (or columns), and those that are summed over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -171,9 +168,10 @@ fn summed(a: &Array, b: &Array, spec: &Contraction, dtype: DType) -> Result<Arra
     let n_out = n_batch + n_free_a + n_free_b;
     let of_a = |axis: usize| a.chunks().axes()[axis].clone();
     let of_b = |axis: usize| b.chunks().axes()[axis].clone();
-    // One axis more for each that is summed over: the groups of blocks that tasks multiply.
-    let read = a.block_bytes_max().unwrap_or(READ_BYTES).saturating_add(b.block_bytes_max().unwrap_or(READ_BYTES));
-    let mut room = (READ_BYTES / read.max(1)).clamp(1, 1 << 20) as u32;
+    // One axis more for each that is summed over: the groups of blocks that tasks multiply, so many bytes at once.
+    let read_bytes = a.task_bytes().min(b.task_bytes());
+    let [of_each_a, of_each_b] = [a, b].map(|array| array.block_bytes_max().unwrap_or(read_bytes));
+    let mut room = (read_bytes / of_each_a.saturating_add(of_each_b).max(1)).clamp(1, 1 << 20) as u32;
     let contracted = &order_a[n_batch + n_free_a..];
     let mut sizes: SmallVec<[u32; 2]> = SmallVec::new();
     for axis in contracted.iter().rev() {

@@ -72,13 +72,13 @@ impl Array {
     /// Whether the square factor of a matrix whose columns are cut is too large for one block.
     fn goes_by_panels(&self, k: usize, n: usize) -> bool {
         let bytes = (k as u64).saturating_mul(n as u64).saturating_mul(self.dtype().size_bytes() as u64);
-        bytes > PANEL_BYTES && self.chunks().axes()[1].n_blocks() > 1
+        bytes > PANEL_BYTES.min(self.task_bytes()) && self.chunks().axes()[1].n_blocks() > 1
     }
 
     /// The triangular factors of blocks of rows, some of them in each block.
     fn stacked(&self, rows: &AxisChunks, k: usize, n: usize) -> Self {
         let bytes = (k * n * self.dtype().size_bytes()) as u64;
-        let size = (STACKED_BYTES / bytes.max(1)).clamp(2, 16) as usize;
+        let size = (STACKED_BYTES.min(self.task_bytes()) / bytes.max(1)).clamp(2, 16) as usize;
         let together = AxisChunks::uniform(n * rows.n_blocks() as usize, n * size);
         self.with_chunks(&Chunks::new([together, AxisChunks::single(n)]))
     }

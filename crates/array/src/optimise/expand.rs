@@ -20,8 +20,8 @@ const FAN_IN_MAX: u64 = 16;
 /// The bytes of partial results that a task combines, unless two are more.
 const COMBINED_BYTES: u64 = 64 << 20;
 
-/// The expressions in the steps that tasks take.
-pub(super) fn expand(arrays: &[Array]) -> Result<Vec<Array>, ArrayError> {
+/// The expressions in the steps that tasks take, which read about `task_bytes` at once.
+pub(super) fn expand(arrays: &[Array], task_bytes: u64) -> Result<Vec<Array>, ArrayError> {
     let mut done: HashMap<*const Node, Array> = HashMap::new();
     for array in inputs_first(arrays) {
         let node = &*array.node;
@@ -33,8 +33,8 @@ pub(super) fn expand(arrays: &[Array]) -> Result<Vec<Array>, ArrayError> {
             *input = new.clone();
         }
         let expanded = match expr {
-            Expr::Reduce(reduction) => reduced(reduction, &array)?,
-            Expr::Rechunk { input } => rechunk::planned(&input, &node.chunks)?,
+            Expr::Reduce(reduction) => reduced(reduction, &array, task_bytes)?,
+            Expr::Rechunk { input } => rechunk::planned(&input, &node.chunks, task_bytes)?,
             expr if has_changed => Array::from_node(expr, node.dtype, node.chunks.clone()),
             _ => array.clone(),
         };
@@ -44,7 +44,7 @@ pub(super) fn expand(arrays: &[Array]) -> Result<Vec<Array>, ArrayError> {
 }
 
 /// A reduction as a tree: partial results block by block, combined a few at a time.
-fn reduced(reduction: Reduced, array: &Array) -> Result<Array, ArrayError> {
+fn reduced(reduction: Reduced, array: &Array, task_bytes: u64) -> Result<Array, ArrayError> {
     let Reduced { formula, mut operands, chunks, spec } = reduction;
     let dtypes: Vec<_> = operands.iter().map(|operand| operand.array.dtype()).collect();
     let program = formula.program(&dtypes)?;
@@ -66,7 +66,7 @@ fn reduced(reduction: Reduced, array: &Array) -> Result<Array, ArrayError> {
     let mut partial = Array::from_node(expr, array.dtype(), cut(&counts));
     while !is_one(&counts) {
         let n_long = (0..counts.len()).filter(|axis| is_reduced(*axis) && counts[*axis] > 1).count();
-        let fan_in = spec.split_every.map_or_else(|| fan_in(&partial), u64::from);
+        let fan_in = spec.split_every.map_or_else(|| fan_in(&partial, task_bytes), u64::from);
         let size = (fan_in as f64).powf(1.0 / n_long as f64).floor().max(2.0) as u32;
         let axes = (0..counts.len()).map(|axis| match is_reduced(axis) && counts[axis] > 1 {
             true => OperandAxis::Group { out: axis, size: size.min(counts[axis]) },
@@ -98,10 +98,11 @@ pub(crate) fn lens_along(axis: usize, operands: &[Operand], chunks: &Chunks) -> 
 }
 
 /// How many values of a stage a task should read at once.
-fn fan_in(partial: &Array) -> u64 {
+fn fan_in(partial: &Array, task_bytes: u64) -> u64 {
     let bytes = match &partial.node.expr {
         Expr::Blockwise { kernel, operands } => kernel.value_bytes(partial, operands),
         _ => partial.block_bytes_max(),
     };
-    (COMBINED_BYTES / bytes.unwrap_or(COMBINED_BYTES).max(1)).clamp(2, FAN_IN_MAX)
+    let combined_bytes = COMBINED_BYTES.min(task_bytes);
+    (combined_bytes / bytes.unwrap_or(combined_bytes).max(1)).clamp(2, FAN_IN_MAX)
 }

@@ -389,14 +389,20 @@ impl RandomGenerator {
     ///
     /// # Errors
     /// [`ArrayError::Argument`] for chances that are negative, or more than 1 without the last one.
-    pub fn multinomial(&self, n: u64, chances: &[f64], shape: &[usize]) -> Result<Array, ArrayError> {
+    pub fn multinomial(
+        &self,
+        n: u64,
+        chances: &[f64],
+        shape: &[usize],
+        chunks: impl Into<ChunkSpec>,
+    ) -> Result<Array, ArrayError> {
         let op = "random.multinomial";
         let (seed, stream) = (self.seed, self.next_stream());
         // The same check as each block makes.
         dolmen_kernels::multinomial(n, chances, seed, stream, 0, 0, &dolmen_kernels::Pool::new(0))
             .map_err(|error| ArrayError::Argument { op, argument: "pvals", problem: error.to_string() })?;
         let n_rows = n_elements(shape)?;
-        let rows = ChunkSpec::Auto.chunks(&[n_rows], 8 * chances.len(), None)?;
+        let rows = chunks.into().chunks(&[n_rows], 8 * chances.len(), None)?;
         let chunks = Chunks::new([rows.axes()[0].clone(), AxisChunks::single(chances.len())]);
         let kernel = Arc::new(Kernel::Multinomial { n, chances: chances.to_vec(), seed, stream });
         let counts = Array::from_node(Expr::Blockwise { kernel, operands: Vec::new() }, DType::I64, chunks);

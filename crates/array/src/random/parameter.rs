@@ -246,8 +246,12 @@ impl Grid {
         let operands: Vec<Operand> = arrays.iter().map(|array| Operand::broadcast((*array).clone(), &dims)).collect();
         let has = |axis| operands.iter().any(|operand| operand.axes.contains(&OperandAxis::Out(axis)));
         let spec = match chunks {
-            ChunkSpec::Auto if !arrays.is_empty() => {
-                let spec = |axis| if has(axis) { AxisSpec::Keep } else { AxisSpec::Auto };
+            ChunkSpec::Auto | ChunkSpec::AutoBytes(_) if !arrays.is_empty() => {
+                let auto = match chunks {
+                    ChunkSpec::AutoBytes(bytes) => AxisSpec::AutoBytes(bytes),
+                    _ => AxisSpec::Auto,
+                };
+                let spec = |axis| if has(axis) { AxisSpec::Keep } else { auto.clone() };
                 ChunkSpec::PerAxis((0..shape.len()).map(spec).collect())
             }
             given => given,

@@ -69,7 +69,8 @@ pub(super) async fn persisted(core: &Core, name: &str, arrays: &[Array]) -> Resu
     }
     let ArrayRun { run, outputs } = ArrayRun::start(executor(core)?.as_ref(), name, arrays)?;
     run.finished().await.map_err(ComputeError::from)?;
-    dolmen_array::persisted(name, &run, &outputs).await.map_err(of_array)
+    let made = dolmen_array::persisted(name, &run, &outputs).await.map_err(of_array)?;
+    Ok(made.into_iter().zip(arrays).map(|(made, array)| made.with_block_bytes(array.block_bytes())).collect())
 }
 
 /// An error of arrays as one of the session's.

@@ -59,7 +59,7 @@ impl Target {
         let written = |error: ArrayIoError| Error::invalid(error.to_string());
         let shape = array.shape().map_err(of_array)?;
         let mut array = match &self.chunks {
-            Some(chunks) => array.rechunk(chunks.clone()).map_err(of_array)?,
+            Some(chunks) => array.rechunk(chunks.clone().with_block_bytes(core.block_bytes())).map_err(of_array)?,
             None => array,
         };
         // Zarr has chunks of one size.

@@ -23,7 +23,8 @@ pub(super) async fn opened(
     let asked = Asked::of(options, text)?;
     let place = Place { shown: location, location: Location::parse(location)?, span, text };
     let stores = core.context.stores();
-    let chunks = asked.chunks.as_ref();
+    let chunks = asked.chunks.unwrap_or(ChunkSpec::Keep(core.block_bytes())).with_block_bytes(core.block_bytes());
+    let chunks = Some(&chunks);
     let suffix = suffix(location);
     if asked.axis.is_some() && !place.is_npy_stack() {
         return Err(place.error(format!("{location} is one file: the option axis is for several npy files")));

@@ -154,7 +154,9 @@ async fn with_environment<T>(
     }
     let find = |name: &ArrayName| named(core, &name.name);
     let names = || all(core).into_iter().map(|(name, _)| name).collect();
-    let environment = Environment { array: &find, names: &names, queries: &of_queries, seed: drawn_seed() };
+    let block_bytes = core.block_bytes();
+    let environment =
+        Environment { array: &find, names: &names, queries: &of_queries, seed: drawn_seed(), block_bytes };
     bind(expression, &environment).map_err(|error| located(error, text))
 }
 
@@ -239,7 +241,10 @@ impl Creating<'_> {
         }
         let LabelledArray { array, axes } = match definition {
             Definition::Expression(expression) => unlabelled(bound(core, text, expression, caller).await?),
-            Definition::File { location, span, options } => opened(core, location, *span, options, text).await?,
+            Definition::File { location, span, options } => {
+                let opened = opened(core, location, *span, options, text).await?;
+                LabelledArray { array: opened.array.with_block_bytes(core.block_bytes()), ..opened }
+            }
         };
         let axes = if axes.is_empty() { Axis::numbered(array.n_dims()) } else { Axis::of_file(&axes)? };
         let array = if self.persisted { persisted(core, name, array).await? } else { array };

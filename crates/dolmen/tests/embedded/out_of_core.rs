@@ -34,13 +34,26 @@ fn printed(session: &Session, expression: &str) -> Result<String, String> {
     printed.map(|text| String::from_utf8(text.unwrap()).unwrap()).map_err(|error| error.report())
 }
 
+/// Whether two texts have the same numbers but for the last bits of sums, which are cut by how much memory there is.
+fn are_close(ours: &str, expected: &str) -> bool {
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']');
+    let numbers = |text: &str| text.split(is_separator).map(str::to_owned).collect::<Vec<_>>();
+    let is_close = |(a, b): (&String, &String)| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a == b || (a - b).abs() <= 1e-11 * b.abs(),
+        _ => a == b,
+    };
+    let (ours, expected) = (numbers(ours), numbers(expected));
+    ours.len() == expected.len() && ours.iter().zip(&expected).all(is_close)
+}
+
 /// Runs each expression under the limit; what it gives is what it gives with memory to spare.
 fn run(expressions: &[String]) {
     let (small, large) = (session(LIMIT_BYTES), session(1 << 30));
     let mut failed = Vec::new();
     for expression in expressions {
         let (ours, expected) = (printed(&small, expression), printed(&large, expression));
-        if ours.is_err() || ours != expected {
+        let is_same = matches!((&ours, &expected), (Ok(ours), Ok(expected)) if are_close(ours, expected));
+        if !is_same {
             failed.push(format!("{expression}: {ours:?}, with more memory {expected:?}"));
         }
     }
@@ -141,7 +154,6 @@ fn what_must_be_one_block_is_refused() {
         "sum(linalg.eigh(s)[0])",
         "sum(isin(v, w))",
         "sum(searchsorted(sort(v), w))",
-        "sum(median(rechunk(transpose(tall), [16, 256]), axis => 1))",
     ] {
         let error = printed(&session, expression).unwrap_err();
         assert!(error.contains("the limit is"), "{expression}: {error}");
@@ -173,10 +185,17 @@ fn ranks() {
     assert!(small.memory_peak_bytes() as u64 <= limit_bytes + limit_bytes / 4);
 }
 
-/// What is planned in parts of 128 MiB, whatever the limit is: a task of a sum over products reads so much, a step from rows to columns may read
-/// so much for each block, and blocks of results without chunks of their own are so large. Their tests are elsewhere, with arrays that fit.
-const IN_LARGE_PARTS: &str = "vdot inner einsum cov corrcoef linalg.lstsq linalg.svd_compressed kron fft.fft2 fft.ifft2 fft.rfft2 fft.irfft2 fft.fftn fft.ifftn fft.rfftn
-    fft.irfftn random.multinomial random.multivariate_normal";
+/// What is cut by how much memory there is.
+#[test]
+fn by_the_limit() {
+    let expressions = "vdot(v, w); sum(inner(x, y)[5]); einsum('ij,ij->', x, y); sum(einsum('ij,jk->ik', x, y)[7]); sum(cov(transpose(tall))); sum(corrcoef(transpose(tall))[0]);
+        sum(linalg.lstsq(tall, v[:65536])[0]); linalg.svd_compressed(x, 3, seed => 1)[1][0]; sum(kron(x[:64], [[1, 2], [3, 4]])); sum(abs(fft.fft2(x))); sum(abs(fft.ifft2(x))); sum(abs(fft.rfft2(x)));
+        sum(fft.irfft2(x)[5]); sum(abs(fft.fftn(x))); sum(abs(fft.ifftn(x))); sum(abs(fft.rfftn(x))); sum(fft.irfftn(x)[5]); sum(random.multinomial(20, [0.2, 0.8], size => [1048576], seed => 1)[:, 0]);
+        sum(random.multivariate_normal([0, 1], [[1, 0], [0, 1]], size => [500000], seed => 1)); mean(random.random([1024, 1024], seed => 1)); sum(ones([1024, 1024]) @ y); sum(arange(1048576));
+        sum(v[:1024, newaxis] * w[newaxis, :1024]); std(random.normal(0, 1, size => [1048576], seed => 1)); sum(rechunk(x, [-1, 'auto'])[:, 3]); sum(cumsum(linspace(0, 1, 1048576)));
+        sum(median(rechunk(transpose(tall), [16, 256]), axis => 1))";
+    run(&expressions.split(';').map(|expression| expression.trim().to_owned()).collect::<Vec<_>>());
+}
 
 /// No function of the documentation is left out above.
 #[test]
@@ -190,7 +209,7 @@ fn every_function_is_tried() {
     // Words about the list, and what stands for a family, are no functions.
     let is_name = |name: &&str| name.chars().all(is_part) && !matches!(*name, "Array" | "_like" | "ones");
     let names: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_name).collect();
-    assert!(names.len() > 200 && words(IN_LARGE_PARTS).all(|name| names.contains(&name)));
+    assert!(names.len() > 200);
     let missing: Vec<&&str> = names
         .iter()
         .filter(|name| !tried.contains(**name) && !tried.contains(name.trim_start_matches("random.")))

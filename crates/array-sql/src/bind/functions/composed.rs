@@ -1,6 +1,6 @@
 //! Functions that are made of others: diagonals, splits, covariances, differences.
 
-use dolmen_array::{Array, Index, Reduce, Spacing};
+use dolmen_array::{Array, ChunkSpec, Index, Reduce, Spacing};
 use dolmen_kernels::{DType, Kind, WeakScalar, float_that_holds};
 
 use super::elementwise::floats;
@@ -88,7 +88,7 @@ fn triangle(call: &Call<'_>, function: &'static str, is_upper: bool) -> Result<V
     let n = call.count("n")?.ok_or_else(|| call.bad("n", "should be the number of rows"))?;
     let (m, k) = (call.count("m")?.unwrap_or(n), call.int("k")?.unwrap_or(0));
     let k = if is_upper { k.saturating_sub(1) } else { k };
-    let mask = call.at(Array::tri(n, m, k, DType::Bool, dolmen_array::ChunkSpec::Auto))?;
+    let mask = call.at(Array::tri(n, m, k, DType::Bool, call.auto()))?;
     let mask = if is_upper { call.at(mask.logical_not())? } else { mask };
     Ok(Value::Results { function, arrays: call.at(mask.nonzero())? })
 }
@@ -110,7 +110,7 @@ fn matrix_power(a: &Array, mut n: usize, size: usize) -> Result<Array, dolmen_ar
             square = square.matmul(&square)?;
         }
     }
-    power.map_or_else(|| Array::eye(size, size, 0, a.dtype(), dolmen_array::ChunkSpec::Auto), Ok)
+    power.map_or_else(|| Array::eye(size, size, 0, a.dtype(), ChunkSpec::AutoBytes(a.block_bytes())), Ok)
 }
 
 /// The subscripts, and after them the operands.

@@ -1,6 +1,6 @@
 //! Products, factorisations, norms, histograms.
 
-use dolmen_array::{Array, ChunkSpec, HistogramBins, Index, NormOrder};
+use dolmen_array::{Array, HistogramBins, Index, NormOrder};
 use dolmen_kernels::Kind;
 
 use super::{Function, one, own};
@@ -123,7 +123,7 @@ fn lu(call: &Call<'_>) -> Result<Value> {
     }
     // Row `order[i]` of the permutation has its one in column `i`.
     let n = call.at(l.shape())?[0];
-    let rows = call.at(Array::arange(0, n as i64, 1, None, ChunkSpec::Auto).and_then(|rows| rows.expand_dims(&[1])))?;
+    let rows = call.at(Array::arange(0, n as i64, 1, None, call.auto()).and_then(|rows| rows.expand_dims(&[1])))?;
     results(vec![call.at(rows.equal(&order).and_then(|p| p.astype(l.dtype())))?, l, u])
 }
 

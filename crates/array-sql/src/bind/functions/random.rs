@@ -1,6 +1,6 @@
 //! Random numbers: of the seed that is given, else of one that the statement draws.
 
-use dolmen_array::{Array, ChunkSpec, Parameter, Size};
+use dolmen_array::{Array, Parameter, Size};
 use dolmen_kernels::{DType, Scalar};
 
 use super::{Function, one, own};
@@ -130,11 +130,11 @@ fn laws() -> Vec<Function> {
             let (shape, chunks) = (size(call)?, call.chunks("chunks")?);
             one(call.with_random(|random| call.at(random.exponential(1.0, &shape, chunks)))?)
         }),
-        own("random.multinomial", "n, pvals, size|shape=null, seed=null", |call| {
+        own("random.multinomial", "n, pvals, size|shape=null, chunks=null, seed=null", |call| {
             let chances = call.floats("pvals")?.ok_or_else(|| call.bad("pvals", "should be a list of chances"))?;
             let n = call.count("n")?.ok_or_else(|| call.bad("n", "should be an integer that is not negative"))?;
-            let (n, shape) = (n as u64, size(call)?);
-            one(call.with_random(|random| call.at(random.multinomial(n, &chances, &shape)))?)
+            let (n, shape, chunks) = (n as u64, size(call)?, call.chunks("chunks")?);
+            one(call.with_random(|random| call.at(random.multinomial(n, &chances, &shape, chunks)))?)
         }),
         own("random.multivariate_normal", "mean, cov, size|shape=null, chunks=null, seed=null", |call| {
             let (mean, cov) = (call.array("mean")?, call.array("cov")?);
@@ -157,7 +157,7 @@ fn laws() -> Vec<Function> {
 /// An array, or for a number the integers below it.
 fn integers_or_array(call: &Call<'_>, name: &str) -> Result<Array> {
     match call.given(name).and_then(|given| given.value.as_int()) {
-        Some(n) => call.at(Array::arange(0, i64::try_from(n).unwrap_or(0), 1, None, ChunkSpec::Auto)),
+        Some(n) => call.at(Array::arange(0, i64::try_from(n).unwrap_or(0), 1, None, call.auto())),
         None => call.array(name),
     }
 }

@@ -10,18 +10,17 @@ use crate::chunks::{AxisChunks, common};
 use crate::node::Expr;
 use crate::{Array, ArrayError, Chunks};
 
-/// What a task may hold of other blocks before pieces are made.
-const READ_BYTES_MAX: u64 = 64 << 20;
+/// What a task may hold of other blocks before pieces are made, and how large blocks may become that are joined for pieces
+/// of a better size.
+const HELD_BYTES_MAX: u64 = 64 << 20;
 /// Pieces below this size cost more to handle than to move.
 const PIECE_BYTES_MIN: u64 = 256 << 10;
-/// How large blocks may become that are joined for pieces of a better size.
-const JOINED_BYTES_MAX: u64 = 64 << 20;
 
-/// `input` cut as `chunks`.
-pub(super) fn planned(input: &Array, chunks: &Chunks) -> Result<Array, ArrayError> {
+/// `input` cut as `chunks`, by tasks that read about `task_bytes` at once.
+pub(super) fn planned(input: &Array, chunks: &Chunks, task_bytes: u64) -> Result<Array, ArrayError> {
     let item_bytes = input.dtype().size_bytes() as u64;
     let mut array = input.clone();
-    for step in plan(input.chunks(), chunks, item_bytes) {
+    for step in plan(input.chunks(), chunks, item_bytes, HELD_BYTES_MAX.min(2 * task_bytes)) {
         step.n_blocks()?;
         if step != *array.chunks() {
             array = Array::from_node(Expr::Rechunk { input: array.clone() }, array.dtype(), step);
@@ -31,17 +30,17 @@ pub(super) fn planned(input: &Array, chunks: &Chunks) -> Result<Array, ArrayErro
 }
 
 /// The chunks to go through, the last one `to`.
-pub(crate) fn plan(from: &Chunks, to: &Chunks, item_bytes: u64) -> Vec<Chunks> {
+fn plan(from: &Chunks, to: &Chunks, item_bytes: u64, held_bytes: u64) -> Vec<Chunks> {
     let bytes = |chunks: &Chunks| block_bytes(chunks, item_bytes);
-    if read_bytes(from, to, item_bytes) <= READ_BYTES_MAX.max(4 * bytes(from).max(bytes(to))) {
+    if read_bytes(from, to, item_bytes) <= held_bytes.max(4 * bytes(from).max(bytes(to))) {
         return vec![to.clone()];
     }
     let direct = both(from, to);
     if bytes(&direct) >= PIECE_BYTES_MIN || n_pieces(&direct) < 10_000 {
         return vec![direct, to.clone()];
     }
-    let before = joined(from, to, item_bytes);
-    let after = joined(to, from, item_bytes);
+    let before = joined(from, to, item_bytes, held_bytes);
+    let after = joined(to, from, item_bytes, held_bytes);
     vec![before.clone(), both(&before, &after), after, to.clone()]
 }
 
@@ -74,8 +73,8 @@ fn both(a: &Chunks, b: &Chunks) -> Chunks {
 }
 
 /// Neighbours of `chunks` joined along the axes on which those of `other` are larger.
-fn joined(chunks: &Chunks, other: &Chunks, item_bytes: u64) -> Chunks {
-    let mut room = (JOINED_BYTES_MAX / block_bytes(chunks, item_bytes).max(1)).max(1);
+fn joined(chunks: &Chunks, other: &Chunks, item_bytes: u64, held_bytes: u64) -> Chunks {
+    let mut room = (held_bytes / block_bytes(chunks, item_bytes).max(1)).max(1);
     let axes = chunks.axes().iter().zip(other.axes()).map(|(own, other)| {
         let (size, wanted) = (own.size_max().unwrap_or(1).max(1), other.size_max().unwrap_or(1));
         let factor = (wanted / size).clamp(1, usize::try_from(room).unwrap_or(usize::MAX));
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn neighbours_are_joined_at_once() {
         let (from, to) = (chunks([1000, 1000], [100, 100]), chunks([1000, 1000], [1000, 10]));
-        assert_eq!(plan(&from, &to, 8), std::slice::from_ref(&to));
+        assert_eq!(plan(&from, &to, 8, HELD_BYTES_MAX), std::slice::from_ref(&to));
     }
 
     #[test]
@@ -107,14 +106,14 @@ mod tests {
         // 4 GB in slabs of 64 MB: 64 x 64 pieces of 1 MB.
         let n = 22_400;
         let (from, to) = (chunks([n, n], [350, n]), chunks([n, n], [n, 350]));
-        let steps = plan(&from, &to, 8);
+        let steps = plan(&from, &to, 8, HELD_BYTES_MAX);
         assert_eq!(steps, [chunks([n, n], [350, 350]), to]);
         // The same in single rows: these are joined first.
         let (from, to) = (chunks([n, n], [1, n]), chunks([n, n], [n, 1]));
-        let steps = plan(&from, &to, 8);
+        let steps = plan(&from, &to, 8, HELD_BYTES_MAX);
         assert_eq!(steps.len(), 4);
         for pair in [from].iter().chain(&steps).collect::<Vec<_>>().windows(2) {
-            assert!(read_bytes(pair[0], pair[1], 8) <= 3 * JOINED_BYTES_MAX, "{} to {}", pair[0], pair[1]);
+            assert!(read_bytes(pair[0], pair[1], 8) <= 3 * HELD_BYTES_MAX, "{} to {}", pair[0], pair[1]);
         }
         assert!(block_bytes(&steps[1], 8) >= PIECE_BYTES_MIN && n_pieces(&steps[1]) < 10_000);
     }
