@@ -115,7 +115,7 @@ impl Drop for Results {
 /// arrays the graph of the run has read is let go, so that arrays may be persisted again and again, each from the last.
 ///
 /// # Errors
-/// [`ArrayError::Run`] if the run fails; [`ArrayError::ChunkMismatch`] if it is another graph's.
+/// [`ArrayError::Run`] if the run fails, or is not that of the graph of `outputs`.
 pub async fn persisted(name: &str, run: &Arc<dyn GraphRun>, outputs: &[ArrayOutput]) -> Result<Vec<Array>, ArrayError> {
     run.finished().await?;
     let mut arrays: Vec<Array> = Vec::with_capacity(outputs.len());
@@ -147,7 +147,7 @@ async fn one(name: &str, run: &Arc<dyn GraphRun>, output: &ArrayOutput) -> Resul
             let mut index = vec![0; planned.n_dims()];
             index[axis] = idx;
             let value = run.value(TaskId::new(output.stage(), planned.partition_of(&index))).await?;
-            sizes.push(output.block_of(&value)?.shape()[axis]);
+            sizes.push(output.block_of(&value)?.shape().get(axis).copied().unwrap_or(0));
         }
         axes.push(AxisChunks::from_sizes(&sizes));
         let with_elements: Vec<u32> = (0..).zip(&sizes).filter(|(_, size)| **size > 0).map(|(idx, _)| idx).collect();

@@ -258,7 +258,7 @@ pub(crate) fn decode_plan(name: &str, bytes: &[u8]) -> Result<(Plan, Vec<u8>), D
 
 /// The block as a value keeps it: a small part would keep all of a large buffer.
 pub(crate) fn kept(block: Block, pool: &Pool) -> Result<Block, KernelError> {
-    let is_small_part = block.nbytes().saturating_mul(2) < block.held_bytes();
+    let is_small_part = block.nbytes() < block.held_bytes() / 4 * 3;
     if is_small_part { block.compact(pool) } else { Ok(block) }
 }
 

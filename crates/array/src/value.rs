@@ -29,9 +29,10 @@ impl BlockValue {
         Self { blocks, size_bytes: size_of::<Self>() + n_bytes }
     }
 
-    /// A block of data that is in memory in any case, for as long as the graph is.
+    /// A block of data that is in memory in any case, for as long as the graph is: who made it counts it, and to spill it
+    /// would free nothing.
     pub(crate) fn resident(block: Block) -> Self {
-        Self { blocks: smallvec![block], size_bytes: size_of::<Self>() }
+        Self { blocks: smallvec![block], size_bytes: 0 }
     }
 
     /// The first block, the only one of an array's.
@@ -68,7 +69,14 @@ impl Value for BlockValue {
     /// So that blocks are read back where arrays are in no registry, as in sessions.
     fn local_decoder(&self) -> Option<LocalDecoder> {
         let pool = self.block().pool();
-        Some(Arc::new(move |bytes| decode(&bytes, |block| Block::from_owned_bytes(bytes.slice_ref(block), &pool))))
+        let read = move |bytes: Bytes| {
+            decode(&bytes, |block| match block.len() > bytes.len() / 2 {
+                true => Block::from_owned_bytes(bytes.slice_ref(block), &pool),
+                // It may be needed longer than the other blocks of the value.
+                false => Block::from_bytes(block, &pool),
+            })
+        };
+        Some(Arc::new(read))
     }
 }
 

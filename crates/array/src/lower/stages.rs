@@ -87,6 +87,8 @@ impl Adding<'_> {
         let plan = Plan { name: name.clone(), work: parts.work, dtype: node.dtype, out: node.chunks.clone() };
         let op = Arc::new(ArrayOp::new(plan, parts.foreign, self.pool.clone()));
         let own = match of_value {
+            // The run that has the block counts it.
+            _ if matches!(node.expr, Expr::Persisted(_)) => ByteEstimate::AtMost(RESIDENT_BYTES),
             Some(bytes) if is_exact(array) => ByteEstimate::Exact(bytes),
             _ => estimate(of_value),
         };

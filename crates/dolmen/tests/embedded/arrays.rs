@@ -228,6 +228,32 @@ fn persisted_arrays_count_against_the_limit() {
 }
 
 #[test]
+fn the_rows_of_a_query_count_while_there_is_their_array() {
+    let session = Session::builder().threads(1).memory_limit(8 << 20).build().unwrap();
+    run(&session, "CREATE ARRAY x AS array(SELECT v, v * 2 FROM range(100000) AS r(v))");
+    assert!(session.memory_used_bytes() >= 1_600_000);
+    run(&session, "CREATE PERSISTED ARRAY p AS x");
+    run(&session, "CREATE PERSISTED ARRAY q AS x + 1");
+    run(&session, "DROP ARRAY x");
+    assert!(session.memory_used_bytes() >= 3_000_000);
+    assert_eq!(printed(&session, "ARRAY sum(q - p, axis => 0)"), "[100000 100000]\n");
+    run(&session, "DROP ARRAY p");
+    run(&session, "DROP ARRAY q");
+    assert_eq!(session.memory_used_bytes(), 0);
+    let error = error(&session, "ARRAY sum(array(SELECT v FROM range(2000000) AS r(v)))");
+    assert!(error.contains("rows of a query"), "{error}");
+    assert_eq!(session.memory_used_bytes(), 0);
+    // Integers, unless there is something else in any batch.
+    let text =
+        "ARRAY array(SELECT CASE WHEN v = 20000 THEN NULL ELSE v END FROM range(20001) AS r(v) ORDER BY v)[19998:]";
+    assert_eq!(printed(&session, text), "[19998. 19999.    nan]\n");
+    assert_eq!(
+        printed(&session, "ARRAY array(VALUES (18446744073709551615), (1))"),
+        "[1.84467441e+19 1.00000000e+00]\n"
+    );
+}
+
+#[test]
 fn blocks_that_do_not_fit_wait_on_disk() {
     let session = Session::builder().threads(2).memory_limit(48 << 20).build().unwrap();
     // 128 MB, of which all is needed until the mean is known; and once more, cut otherwise.

@@ -96,8 +96,6 @@ pub enum CoreEvent {
     LoadFailed {
         /// The move.
         io: IoId,
-        /// Whether there was no memory for it.
-        is_memory: bool,
     },
     /// Somebody outside asks for a value that is on disk.
     Fetch {

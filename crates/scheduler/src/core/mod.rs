@@ -195,7 +195,7 @@ impl Core {
             CoreEvent::Spilled { io } => self.spilled(io, out),
             CoreEvent::SpillFailed { io, cause } => self.spill_failed(io, cause, now_ns),
             CoreEvent::Loaded { io } => self.loaded(io),
-            CoreEvent::LoadFailed { io, is_memory } => self.load_failed(io, is_memory, out),
+            CoreEvent::LoadFailed { io } => self.load_failed(io, out),
             CoreEvent::Fetch { run, task } => self.fetch(run, task, out),
             CoreEvent::Release { run, task } => self.release(run, task, out),
             CoreEvent::Cancel { run } => self.end(run, Outcome::Cancelled, out),

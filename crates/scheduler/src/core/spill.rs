@@ -209,20 +209,15 @@ impl Core {
         }
     }
 
-    pub(super) fn load_failed(&mut self, io: IoId, is_memory: bool, out: &mut Vec<Instruction>) {
+    pub(super) fn load_failed(&mut self, io: IoId, out: &mut Vec<Instruction>) {
         let Some(flight) = self.land(io) else { return };
         let Flight { run: id, task, .. } = flight;
         let Some(run) = self.run_mut(id) else { return };
-        let tables = run.live(task.stage);
-        let size_bytes = tables.size(task.partition);
-        let special = tables.special.entry(task.partition).or_default();
+        let special = run.live(task.stage).special.entry(task.partition).or_default();
         special.n_losses += 1;
         let n_losses = special.n_losses;
         if n_losses > self.config.losses_max {
-            let error = match is_memory {
-                true => self.memory_error(id, task, size_bytes),
-                false => dolmen_graph::RunError::WorkerLost { key: self.key_of(id, task), n_losses },
-            };
+            let error = dolmen_graph::RunError::WorkerLost { key: self.key_of(id, task), n_losses };
             return self.end(id, super::Outcome::Failed(error), out);
         }
         self.lose_value(id, task, out);

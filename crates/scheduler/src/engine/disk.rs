@@ -72,15 +72,15 @@ impl Disk {
         }
     }
 
-    /// Reads a value back. It stays on disk, so that writing it again costs nothing.
-    pub(crate) fn read(&self, on_disk: &DiskValue) -> Result<ValueRef, ReadError> {
-        let block = self.store.load(on_disk.block)?;
+    /// Reads a value back, `beyond` the memory limit if need be. It stays on disk, so that writing it again costs nothing. The
+    /// store counts the bytes while they are read; the value itself is the engine's to count.
+    pub(crate) fn read(&self, on_disk: &DiskValue, beyond: bool) -> Result<ValueRef, ReadError> {
+        let block = match self.store.load_once(on_disk.block) {
+            Err(BlockError::Memory { .. }) if beyond => self.store.load_once_beyond(on_disk.block)?,
+            loaded => loaded?,
+        };
         let Block::Bytes(bytes) = &*block else { return Err(ReadError::Format) };
-        let value = self.decode(bytes.clone(), on_disk.decoder.as_ref());
-        drop(block);
-        // The store's copy: the value itself is the engine's to count.
-        let _ = self.store.spill(on_disk.block);
-        value
+        self.decode(bytes.clone(), on_disk.decoder.as_ref())
     }
 
     fn decode(&self, mut bytes: Bytes, decoder: Option<&LocalDecoder>) -> Result<ValueRef, ReadError> {

@@ -75,9 +75,13 @@ impl Effects {
                 }
             }
             Driver::Inline { .. } => {
-                for job in std::mem::take(&mut self.io) {
-                    // Nothing is tried again here.
-                    engine.do_io(job);
+                // Writing makes the room that reading needs.
+                let mut jobs = std::mem::take(&mut self.io);
+                jobs.sort_by_key(|job| matches!(job, IoJob::Read { .. }));
+                for job in jobs {
+                    if let Some(again) = engine.do_io(job) {
+                        engine.do_io(again);
+                    }
                 }
             }
         }

@@ -16,7 +16,8 @@ use crate::core::{CoreEvent, IoId};
 /// keeps.
 const N_THREADS: u32 = 4;
 
-/// How often reading is tried again while others hold the memory, and how long is waited before.
+/// How often reading is tried again while others hold the memory, and how long is waited before. Then a value is read beyond
+/// the limit: it is on disk and whole, and only who needs it gives its own memory back.
 const N_TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -89,13 +90,16 @@ impl Engine {
     pub(crate) fn do_io(&self, job: IoJob) -> Option<IoJob> {
         match job {
             IoJob::Write { io, run, task, value, size_bytes, held } => {
-                let written = self.disk.write(&value, held);
+                let is_wanted = self.lock().core.is_awaited(io);
+                let written = is_wanted.then(|| self.disk.write(&value, held));
                 let mut fx = Effects::default();
                 fx.garbage.push(value);
                 let mut state = self.lock();
                 state.lent_bytes -= size_bytes;
                 let event = match written {
-                    Ok(on_disk) if state.core.is_awaited(io) => {
+                    // The value was freed before it was written.
+                    None => CoreEvent::Spilled { io },
+                    Some(Ok(on_disk)) if state.core.is_awaited(io) => {
                         fx.garbage.extend(state.take_value(run, task));
                         if let Some(entry) = state.entry(run) {
                             entry.values.set_disk(task, on_disk);
@@ -103,12 +107,12 @@ impl Engine {
                         self.note(run, EventKind::Spilled { task, size_bytes });
                         CoreEvent::Spilled { io }
                     }
-                    Ok(on_disk) => {
+                    Some(Ok(on_disk)) => {
                         // The value was freed meanwhile.
                         fx.blocks.push(on_disk.block);
                         CoreEvent::Spilled { io }
                     }
-                    Err(cause) => CoreEvent::SpillFailed { io, cause },
+                    Some(Err(cause)) => CoreEvent::SpillFailed { io, cause },
                 };
                 self.tell_locked(&mut state, event, &mut fx);
                 drop(state);
@@ -116,10 +120,17 @@ impl Engine {
                 None
             }
             IoJob::Read { io, run, task, from, n_tries } => {
-                let value = self.disk.read(&from);
-                let is_refused = value.as_ref().is_err_and(ReadError::is_memory);
-                if is_refused && n_tries < N_TRIES && self.may_sleep() {
-                    std::thread::sleep(PAUSE);
+                // On one thread nobody else gives memory back.
+                let is_inline = matches!(self.driver, Driver::Inline { .. });
+                let is_last = n_tries == if is_inline { 1 } else { N_TRIES };
+                let value = self.disk.read(&from, is_last);
+                if !is_last && value.as_ref().is_err_and(ReadError::is_memory) {
+                    if is_inline {
+                        // What is needed later makes room at once.
+                        self.tell(CoreEvent::Shortage { missing_bytes: from.size_bytes });
+                    } else {
+                        std::thread::sleep(PAUSE);
+                    }
                     return Some(IoJob::Read { io, run, task, from, n_tries: n_tries + 1 });
                 }
                 self.has_read(io, run, task, &from, value);
@@ -138,23 +149,19 @@ impl Engine {
                 let size_bytes = value.size_bytes() as u64;
                 if is_awaited && let Some(entry) = state.entry(run) {
                     let graph = std::sync::Arc::clone(&entry.graph);
+                    fx.wakers.extend(entry.hand(task, &value));
                     entry.values.insert(&graph, task, value);
-                    fx.wakers.extend(entry.take_waiters(task));
                     self.note(run, EventKind::Loaded { task, size_bytes });
                 } else {
                     fx.garbage.push(value);
                 }
                 CoreEvent::Loaded { io }
             }
-            Err(error) => CoreEvent::LoadFailed { io, is_memory: error.is_memory() },
+            Err(_) => CoreEvent::LoadFailed { io },
         };
         self.tell_locked(&mut state, event, &mut fx);
         drop(state);
         fx.settle(self);
-    }
-
-    fn may_sleep(&self) -> bool {
-        matches!(self.driver, Driver::Threads { .. })
     }
 
     fn note(&self, run: RunId, kind: EventKind) {

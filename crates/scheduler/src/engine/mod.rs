@@ -153,6 +153,8 @@ struct Entry {
     borrowers: HashMap<TaskId, Vec<(RunId, TaskId)>>,
     /// Who waits for a value, or for something to change about it.
     waiting: HashMap<TaskId, Waiters>,
+    /// Values that were read back for waiters that have not looked yet.
+    handed: HashMap<u64, ValueRef>,
     /// Who waits for the end.
     waiting_for_end: Waiters,
 }
@@ -291,6 +293,7 @@ impl Engine {
             lenders: HashMap::new(),
             borrowers: HashMap::new(),
             waiting: HashMap::new(),
+            handed: HashMap::new(),
             waiting_for_end: Waiters::default(),
         });
         let (n_stages, n_tasks) = (graph.n_stages(), graph.n_tasks());

@@ -52,6 +52,13 @@ impl Entry {
     pub(super) fn take_waiters(&mut self, task: TaskId) -> impl Iterator<Item = Waker> + use<> {
         self.waiting.remove(&task).unwrap_or_default().take()
     }
+
+    /// Gives those who wait for a task its value, which may have left memory again before they look.
+    pub(super) fn hand(&mut self, task: TaskId, value: &ValueRef) -> impl Iterator<Item = Waker> + use<> {
+        let mut waiters = self.waiting.remove(&task).unwrap_or_default();
+        self.handed.extend(waiters.0.iter().map(|(waiter, _)| (*waiter, Arc::clone(value))));
+        waiters.take()
+    }
 }
 
 impl Engine {
@@ -113,7 +120,11 @@ impl Engine {
     ) -> Option<Result<Option<ValueRef>, RunError>> {
         let mut fx = Effects::default();
         let mut state = self.lock();
-        let found = self.look(&mut state, run, awaited, &mut fx);
+        let handed = waiter.and_then(|(waiter, _)| state.entry(run)?.handed.remove(&waiter));
+        let found = match handed {
+            Some(value) => Some(Ok(Some(value))),
+            None => self.look(&mut state, run, awaited, &mut fx),
+        };
         let waiting = state.entry(run).zip(waiter).filter(|_| found.is_none());
         let before = waiting.and_then(|(entry, (waiter, waker))| match awaited {
             Awaited::Value(task) => entry.waiting.entry(task).or_default().set(waiter, waker),
@@ -128,12 +139,13 @@ impl Engine {
     /// Nobody of this number waits any more.
     fn forget(&self, run: RunId, awaited: Awaited, waiter: u64) {
         let mut state = self.lock();
+        let handed = state.entry(run).and_then(|entry| entry.handed.remove(&waiter));
         let waker = state.entry(run).and_then(|entry| match awaited {
             Awaited::End => entry.waiting_for_end.remove(waiter),
             Awaited::Value(task) => entry.waiting.get_mut(&task)?.remove(waiter),
         });
         drop(state);
-        drop(waker);
+        drop((waker, handed));
     }
 
     /// Waits on this thread. If it runs a task of this engine, the worker goes on with what is awaited meanwhile.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use dolmen_graph::testing::{Lambda, Number};
-use dolmen_graph::{ByteEstimate, RunError, Shared, Stage, TaskError, delayed};
+use dolmen_graph::{ByteEstimate, GraphRun as _, RunError, Shared, Stage, StageId, TaskError, TaskId, delayed};
 use dolmen_scheduler::{Client, CoreConfig, LocalConfig, LocalExecutor, gather};
 use dolmen_storage::{MemoryBudget, TempFolder};
 
@@ -50,6 +50,32 @@ fn values_are_spilled_for_others_who_were_refused() {
     assert!(others.try_grow(600 << 10).is_err());
     until("room for others", || others.try_grow(600 << 10).is_ok());
     assert!(world.executor.n_spilled() > 0);
+    drop((others, run));
+    world.until_idle();
+    world.end();
+}
+
+/// What is whole on disk is never taken for lost, however long others hold the memory.
+#[test]
+fn values_on_disk_outlast_a_shortage() {
+    let world = World::new(2, 1 << 20);
+    let living = Living::default();
+    let n_runs = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = Arc::clone(&n_runs);
+    let run = world.submit(&wide(8, 100 << 10, &living, move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }));
+    run.wait_finished(LONG).unwrap().unwrap();
+    let others = world.budget.consumer("others");
+    until("room for others", || others.try_grow(1000 << 10).is_ok());
+    // Longer than reading is tried again.
+    std::thread::scope(|scope| {
+        for partition in 0..8 {
+            let run = &run;
+            scope.spawn(move || assert!(run.wait_value(TaskId::new(StageId(0), partition), LONG).unwrap().is_ok()));
+        }
+    });
+    assert_eq!(n_runs.load(std::sync::atomic::Ordering::SeqCst), 8, "tasks ran again");
     drop((others, run));
     world.until_idle();
     world.end();

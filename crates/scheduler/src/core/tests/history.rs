@@ -394,7 +394,7 @@ impl History {
         }
         if self.rng.chance(self.faults.load) {
             self.tally.count("load failed");
-            return self.world.tell(CoreEvent::LoadFailed { io, is_memory: false });
+            return self.world.tell(CoreEvent::LoadFailed { io });
         }
         self.tally.count("loaded");
         let value = self.world.values.get_mut(&key).expect("what is loaded is there");
