@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
@@ -30,6 +31,11 @@ fn is_sorter(consumer: &MemoryConsumer) -> bool {
     consumer.name().starts_with("ExternalSorter[")
 }
 
+/// How often an operator that cannot go on without more memory asks again while values of tasks are written to disk to make
+/// room, and how long it waits before.
+const N_TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
+
 struct BudgetPool {
     budget: Arc<MemoryBudget>,
     operators: Mutex<Operators>,
@@ -48,9 +54,9 @@ impl BudgetPool {
         self.operators.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What one operator that spills may hold, if `clean_bytes` of the others are free.
-    fn share_of(&self, operators: &Operators, consumer: &MemoryConsumer, clean_bytes: usize) -> usize {
-        let yielding = operators.spillable_bytes.saturating_add(clean_bytes);
+    /// What one operator that spills may hold, if the others give back `yielding_bytes`.
+    fn share_of(&self, operators: &Operators, consumer: &MemoryConsumer, yielding_bytes: usize) -> usize {
+        let yielding = operators.spillable_bytes.saturating_add(yielding_bytes);
         let others = self.budget.used_bytes().saturating_sub(yielding);
         let shared = self.budget.limit_bytes().saturating_sub(others);
         let share = shared / operators.n_spillable.max(1);
@@ -105,8 +111,10 @@ impl MemoryPool for BudgetPool {
             let wanted = reservation.size().saturating_add(additional);
             let mut share = self.share_of(&operators, reservation.consumer(), 0);
             if wanted > share {
-                // What can be dropped at once is as good as free. Who holds it is asked only where that may matter.
-                share = self.share_of(&operators, reservation.consumer(), self.budget.clean_bytes());
+                // What can be dropped at once is as good as free, and what is spilled is free soon. Who holds it is asked
+                // only where that may matter.
+                let yielding_bytes = self.budget.clean_bytes().saturating_add(self.budget.spillable_bytes());
+                share = self.share_of(&operators, reservation.consumer(), yielding_bytes);
             }
             if wanted > share {
                 return Err(DataFusionError::ResourcesExhausted(format!(
@@ -118,10 +126,18 @@ impl MemoryPool for BudgetPool {
                 )));
             }
         }
-        operators
-            .consumer(&self.budget, reservation.consumer())
-            .try_grow(additional)
-            .map_err(|error| DataFusionError::ResourcesExhausted(error.to_string()))?;
+        // Who has something to spill does so, and who has nothing fails.
+        let has_a_way_out = can_spill && reservation.size() > 0;
+        let mut n_tries = 0;
+        while let Err(error) = operators.consumer(&self.budget, reservation.consumer()).try_grow(additional) {
+            if has_a_way_out || n_tries == N_TRIES || self.budget.spillable_bytes() < additional {
+                return Err(DataFusionError::ResourcesExhausted(error.to_string()));
+            }
+            n_tries += 1;
+            drop(operators);
+            std::thread::sleep(PAUSE);
+            operators = self.operators();
+        }
         if can_spill {
             operators.spillable_bytes += additional;
         }

@@ -124,6 +124,11 @@ impl MemoryBudget {
         self.reclaimers.living().clean_bytes()
     }
 
+    /// The bytes in use that may be on disk soon after a request was refused.
+    pub fn spillable_bytes(&self) -> usize {
+        self.reclaimers.living().spillable_bytes()
+    }
+
     /// Has `reclaimer` asked and woken from now on whenever the limit is reached, until it is dropped.
     pub fn register_reclaimer(&self, reclaimer: Weak<dyn Reclaim>) {
         self.reclaimers.register(reclaimer);

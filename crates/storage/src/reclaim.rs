@@ -20,6 +20,11 @@ pub trait Reclaim: Send + Sync {
         0
     }
 
+    /// How many bytes could be written to disk, and so be free soon after it was woken. Some may be in use.
+    fn spillable_bytes(&self) -> usize {
+        0
+    }
+
     /// Told that the budget ran short: the time to have blocks written to disk, by another thread.
     fn wake(&self, shortage: &Shortage) {
         let _ = shortage;
@@ -70,6 +75,10 @@ impl Living {
 
     pub(crate) fn clean_bytes(&self) -> usize {
         self.0.iter().map(|reclaimer| reclaimer.clean_bytes()).sum()
+    }
+
+    pub(crate) fn spillable_bytes(&self) -> usize {
+        self.0.iter().map(|reclaimer| reclaimer.spillable_bytes()).sum()
     }
 
     pub(crate) fn wake(&self, shortage: &Shortage) {

@@ -99,6 +99,8 @@ pub(crate) struct Engine {
     extend: Extend,
     /// Bytes that others were refused.
     shortage_bytes: AtomicU64,
+    /// What the budget holds for values, for those who may not lock.
+    held_bytes: AtomicU64,
     next_waiter: AtomicU64,
     me: Weak<Self>,
 }
@@ -220,6 +222,7 @@ impl Engine {
             budget,
             extend,
             shortage_bytes: AtomicU64::new(0),
+            held_bytes: AtomicU64::new(0),
             next_waiter: AtomicU64::new(0),
             me: Weak::clone(me),
         })

@@ -50,6 +50,7 @@ impl Engine {
         let to_hold = memory.values_bytes.saturating_sub(state.lent_bytes);
         if to_hold.abs_diff(held) > SLACK_BYTES || (to_hold == 0 && held > 0) {
             state.held.resize(usize::try_from(to_hold).unwrap_or(usize::MAX));
+            self.held_bytes.store(to_hold, std::sync::atomic::Ordering::Relaxed);
             if self.hub.is_on() {
                 let Ledger { limit_bytes, disk_bytes, .. } = memory;
                 let used_bytes = memory.used_bytes();
@@ -227,6 +228,10 @@ impl Engine {
 }
 
 impl dolmen_storage::Reclaim for Engine {
+    fn spillable_bytes(&self) -> usize {
+        usize::try_from(self.held_bytes.load(std::sync::atomic::Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
     fn wake(&self, shortage: &dolmen_storage::Shortage) {
         // Whoever asks may hold any lock, ours included: the timekeeper does the rest.
         if shortage.missing_bytes == 0 {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use dolmen_graph::testing::{Lambda, Number};
-use dolmen_graph::{ByteEstimate, GraphRun as _, RunError, Shared, Stage, StageId, TaskError, TaskId, delayed};
+use dolmen_graph::{ByteEstimate, RunError, Shared, Stage, StageId, TaskError, TaskId, delayed};
 use dolmen_scheduler::{Client, CoreConfig, LocalConfig, LocalExecutor, gather};
 use dolmen_storage::{MemoryBudget, TempFolder};
 
