@@ -216,7 +216,7 @@ fn errors_have_a_place() {
 }
 
 /// Runs that have ended let go of their values a moment later.
-fn until_free(session: &Session) {
+pub(crate) fn until_free(session: &Session) {
     let begun = std::time::Instant::now();
     while session.memory_used_bytes() > 0 {
         assert!(begun.elapsed().as_secs() < 60, "{} bytes are in use", session.memory_used_bytes());
