@@ -37,7 +37,8 @@ impl HistogramBins {
 
 impl Array {
     /// How many elements fall into each bin, and the edges of the bins: NumPy's `histogram`. The last bin has its upper
-    /// edge. An array of edges is given back as it is, with its dtype. Without a `range`, bins of equal width go from the least to the largest element.
+    /// edge. An array of edges is given back as it is, with its dtype. Without a `range`, bins of equal width go from the
+    /// least to the largest element.
     ///
     /// With `weights`, of the shape of the array, each element counts for its weight; with `density` the result is that
     /// whose integral is 1.

@@ -7,7 +7,7 @@ use dolmen::array::{Array, DType, Index, RandomGenerator, Reduce, explain};
 use dolmen::graph::{EventKind, Executor};
 use dolmen::output::Format;
 
-use crate::stages::ran_by;
+use crate::stages::{ran_by, until_free};
 
 fn session(threads: usize) -> Session {
     Session::builder().threads(threads).memory_limit(256 << 20).build().unwrap()
@@ -213,15 +213,6 @@ fn errors_have_a_place() {
     assert!(error(&session, "ARRAY ones([2, 3]) + ones([4])").contains("^"));
     assert!(error(&session, "ARRAY (1 +").starts_with("syntax error"));
     assert_eq!(session.sql("SELECT 1").rows_blocking::<i64>().unwrap(), [1]);
-}
-
-/// Runs that have ended let go of their values a moment later.
-pub(crate) fn until_free(session: &Session) {
-    let begun = std::time::Instant::now();
-    while session.memory_used_bytes() > 0 {
-        assert!(begun.elapsed().as_secs() < 60, "{} bytes are in use", session.memory_used_bytes());
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }
 
 #[test]

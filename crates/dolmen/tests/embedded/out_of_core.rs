@@ -60,7 +60,7 @@ fn run(expressions: &[String]) {
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), expressions.len(), failed.join("\n"));
     let peak_bytes = small.memory_peak_bytes() as u64;
     assert!(peak_bytes <= LIMIT_BYTES + LIMIT_BYTES / 4, "{peak_bytes} bytes");
-    crate::arrays::until_free(&small);
+    crate::stages::until_free(&small);
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

@@ -39,7 +39,7 @@ fn what_does_not_fit_is_kept_on_disk_and_computed_once() {
             }
         }
         drop(kept);
-        crate::arrays::until_free(&session);
+        crate::stages::until_free(&session);
     }
 }
 
@@ -126,7 +126,7 @@ fn statements_keep_more_than_fits() {
         session.sql("SELECT count(*), min(value) >= 1, max(value) < 2 FROM p").rows_blocking::<(i64, bool, bool)>();
     assert_eq!(rows.unwrap(), [(100_000, true, true)]);
     run("DROP ARRAY p");
-    crate::arrays::until_free(&session);
+    crate::stages::until_free(&session);
 }
 
 #[test]
